@@ -1,0 +1,1 @@
+//! Load programs for Entracte, beside the floor they are measured against.

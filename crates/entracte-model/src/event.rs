@@ -1,0 +1,27 @@
+//! History events: what happened to a run, in order.
+//!
+//! An event is either *external* (it came to the run: an activity's result, a fired timer) or
+//! the record of a *command* (the run decided it: an activity scheduled, a timer started). A
+//! history is always: external event, the commands of its turn, external event, and so on.
+
+mod attributes;
+mod codec;
+
+pub use self::attributes::*;
+pub use self::codec::{EventDecodeError, EventType};
+use crate::id::EventId;
+use crate::time::Timestamp;
+
+/// The version of the history format that this code writes, kept in each run's first event.
+pub const HISTORY_FORMAT_VERSION: u16 = 1;
+
+/// One entry of a run's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its place: 1, 2, 3, … without a gap.
+    pub id: EventId,
+    /// When it happened, in engine time; never decreasing within a run.
+    pub time: Timestamp,
+    /// What happened.
+    pub attributes: EventAttributes,
+}

@@ -1,0 +1,262 @@
+//! What each kind of event tells.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, RetryState};
+use crate::id::{EventId, RunId, Seq, WorkflowId};
+use crate::options::ActivityOptions;
+use crate::payload::Payload;
+use crate::time::duration_serde;
+
+/// What happened, with Temporal's names (semantics, section 24).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum EventAttributes {
+    /// The run began: the first event of every history.
+    WorkflowExecutionStarted(WorkflowExecutionStarted),
+    /// The run returned a result.
+    WorkflowExecutionCompleted(WorkflowExecutionCompleted),
+    /// The run returned a failure.
+    WorkflowExecutionFailed(WorkflowExecutionFailed),
+    /// The run returned a cancellation.
+    WorkflowExecutionCanceled(WorkflowExecutionCanceled),
+    /// The run was ended from outside.
+    WorkflowExecutionTerminated(WorkflowExecutionTerminated),
+    /// Somebody asked the run to cancel.
+    WorkflowExecutionCancelRequested(WorkflowExecutionCancelRequested),
+    /// The run scheduled an activity.
+    ActivityTaskScheduled(ActivityTaskScheduled),
+    /// The last attempt of an activity started; written late, with the activity's end
+    /// (rule RET-19).
+    ActivityTaskStarted(ActivityTaskStarted),
+    /// An activity returned a result.
+    ActivityTaskCompleted(ActivityTaskCompleted),
+    /// An activity failed for good.
+    ActivityTaskFailed(ActivityTaskFailed),
+    /// An activity ran into a timeout for good.
+    ActivityTaskTimedOut(ActivityTaskTimedOut),
+    /// The run asked an activity to cancel.
+    ActivityTaskCancelRequested(ActivityTaskCancelRequested),
+    /// An activity was cancelled.
+    ActivityTaskCanceled(ActivityTaskCanceled),
+    /// The run started a timer.
+    TimerStarted(TimerStarted),
+    /// A timer fired.
+    TimerFired(TimerFired),
+    /// The run cancelled a timer.
+    TimerCanceled(TimerCanceled),
+}
+
+/// A place in source code, as `path/file.rs:line`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SourceLocation(Arc<str>);
+
+impl SourceLocation {
+    /// Takes over a text of the form `path/file.rs:line`.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The place as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&std::panic::Location<'_>> for SourceLocation {
+    fn from(location: &std::panic::Location<'_>) -> Self {
+        Self(format!("{}:{}", location.file(), location.line()).into())
+    }
+}
+
+impl fmt::Display for SourceLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SourceLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionStarted {
+    /// The version of the history format in which the run is written.
+    pub format_version: u16,
+    /// The workflow id.
+    pub workflow_id: WorkflowId,
+    /// The durable name of the workflow.
+    pub workflow_type: Arc<str>,
+    /// The arguments.
+    pub input: Vec<Payload>,
+    /// The id of the request that started the run (rule WID-5).
+    pub request_id: Arc<str>,
+    /// The first run of the chain that this run continues; its own id if it is the first.
+    pub first_execution_run_id: RunId,
+    /// The number of the attempt under the workflow's own retry policy, from 1.
+    pub attempt: u32,
+    /// The seed of the run's random numbers (rule DET-3).
+    pub randomness_seed: u64,
+}
+
+/// The run returned a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionCompleted {
+    /// The result.
+    pub result: Payload,
+}
+
+/// The run returned a failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionFailed {
+    /// The failure.
+    pub failure: Failure,
+    /// Why there is no further run.
+    pub retry_state: RetryState,
+}
+
+/// The run returned a cancellation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionCanceled {
+    /// What it returned; its chain holds a cancellation (rule FAIL-6).
+    pub failure: Failure,
+}
+
+/// The run was ended from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionTerminated {
+    /// Why, in the words of whoever ended it.
+    pub reason: String,
+}
+
+/// Somebody asked the run to cancel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionCancelRequested {
+    /// Why, in the words of whoever asked.
+    pub reason: String,
+}
+
+/// The run scheduled an activity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskScheduled {
+    /// The operation's number.
+    pub seq: Seq,
+    /// The id of the activity; the number in decimal unless the workflow chose one.
+    pub activity_id: Arc<str>,
+    /// The durable name of the activity.
+    pub activity_type: Arc<str>,
+    /// The arguments.
+    pub input: Vec<Payload>,
+    /// How it is run.
+    pub options: ActivityOptions,
+    /// Where the workflow issued it.
+    pub source: SourceLocation,
+}
+
+/// The last attempt of an activity started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskStarted {
+    /// The event that scheduled the activity.
+    pub scheduled_event_id: EventId,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// Why the attempt before it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+}
+
+/// An activity returned a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskCompleted {
+    /// The event that scheduled the activity.
+    pub scheduled_event_id: EventId,
+    /// The event that tells its last attempt's start.
+    pub started_event_id: EventId,
+    /// The result.
+    pub result: Payload,
+}
+
+/// An activity failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskFailed {
+    /// The event that scheduled the activity.
+    pub scheduled_event_id: EventId,
+    /// The event that tells its last attempt's start.
+    pub started_event_id: EventId,
+    /// The failure of the last attempt.
+    pub failure: Failure,
+    /// Why there is no further attempt.
+    pub retry_state: RetryState,
+}
+
+/// An activity ran into a timeout for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskTimedOut {
+    /// The event that scheduled the activity.
+    pub scheduled_event_id: EventId,
+    /// The event that tells its last attempt's start; zero if none started.
+    pub started_event_id: EventId,
+    /// The timeout, with the failure of an earlier attempt as its cause (rule RET-15).
+    pub failure: Failure,
+    /// Why there is no further attempt.
+    pub retry_state: RetryState,
+}
+
+/// The run asked an activity to cancel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskCancelRequested {
+    /// The event that scheduled the activity.
+    pub scheduled_event_id: EventId,
+}
+
+/// An activity was cancelled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityTaskCanceled {
+    /// The event that scheduled the activity.
+    pub scheduled_event_id: EventId,
+    /// The event that tells its last attempt's start; zero if none started.
+    pub started_event_id: EventId,
+    /// What the cancelled attempt had to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Payload>,
+}
+
+/// The run started a timer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimerStarted {
+    /// The operation's number; the timer's id is the number in decimal.
+    pub seq: Seq,
+    /// How long after this event the timer fires.
+    #[serde(with = "duration_serde")]
+    pub start_to_fire_timeout: Duration,
+    /// Where the workflow started it.
+    pub source: SourceLocation,
+}
+
+/// A timer fired.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimerFired {
+    /// The operation's number.
+    pub seq: Seq,
+    /// The event that started the timer.
+    pub started_event_id: EventId,
+}
+
+/// The run cancelled a timer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimerCanceled {
+    /// The operation's number.
+    pub seq: Seq,
+    /// The event that started the timer.
+    pub started_event_id: EventId,
+}

@@ -1,0 +1,177 @@
+//! From Rust errors to failures, and context on results.
+
+use std::error::Error;
+use std::fmt;
+
+use super::Failure;
+
+/// Any error becomes an application failure, its sources become causes (rule FAIL-2).
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = match into_failure(error) {
+            Ok(failure) => return failure,
+            Err(error) => error,
+        };
+        let cause = error.source().map(from_source);
+        let message = own_message(&error.to_string(), cause.as_ref());
+        let failure = Self::application(short_type_name::<E>(), message);
+        match cause {
+            Some(cause) => failure.with_cause(cause),
+            None => failure,
+        }
+    }
+}
+
+/// A failure that went out as an error comes back as the failure it was (rule FAIL-11).
+fn into_failure<E: Error + Send + Sync + 'static>(error: E) -> Result<Failure, E> {
+    let mut slot = Some(error);
+    let any: &mut dyn std::any::Any = &mut slot;
+    if let Some(held) = any.downcast_mut::<Option<FailureError>>()
+        && let Some(FailureError(failure)) = held.take()
+    {
+        return Ok(failure);
+    }
+    match slot {
+        Some(error) => Err(error),
+        None => Ok(Failure::application("", "")),
+    }
+}
+
+fn from_source(error: &(dyn Error + 'static)) -> Failure {
+    if let Some(FailureError(failure)) = error.downcast_ref::<FailureError>() {
+        return failure.clone();
+    }
+    let cause = error.source().map(from_source);
+    let message = own_message(&error.to_string(), cause.as_ref());
+    // The type behind a `dyn Error` has no name any more.
+    let failure = Failure::application("", message);
+    match cause {
+        Some(cause) => failure.with_cause(cause),
+        None => failure,
+    }
+}
+
+/// Many errors repeat their source at the end of their text; the chain must not say it twice.
+fn own_message(text: &str, cause: Option<&Failure>) -> String {
+    let Some(cause) = cause else { return text.to_owned() };
+    let tail = cause.to_string();
+    match text.strip_suffix(tail.as_str()) {
+        Some("") | None => text.to_owned(),
+        Some(own) => own.trim_end_matches([':', ' ']).to_owned(),
+    }
+}
+
+/// The name of a type without its module path: `my::io::Error<a::B>` is `Error<B>`.
+fn short_type_name<T>() -> String {
+    let mut short = String::new();
+    let mut segment = String::new();
+    for char in std::any::type_name::<T>().chars() {
+        match char {
+            ':' => segment.clear(),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => segment.push(char),
+            _ => {
+                short.push_str(&segment);
+                segment.clear();
+                short.push(char);
+            }
+        }
+    }
+    short.push_str(&segment);
+    short
+}
+
+/// A [`Failure`] as a standard error, for callers that want one.
+///
+/// `Failure` itself cannot implement `std::error::Error`, because any such error converts
+/// into it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailureError(pub Failure);
+
+impl fmt::Display for FailureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for FailureError {}
+
+impl Failure {
+    /// Makes the failure a standard error, which becomes this same failure again with `?`.
+    #[must_use]
+    pub fn into_error(self) -> FailureError {
+        FailureError(self)
+    }
+}
+
+/// Context on results, as `anyhow` has it, for any error that becomes a [`Failure`].
+pub trait ResultExt<T> {
+    /// Says what was being done, if the result is an error.
+    ///
+    /// # Errors
+    /// The error as a failure, with the context before it.
+    fn context(self, context: impl fmt::Display) -> Result<T, Failure>;
+
+    /// Says what was being done, if the result is an error; the text is made only then.
+    ///
+    /// # Errors
+    /// The error as a failure, with the context before it.
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Failure>> ResultExt<T> for Result<T, E> {
+    fn context(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|error| error.into().context(context))
+    }
+
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T, Failure> {
+        self.map_err(|error| error.into().context(context()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::FailureKind;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("open the ledger")]
+    struct LedgerError(#[source] std::io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("open the ledger: {0}")]
+    struct RepeatingError(#[source] std::io::Error);
+
+    fn refused() -> std::io::Error {
+        std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused")
+    }
+
+    #[test]
+    fn fail_2_an_error_becomes_a_retryable_failure_with_its_type_name() {
+        let failure = Failure::from(LedgerError(refused()));
+        let FailureKind::Application(application) = failure.kind() else { panic!("{failure:?}") };
+        assert_eq!(application.r#type, "LedgerError");
+        assert!(failure.is_retryable(&[]));
+        assert_eq!(failure.message(), "open the ledger");
+        assert_eq!(failure.to_string(), "open the ledger: connection refused");
+    }
+
+    #[test]
+    fn fail_10_a_text_that_repeats_its_source_is_not_said_twice() {
+        let failure = Failure::from(RepeatingError(refused()));
+        assert_eq!(failure.message(), "open the ledger");
+        assert_eq!(failure.to_string(), "open the ledger: connection refused");
+    }
+
+    #[test]
+    fn fail_11_a_failure_that_was_an_error_is_the_same_failure_again() {
+        let original = Failure::non_retryable("Declined", "no").context("charge");
+        let again = Failure::from(original.clone().into_error());
+        assert_eq!(again, original);
+    }
+
+    #[test]
+    fn type_names_lose_their_paths() {
+        assert_eq!(short_type_name::<std::num::ParseIntError>(), "ParseIntError");
+        assert_eq!(short_type_name::<Option<std::string::String>>(), "Option<String>");
+    }
+}

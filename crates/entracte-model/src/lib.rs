@@ -1,0 +1,23 @@
+//! The vocabulary of the Entracte workflow engine.
+//!
+//! Ids, payloads, failures, retry policies, options and history events: plain data with
+//! `serde`, without clock, I/O or runtime. Everything else in the workspace speaks in it.
+
+pub mod event;
+pub mod failure;
+pub mod id;
+pub mod options;
+pub mod payload;
+pub mod retry;
+pub mod time;
+
+pub use self::event::{Event, EventAttributes, EventType, SourceLocation};
+pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryState, TimeoutType};
+pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
+pub use self::options::{
+    ActivityCancellationType, ActivityOptions, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowStatus,
+};
+pub use self::payload::{DecodeError, EncodeError, Payload};
+pub use self::retry::{RetryPolicy, RetryPolicyError};
+pub use self::time::Timestamp;

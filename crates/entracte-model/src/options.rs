@@ -1,0 +1,264 @@
+//! Options of activities and workflow starts, as they are journaled.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::retry::{RetryPolicy, RetryPolicyError};
+use crate::time::duration_option_serde;
+
+/// The task queue that is used when none is named.
+pub const DEFAULT_TASK_QUEUE: &str = "default";
+
+/// How an activity is run: its timeouts (rule TMO-1), retries and task queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ActivityOptions {
+    /// The queue that admits the attempts. Default [`DEFAULT_TASK_QUEUE`].
+    pub task_queue: String,
+    /// How long one attempt may run. No default: this or `schedule_to_close_timeout` must be
+    /// set (rule TMO-2).
+    #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
+    pub start_to_close_timeout: Option<Duration>,
+    /// How long the whole activity may take, with its retries and waits. Default none.
+    #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
+    pub schedule_to_close_timeout: Option<Duration>,
+    /// How long an attempt may wait in its queue. Default none.
+    #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
+    pub schedule_to_start_timeout: Option<Duration>,
+    /// How long a running attempt may be silent. Default none.
+    #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
+    pub heartbeat_timeout: Option<Duration>,
+    /// How failed attempts are retried. Default: without end (rule RET-2).
+    pub retry_policy: RetryPolicy,
+    /// What a cancellation of the activity waits for. Default
+    /// [`TryCancel`](ActivityCancellationType::TryCancel).
+    pub cancellation_type: ActivityCancellationType,
+}
+
+impl Default for ActivityOptions {
+    fn default() -> Self {
+        Self {
+            task_queue: DEFAULT_TASK_QUEUE.to_owned(),
+            start_to_close_timeout: None,
+            schedule_to_close_timeout: None,
+            schedule_to_start_timeout: None,
+            heartbeat_timeout: None,
+            retry_policy: RetryPolicy::default(),
+            cancellation_type: ActivityCancellationType::default(),
+        }
+    }
+}
+
+/// Says what is wrong with the options of an activity.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActivityOptionsError {
+    /// Neither of the two timeouts that bound an activity is set (rule TMO-2).
+    #[error("a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity")]
+    NoCloseTimeout,
+    /// A timeout is set to zero.
+    #[error("invalid {timeout}: it is zero")]
+    ZeroTimeout {
+        /// Temporal's name of the timeout.
+        timeout: &'static str,
+    },
+    /// The retry policy is wrong.
+    #[error(transparent)]
+    RetryPolicy(#[from] RetryPolicyError),
+}
+
+impl ActivityOptions {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`ActivityOptionsError`] names the first option that is wrong.
+    pub fn validate(&self) -> Result<(), ActivityOptionsError> {
+        let timeouts = [
+            ("StartToCloseTimeout", self.start_to_close_timeout),
+            ("ScheduleToCloseTimeout", self.schedule_to_close_timeout),
+            ("ScheduleToStartTimeout", self.schedule_to_start_timeout),
+            ("HeartbeatTimeout", self.heartbeat_timeout),
+        ];
+        for (timeout, value) in timeouts {
+            if value.is_some_and(|value| value.is_zero()) {
+                return Err(ActivityOptionsError::ZeroTimeout { timeout });
+            }
+        }
+        if self.start_to_close_timeout.is_none() && self.schedule_to_close_timeout.is_none() {
+            return Err(ActivityOptionsError::NoCloseTimeout);
+        }
+        self.retry_policy.validate()?;
+        Ok(())
+    }
+
+    /// How long one attempt may run: start-to-close, or else schedule-to-close, and never more
+    /// than schedule-to-close (rule TMO-3).
+    #[must_use]
+    pub fn effective_start_to_close(&self) -> Option<Duration> {
+        match (self.start_to_close_timeout, self.schedule_to_close_timeout) {
+            (Some(attempt), Some(whole)) => Some(attempt.min(whole)),
+            (attempt, whole) => attempt.or(whole),
+        }
+    }
+}
+
+/// What a workflow that cancels an activity waits for (rule ACX-1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ActivityCancellationType {
+    /// The attempt is told; the workflow goes on at once.
+    #[default]
+    TryCancel,
+    /// The attempt is told; the workflow waits for what it does.
+    WaitCancellationCompleted,
+    /// Nothing is told; the workflow goes on at once.
+    Abandon,
+}
+
+/// What a start does when an earlier run of the workflow id is closed (rule WID-2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum WorkflowIdReusePolicy {
+    /// Starts a new run.
+    #[default]
+    AllowDuplicate,
+    /// Starts a new run unless the earlier one completed.
+    AllowDuplicateFailedOnly,
+    /// Refuses.
+    RejectDuplicate,
+}
+
+/// What a start does when a run of the workflow id is open (rule WID-3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum WorkflowIdConflictPolicy {
+    /// Refuses.
+    #[default]
+    Fail,
+    /// Returns a handle to the open run.
+    UseExisting,
+    /// Terminates the open run, then starts a new one.
+    TerminateExisting,
+}
+
+/// Where a run stands; Temporal's numbers, which are part of the stored format (rule VIS-5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum WorkflowStatus {
+    /// Open.
+    Running = 1,
+    /// Returned a result.
+    Completed = 2,
+    /// Returned a failure.
+    Failed = 3,
+    /// Returned a cancellation.
+    Canceled = 4,
+    /// Ended from outside, at once.
+    Terminated = 5,
+    /// Went on in a new run.
+    ContinuedAsNew = 6,
+    /// Ran into a timeout of its own.
+    TimedOut = 7,
+}
+
+impl WorkflowStatus {
+    /// Whether the run is still open.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Running)
+    }
+
+    /// Whether a closed run counts as failed for
+    /// [`AllowDuplicateFailedOnly`](WorkflowIdReusePolicy::AllowDuplicateFailedOnly).
+    #[must_use]
+    pub const fn is_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::Canceled | Self::Terminated | Self::TimedOut)
+    }
+}
+
+/// A stored status has a number that is not known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("workflow status {0} is unknown")]
+pub struct UnknownStatus(pub u8);
+
+impl TryFrom<u8> for WorkflowStatus {
+    type Error = UnknownStatus;
+    fn try_from(number: u8) -> Result<Self, UnknownStatus> {
+        Ok(match number {
+            1 => Self::Running,
+            2 => Self::Completed,
+            3 => Self::Failed,
+            4 => Self::Canceled,
+            5 => Self::Terminated,
+            6 => Self::ContinuedAsNew,
+            7 => Self::TimedOut,
+            unknown => return Err(UnknownStatus(unknown)),
+        })
+    }
+}
+
+impl From<WorkflowStatus> for u8 {
+    fn from(status: WorkflowStatus) -> Self {
+        status as Self
+    }
+}
+
+impl std::fmt::Display for WorkflowStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Terminated => "terminated",
+            Self::ContinuedAsNew => "continued as new",
+            Self::TimedOut => "timed out",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tmo_2_one_of_two_timeouts_must_be_set() {
+        let none = ActivityOptions::default();
+        assert_eq!(none.validate(), Err(ActivityOptionsError::NoCloseTimeout));
+        let second = Some(Duration::from_secs(1));
+        let one = ActivityOptions { start_to_close_timeout: second, ..none.clone() };
+        assert_eq!(one.validate(), Ok(()));
+        let whole = ActivityOptions { schedule_to_close_timeout: second, ..none.clone() };
+        assert_eq!(whole.validate(), Ok(()));
+        let zero = ActivityOptions { start_to_close_timeout: Some(Duration::ZERO), ..none };
+        let timeout = "StartToCloseTimeout";
+        assert_eq!(zero.validate(), Err(ActivityOptionsError::ZeroTimeout { timeout }));
+    }
+
+    #[test]
+    fn tmo_3_an_attempt_is_bounded_by_schedule_to_close() {
+        let seconds = |attempt: Option<u64>, whole: Option<u64>| {
+            ActivityOptions {
+                start_to_close_timeout: attempt.map(Duration::from_secs),
+                schedule_to_close_timeout: whole.map(Duration::from_secs),
+                ..ActivityOptions::default()
+            }
+            .effective_start_to_close()
+            .map(|timeout| timeout.as_secs())
+        };
+        assert_eq!(seconds(Some(5), None), Some(5));
+        assert_eq!(seconds(None, Some(7)), Some(7));
+        assert_eq!(seconds(Some(9), Some(7)), Some(7));
+    }
+
+    #[test]
+    fn vis_5_unknown_status_numbers_are_named() {
+        for number in 1..=7 {
+            assert_eq!(u8::from(WorkflowStatus::try_from(number).unwrap()), number);
+        }
+        assert_eq!(WorkflowStatus::try_from(99), Err(UnknownStatus(99)));
+    }
+}

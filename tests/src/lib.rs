@@ -1,0 +1,1 @@
+//! Integration tests of Entracte: one file per behaviour, on real disks and real processes.
