@@ -1,1 +1,17 @@
 //! Load programs for Entracte, beside the floor they are measured against.
+//!
+//! A load is a number of runs of one small workflow with so many of them in flight. It is put
+//! once on the engine ([`engine_load`]) and once on the [`floor`]: a skeleton of the same
+//! actors, messages and commits without any semantics. Both are driven by the same
+//! [`driver`](drive) and measured in the same way, so that what the engine costs above its
+//! floor is a figure and not an opinion.
+
+pub mod disk;
+pub mod drive;
+pub mod durability;
+pub mod figures;
+pub mod floor;
+pub mod load;
+
+pub use figures::{JournalFigures, Round};
+pub use load::{Load, LoadError};

@@ -1,1 +1,30 @@
-//! The actors that run Entracte workflows: runs, attempts, timers, the journal and the directory.
+//! The engine: actors around the pure machine, and the journal beneath them.
+//!
+//! Every run, activity attempt and timer is an actor, supervised under its parent. The journal
+//! is the truth, supervision is the nervous system: an actor's end by itself never decides what
+//! becomes of a workflow. See `ARCHITECTURE.md` at the root of the repository for the map.
+
+mod actors;
+mod builder;
+mod client;
+mod clock;
+mod description;
+mod engine;
+mod errors;
+mod options;
+mod shared;
+
+pub use self::actors::run::ParkCause;
+pub use self::builder::EngineBuilder;
+pub use self::client::{StartWorkflow, WorkflowHandle};
+pub use self::description::{
+    ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
+    WorkflowDescription,
+};
+pub use self::engine::Engine;
+pub use self::errors::{
+    EngineStopped, RunError, RunNotFound, ShutdownError, StartEngineError, StartWorkflowError,
+    WorkflowError,
+};
+pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
+pub use self::shared::JournalStats;

@@ -1,1 +1,23 @@
-//! The storage of the Entracte journal: a small trait, its key layout, and fjall, in-memory and simulated stores.
+//! The storage of the Entracte journal.
+//!
+//! A [`Store`] is three ordered maps with atomic batches: small enough to be implemented on
+//! three of them: [`FjallStore`] on disk, [`MemoryStore`] for tests, and [`SimulatedStore`],
+//! which crashes and fails on request. What is kept in the maps, and under which keys, is told
+//! by [`keys`] and [`rows`]; [`StoreExt`] and the typed methods of [`Batch`] speak in them.
+
+mod batch;
+mod error;
+mod ext;
+pub mod keys;
+mod memory;
+pub mod rows;
+mod store;
+mod tables;
+
+pub use self::batch::{Batch, Op};
+pub use self::error::StoreError;
+pub use self::ext::{RecoveryIndex, StoreExt};
+pub use self::keys::InvalidKey;
+pub use self::memory::MemoryStore;
+pub use self::rows::InvalidRow;
+pub use self::store::{KEY_BYTES_MAX, Persist, Row, Space, Store, StoreFuture};

@@ -1,1 +1,81 @@
-//! What authors of workflows and activities write against, and the pure machine that runs workflows.
+//! What authors of workflows and activities write against, and the pure machine that runs
+//! workflows.
+//!
+//! A workflow is a plain `async fn` that takes a [`WorkflowContext`] and one input. It runs
+//! inside a [`Machine`]: jobs in, commands out, without clock, I/O, threads or an async
+//! runtime. [`turn()`] and [`replay()`] tie the machine to histories.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use entracte_workflow::{Activity, RetryPolicy, Workflow, WorkflowContext, WorkflowResult, select};
+//!
+//! const CHARGE: Activity<u64, String> = Activity::new("payments.charge")
+//!     .start_to_close_timeout(Duration::from_secs(30))
+//!     .retry_policy(RetryPolicy::exponential(Duration::from_secs(1)).maximum_attempts(5));
+//! const REFUND: Activity<u64, ()> =
+//!     Activity::new("payments.refund").start_to_close_timeout(Duration::from_secs(30));
+//! const ORDER: Workflow<u64, String> = Workflow::new("order");
+//!
+//! async fn order(ctx: WorkflowContext, cents: u64) -> WorkflowResult<String> {
+//!     ctx.saga(async |saga| {
+//!         saga.undo(ctx.activity(REFUND, cents));
+//!         select! {
+//!             receipt = ctx.activity(CHARGE, cents) => receipt,
+//!             () = ctx.sleep(Duration::from_secs(3600)) => Ok("later".to_owned()),
+//!         }
+//!     })
+//!     .await
+//! }
+//!
+//! let mut registry = entracte_workflow::Registry::new();
+//! registry.workflow(ORDER, order);
+//! assert_eq!(registry.validate(), Ok(()));
+//! ```
+
+mod activity;
+mod combine;
+mod context;
+mod define;
+mod history;
+mod machine;
+mod registry;
+mod replay;
+mod turn;
+
+pub use self::activity::{ActivityCanceller, ActivityContext, ActivityInfo, CancelCause};
+pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
+pub use self::context::{
+    ActivityCall, ActivityFuture, Cancelled, Saga, Shield, Sleep, SleepOrCancelled, WorkflowContext,
+};
+pub use self::define::{Activity, RetryPolicy, Workflow};
+pub use self::history::{HistoryError, HistoryState, ScheduledActivity, StartedTimer};
+pub use self::machine::{
+    Activation, ActivityResolution, Command, InitializeWorkflow, Job, Machine, Mismatch,
+    Outstanding, OutstandingKind, TurnFailure,
+};
+pub use self::registry::{
+    Activities, ActivityRegistry, ErasedActivity, ErasedWorkflow, Registry, RegistryError,
+    WorkflowFuture,
+};
+pub use self::replay::{ReplayError, Replayed, replay};
+pub use self::turn::turn;
+
+use entracte_model::Failure;
+
+/// What a workflow returns.
+pub type WorkflowResult<T> = Result<T, Failure>;
+
+/// What an activity returns.
+pub type ActivityResult<T> = Result<T, Failure>;
+
+/// What the macros of this crate expand to; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use std::future::{IntoFuture, poll_fn};
+    pub use std::pin::pin;
+
+    pub use futures_util::future::maybe_done;
+
+    pub use crate::combine::{Either, SelectList, poll_joined, take_output};
+}

@@ -1,1 +1,63 @@
 //! A durable multi-stage workflow engine inside a Rust program, with the semantics of Temporal.
+//!
+//! A workflow is a plain `async fn`; its local variables are its state. The engine journals
+//! what happens to it, and after a crash, a deploy or a month of waiting rebuilds it by replay,
+//! exactly where it was. Activities do the work that touches the world; they run at least once.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use entracte::prelude::*;
+//!
+//! const GREET: Activity<String, String> =
+//!     Activity::new("greet").start_to_close_timeout(Duration::from_secs(5));
+//! const WELCOME: Workflow<String, String> = Workflow::new("welcome");
+//!
+//! async fn greet(_ctx: ActivityContext, name: String) -> ActivityResult<String> {
+//!     Ok(format!("hello, {name}"))
+//! }
+//!
+//! async fn welcome(ctx: WorkflowContext, name: String) -> WorkflowResult<String> {
+//!     ctx.activity(GREET, name).await.context("greet the guest")
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::in_memory().workflow(WELCOME, welcome).activity(GREET, greet).start().await?;
+//! let run = engine.start_workflow(WELCOME, "Ada".to_owned()).workflow_id("welcome-ada").await?;
+//! assert_eq!(run.result().await?, "hello, Ada");
+//! engine.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub use entracte_engine::{
+    Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats, ParkCause,
+    ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
+    PendingTimerDescription, RunError, RunNotFound, ShutdownError, StartEngineError,
+    StartWorkflow, StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle,
+};
+pub use entracte_model as model;
+pub use entracte_model::{
+    Event, EventAttributes, EventId, EventType, Failure, FailureError, FailureKind, Payload,
+    ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp, WorkflowId,
+    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
+};
+pub use entracte_store as store;
+pub use entracte_workflow as workflow;
+pub use entracte_workflow::{
+    Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
+    RetryPolicy, Saga, TurnFailure, Workflow, WorkflowContext, WorkflowResult, join, join_all,
+    select, try_join_all,
+};
+
+/// What most programs need, in one import.
+pub mod prelude {
+    pub use crate::{
+        Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
+        Durability, Engine, Failure, ResultExt, RetryPolicy, Saga, Workflow, WorkflowContext,
+        WorkflowError, WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy,
+        WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join, join_all, select,
+        try_join_all,
+    };
+}

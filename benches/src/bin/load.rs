@@ -1,0 +1,214 @@
+//! Puts a load on the engine and on its floor, by turns, and prints what each took.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use entracte_benches::durability::Durability;
+use entracte_benches::figures::{self, HEADINGS};
+use entracte_benches::floor::Floor;
+use entracte_benches::{Load, LoadError, Round, disk, drive};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Puts a load on the engine and on its floor, and prints what each took.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    load: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// Runs of three activities, one after the other.
+    Sequence(Sequence),
+}
+
+#[derive(Debug, Args)]
+struct Sequence {
+    /// How many runs each round measures.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// How many runs are open at the same time, at most.
+    #[arg(long, default_value_t = 100, value_parser = positive)]
+    in_flight: usize,
+    /// What an answer survives: `sync`, `interval=50ms` or `os-buffered`.
+    #[arg(long, default_value_t = Durability::Sync)]
+    durability: Durability,
+    /// The bytes of the argument and the result of a run and of each activity.
+    #[arg(long, default_value_t = 100)]
+    payload: usize,
+    /// Where each round makes its fresh directory, and removes it [default: $TMPDIR if that is
+    /// set, else the current directory].
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// How many rounds of each.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Measure the floor only.
+    #[arg(long, conflicts_with = "engine_only")]
+    floor_only: bool,
+    /// Measure the engine only.
+    #[arg(long)]
+    engine_only: bool,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// What a round is put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Floor,
+    Engine,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Floor => "floor",
+            Self::Engine => "engine",
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let Kind::Sequence(sequence) = Cli::parse().load;
+    match run(&sequence) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(sequence: &Sequence) -> Result<(), LoadError> {
+    let load = Load {
+        runs: sequence.runs,
+        in_flight: sequence.in_flight,
+        durability: sequence.durability,
+        payload: Load::payload_of(sequence.payload),
+    };
+    let data = data(sequence)?;
+    print_conditions(&load, &data);
+
+    let (mut floor, mut engine) = (Vec::new(), Vec::new());
+    for _ in 0..sequence.rounds {
+        if !sequence.engine_only {
+            floor.push(round(Side::Floor, &load, &data)?);
+        }
+        if !sequence.floor_only {
+            engine.push(round(Side::Engine, &load, &data)?);
+        }
+    }
+    print_medians(&floor, &engine);
+    Ok(())
+}
+
+fn data(sequence: &Sequence) -> Result<PathBuf, LoadError> {
+    let data = match (&sequence.data, std::env::var_os("TMPDIR")) {
+        (Some(data), _) => data.clone(),
+        (None, Some(data)) => PathBuf::from(data),
+        (None, None) => PathBuf::from("."),
+    };
+    Ok(data.canonicalize()?)
+}
+
+fn print_conditions(load: &Load, data: &Path) {
+    let file_system = disk::file_system(data);
+    println!(
+        "{} runs of 3 activities, {} in flight, payloads of {} bytes, durability {}",
+        load.runs,
+        load.in_flight,
+        load.payload.len(),
+        load.durability,
+    );
+    println!(
+        "in {} ({}), {} processors",
+        data.display(),
+        file_system.as_deref().unwrap_or("file system not known"),
+        std::thread::available_parallelism().map_or(0, usize::from),
+    );
+    if file_system.is_some_and(|name| disk::is_in_memory(&name)) {
+        println!("this file system lives in memory: a sync costs nothing there");
+    }
+    if cfg!(debug_assertions) {
+        println!("this is a debug build: build with --release for figures");
+    }
+    println!("\n{HEADINGS}");
+}
+
+/// Drives one round in a directory and on a runtime of its own, so that nothing of the round
+/// before goes on beside it.
+fn round(side: Side, load: &Load, data: &Path) -> Result<Round, LoadError> {
+    let directory = tempfile::Builder::new().prefix("entracte-load-").tempdir_in(data)?;
+    let progress = progress(side, load);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let round = runtime.block_on(async {
+        match side {
+            Side::Floor => on_floor(directory.path(), load, &progress).await,
+            Side::Engine => on_engine(directory.path(), load, &progress).await,
+        }
+    });
+    drop(runtime);
+    progress.finish_and_clear();
+    directory.close()?;
+    let round = round?;
+    println!("{side:<10}{round}");
+    Ok(round)
+}
+
+async fn on_floor(
+    directory: &Path,
+    load: &Load,
+    progress: &ProgressBar,
+) -> Result<Round, LoadError> {
+    let floor = Floor::start(directory, load).await?;
+    let round = drive::round(&floor.target(), load, progress).await?;
+    floor.stop().await?;
+    Ok(round)
+}
+
+async fn on_engine(
+    _directory: &Path,
+    _load: &Load,
+    _progress: &ProgressBar,
+) -> Result<Round, LoadError> {
+    unimplemented!()
+}
+
+fn progress(side: Side, load: &Load) -> ProgressBar {
+    // Hidden by itself where the error output is not a terminal.
+    let progress = ProgressBar::new(load.runs);
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix:<10}{wide_bar} {pos}/{len} {per_sec} {eta}")
+    {
+        progress.set_style(style);
+    }
+    progress.set_prefix(side.to_string());
+    progress
+}
+
+fn print_medians(floor: &[Round], engine: &[Round]) {
+    println!();
+    for (side, rounds) in [(Side::Floor, floor), (Side::Engine, engine)] {
+        let middle = |figure: fn(&Round) -> f64| figures::median(rounds.iter().map(figure));
+        if let (Some(rate), Some(cpu)) =
+            (middle(Round::runs_per_second), middle(Round::cpu_seconds_per_1000_runs))
+        {
+            println!("{side:<10}median {rate:.0} runs/s, {cpu:.3} CPU s per 1,000 runs");
+        }
+    }
+    if let (Some(rate), Some(cpu)) = (
+        figures::ratio(engine, floor, Round::runs_per_second),
+        figures::ratio(engine, floor, Round::cpu_seconds_per_1000_runs),
+    ) {
+        println!("engine/floor: {rate:.2} of its rate, {cpu:.2} times its CPU");
+    }
+}

@@ -1,0 +1,18 @@
+//! The actors of an engine: one folder or file each.
+//!
+//! ```text
+//! root                supervises all of them; stops the engine if one of its organs dies
+//! ├─ journal          the only writer: group commit, and the judge of every append
+//! ├─ directory        the one owner of "which run is in memory"
+//! └─ run …            one per open run
+//!    ├─ attempt …     one per running activity attempt
+//!    └─ timer …       one per durable timer of the run's workflow
+//! ```
+
+pub(crate) mod attempt;
+pub(crate) mod directory;
+pub(crate) mod journal;
+pub(crate) mod presence;
+pub(crate) mod root;
+pub(crate) mod run;
+pub(crate) mod timer;

@@ -1,0 +1,124 @@
+//! An attempt: one try at an activity, under its run.
+//!
+//! The attempt runs the user's code, bounded by its start-to-close timeout, and sends what
+//! came of it to its run. A result that the run no longer waits for is refused there, by
+//! (activity, attempt). When the time is over the code's future is dropped: it really stops.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use entracte_model::{Failure, Payload, Seq, TimeoutType};
+use entracte_workflow::{ActivityCanceller, ActivityContext, CancelCause, ErasedActivity};
+use futures_util::FutureExt;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::presence::Presence;
+use super::run::RunMessage;
+
+/// The type of the failure that a panic of an activity becomes (rule FAIL-3).
+pub(crate) const PANIC_ERROR: &str = "PanicError";
+
+pub(crate) struct Attempt;
+
+pub(crate) struct AttemptArguments {
+    pub(crate) seq: Seq,
+    pub(crate) attempt: u32,
+    pub(crate) activity: ErasedActivity,
+    pub(crate) context: ActivityContext,
+    pub(crate) canceller: ActivityCanceller,
+    pub(crate) input: Vec<Payload>,
+    pub(crate) start_to_close_timeout: Option<Duration>,
+    pub(crate) result_bytes_max: usize,
+    pub(crate) run: ActorRef<RunMessage>,
+    pub(crate) presence: Presence,
+}
+
+/// What came of an attempt.
+pub(crate) type AttemptOutcome = Result<Payload, Failure>;
+
+impl Actor for Attempt {
+    /// Attempts are told nothing by message: cancellation reaches the context at once.
+    type Msg = ();
+    type State = Option<AttemptArguments>;
+    type Arguments = AttemptArguments;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<()>,
+        arguments: AttemptArguments,
+    ) -> Result<Option<AttemptArguments>, ActorProcessingErr> {
+        Ok(Some(arguments))
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<()>,
+        state: &mut Option<AttemptArguments>,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(arguments) = state.take() {
+            let AttemptArguments { seq, attempt, run, presence, .. } = &arguments;
+            let (seq, attempt, run, presence) = (*seq, *attempt, run.clone(), presence.clone());
+            let outcome = execute(arguments).await;
+            let _ = run.cast(RunMessage::AttemptEnded { seq, attempt, outcome });
+            drop(presence);
+        }
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
+    let AttemptArguments { activity, context, canceller, input, .. } = arguments;
+    // The call itself may panic as well as the future it returns.
+    let work = AssertUnwindSafe(async move { activity(context, input).await }).catch_unwind();
+    let ended = match arguments.start_to_close_timeout {
+        None => Ok(work.await),
+        Some(timeout) => tokio::time::timeout(timeout, work).await,
+    };
+    let result = match ended {
+        Ok(Ok(result)) => result?,
+        Ok(Err(panic)) => return Err(panicked(&*panic)),
+        Err(_elapsed) => {
+            canceller.cancel(CancelCause::TimedOut);
+            return Err(start_to_close_timeout());
+        }
+    };
+    if result.data().len() > arguments.result_bytes_max {
+        return Err(Failure::non_retryable(
+            "PayloadTooLarge",
+            format!(
+                "Complete result exceeds size limit: {} bytes, {} allowed",
+                result.data().len(),
+                arguments.result_bytes_max
+            ),
+        ));
+    }
+    Ok(result)
+}
+
+/// The failure of an attempt that took too long (rule RET-14).
+fn start_to_close_timeout() -> Failure {
+    Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout")
+}
+
+/// The failure of an attempt whose end nobody saw (rule 6 of the design).
+pub(crate) fn lost_attempt(how: &str) -> Failure {
+    Failure::timeout(TimeoutType::StartToClose, format!("attempt lost: {how}"))
+}
+
+/// A panic is a retryable failure with the panic's message (rule FAIL-3).
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned());
+    Failure::application(PANIC_ERROR, message)
+}
+
+impl std::fmt::Debug for AttemptArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seq, attempt, presence, .. } = self;
+        write!(f, "Attempt {{ seq: {seq}, attempt: {attempt}, presence: {presence:?} }}")
+    }
+}

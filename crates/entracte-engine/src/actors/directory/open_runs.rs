@@ -1,0 +1,65 @@
+//! The list of runs that are in memory.
+
+use std::collections::{BTreeMap, HashMap};
+
+use entracte_model::{RunId, WorkflowId};
+use ractor::ActorRef;
+
+use crate::actors::journal::Epoch;
+use crate::actors::run::RunMessage;
+
+/// A run that is in memory.
+#[derive(Debug)]
+pub(super) struct OpenRun {
+    pub(super) workflow_id: WorkflowId,
+    pub(super) epoch: Epoch,
+    pub(super) actor: ActorRef<RunMessage>,
+}
+
+/// The runs in memory, by run id and by workflow id.
+#[derive(Debug, Default)]
+pub(super) struct OpenRuns {
+    by_run: BTreeMap<RunId, OpenRun>,
+    by_workflow: HashMap<WorkflowId, RunId>,
+}
+
+impl OpenRuns {
+    pub(super) fn len(&self) -> usize {
+        self.by_run.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_run.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, run_id: RunId, run: OpenRun) {
+        self.by_workflow.insert(run.workflow_id.clone(), run_id);
+        self.by_run.insert(run_id, run);
+    }
+
+    pub(super) fn get(&self, run_id: RunId) -> Option<&OpenRun> {
+        self.by_run.get(&run_id)
+    }
+
+    pub(super) fn holder(&self, workflow_id: &WorkflowId) -> Option<(RunId, &OpenRun)> {
+        let run_id = *self.by_workflow.get(workflow_id)?;
+        Some((run_id, self.by_run.get(&run_id)?))
+    }
+
+    /// Strikes a run off, if it is still in this epoch.
+    pub(super) fn remove(&mut self, run_id: RunId, epoch: Epoch) -> Option<OpenRun> {
+        if self.by_run.get(&run_id)?.epoch != epoch {
+            return None;
+        }
+        let run = self.by_run.remove(&run_id)?;
+        if self.by_workflow.get(&run.workflow_id) == Some(&run_id) {
+            self.by_workflow.remove(&run.workflow_id);
+        }
+        Some(run)
+    }
+
+    /// All of them, in the order of their ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&RunId, &OpenRun)> {
+        self.by_run.iter()
+    }
+}

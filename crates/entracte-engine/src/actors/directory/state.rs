@@ -1,0 +1,299 @@
+//! What the directory knows, and what it decides.
+
+use std::sync::Arc;
+
+use entracte_model::{
+    EventId, RunId, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus,
+};
+use entracte_store::rows::{RunRow, WorkflowIdRow};
+use entracte_store::{Store, StoreError, StoreExt};
+use ractor::{Actor, ActorCell, ActorRef};
+use tokio::sync::oneshot;
+
+use super::open_runs::{OpenRun, OpenRuns};
+use super::{DirectoryArguments, DirectoryMessage};
+use crate::actors::journal::{Epoch, JournalMessage};
+use crate::actors::run::{
+    NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest,
+    StartedRun,
+};
+use crate::description::WorkflowDescription;
+use crate::errors::{EngineStopped, RunError, RunNotFound, StartWorkflowError, WorkflowError};
+use crate::shared::Shared;
+
+pub(crate) struct DirectoryState {
+    shared: Arc<Shared>,
+    myself: ActorRef<DirectoryMessage>,
+    journal: ActorRef<JournalMessage>,
+    root: ActorCell,
+    open: OpenRuns,
+    epochs: u64,
+    drained: Option<oneshot::Sender<()>>,
+}
+
+impl DirectoryState {
+    pub(super) fn new(myself: ActorRef<DirectoryMessage>, arguments: DirectoryArguments) -> Self {
+        let DirectoryArguments { shared, journal, root } = arguments;
+        Self { shared, myself, journal, root, open: OpenRuns::default(), epochs: 0, drained: None }
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
+    fn stopped(&self) -> Option<EngineStopped> {
+        self.shared.health.stopped()
+    }
+
+    /// Opens every run that has something pending: an inbox row, a due time or an activity.
+    /// An open run always has one of these.
+    pub(super) async fn recover(&mut self) -> Result<usize, StoreError> {
+        let runs = self.store().recovery_index()?.runs();
+        let mut opened = 0;
+        for run_id in runs {
+            if let Some(row) = self.store().get_run(run_id)?
+                && row.status.is_open()
+                && self.open_stored(run_id, row.workflow_id).await
+            {
+                opened += 1;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Starts a workflow, unless a run of its id is in the way (rules WID-1 to WID-5).
+    pub(super) async fn start(&mut self, request: StartRequest) {
+        if let Some(stopped) = self.stopped() {
+            let _ = request.reply.send(Err(stopped.into()));
+            return;
+        }
+        let workflow_id = request.started.workflow_id.clone();
+        if let Some((_, run)) = self.open.holder(&workflow_id) {
+            // Only the run knows what of it is durable.
+            let _ = run.actor.cast(RunMessage::Call(RunCall::Start(Box::new(request))));
+            return;
+        }
+        match self.store().get_workflow_id(&workflow_id) {
+            Err(error) => drop(request.reply.send(Err(error.into()))),
+            Ok(Some(row)) if row.status.is_open() => {
+                // Its actor is gone for the moment: open the run, then let it judge.
+                if self.open_stored(row.run_id, workflow_id).await {
+                    let _ = self.myself.cast(DirectoryMessage::Start(Box::new(request)));
+                }
+            }
+            Ok(replaces) => match judge_reuse(&request, replaces.as_ref()) {
+                Some(answer) => drop(request.reply.send(answer)),
+                None => self.start_new(request, replaces).await,
+            },
+        }
+    }
+
+    async fn start_new(&mut self, mut request: StartRequest, replaces: Option<WorkflowIdRow>) {
+        let limit = self.shared.options.open_runs_max;
+        if self.open.len() >= limit {
+            let _ = request.reply.send(Err(StartWorkflowError::TooManyOpenRuns { limit }));
+            return;
+        }
+        let run_id = RunId::from_time_and_random(self.shared.clock.now(), rand::random());
+        request.started.first_execution_run_id = run_id;
+        request.started.randomness_seed = run_id.randomness_seed();
+        let workflow_id = request.started.workflow_id.clone();
+        let StartRequest { started, reply, .. } = request;
+        let origin = Origin::New(Box::new(NewRun { started, replaces, reply }));
+        self.spawn(run_id, workflow_id, origin).await;
+    }
+
+    async fn open_stored(&mut self, run_id: RunId, workflow_id: WorkflowId) -> bool {
+        self.spawn(run_id, workflow_id, Origin::Stored).await
+    }
+
+    async fn spawn(&mut self, run_id: RunId, workflow_id: WorkflowId, origin: Origin) -> bool {
+        self.epochs += 1;
+        let epoch = Epoch(self.epochs);
+        let arguments = RunArguments {
+            shared: Arc::clone(&self.shared),
+            journal: self.journal.clone(),
+            directory: self.myself.clone(),
+            run_id,
+            epoch,
+            origin,
+        };
+        match Actor::spawn_linked(None, Run, arguments, self.root.clone()).await {
+            Ok((actor, _)) => {
+                self.open.insert(run_id, OpenRun { workflow_id, epoch, actor });
+                true
+            }
+            Err(error) => {
+                // The root is ending, and this actor with it.
+                tracing::debug!(%error, workflow.run_id = %run_id, "a run could not be spawned");
+                false
+            }
+        }
+    }
+
+    /// Passes a call to a run that is in memory, or answers it from the store.
+    pub(super) async fn call(&mut self, run_id: RunId, call: RunCall) {
+        if let Some(stopped) = self.stopped() {
+            return refuse(call, &stopped);
+        }
+        if let Some(run) = self.open.get(run_id) {
+            let _ = run.actor.cast(RunMessage::Call(call));
+            return;
+        }
+        match self.store().get_run(run_id) {
+            Err(error) => fail(call, error),
+            Ok(None) => not_found(call, run_id),
+            Ok(Some(row)) if row.status.is_open() => {
+                if self.open_stored(run_id, row.workflow_id).await
+                    && let Some(run) = self.open.get(run_id)
+                {
+                    let _ = run.actor.cast(RunMessage::Call(call));
+                }
+            }
+            Ok(Some(row)) => self.call_closed(run_id, &row, call),
+        }
+    }
+
+    fn call_closed(&self, run_id: RunId, row: &RunRow, call: RunCall) {
+        match call {
+            RunCall::Start(request) => {
+                let _ = self.myself.cast(DirectoryMessage::Start(request));
+            }
+            RunCall::Result { reply } => self.closed_result(run_id, row, reply),
+            RunCall::Describe { reply } => {
+                let length = row.close.map_or(0, |close| close.last_event_id.get());
+                let _ = reply.send(Ok(WorkflowDescription::of_row(run_id, row, length)));
+            }
+            // A success that changes nothing (rule CAN-1).
+            RunCall::Cancel { reply, .. } => drop(reply.send(Ok(()))),
+            RunCall::Terminate { reply, .. } => {
+                let _ = reply.send(Err(RunError::AlreadyClosed { run_id }));
+            }
+        }
+    }
+
+    fn closed_result(&self, run_id: RunId, row: &RunRow, reply: ResultReply) {
+        let event_id = row.close.map_or(EventId::default(), |close| close.last_event_id);
+        let answer = match self.store().get_event(run_id, event_id) {
+            Err(error) => Err(error.into()),
+            Ok(Some(event)) if event.attributes.event_type().is_close() => Ok(event.attributes),
+            Ok(_) => Err(WorkflowError::NoCloseEvent { run_id, event_id }),
+        };
+        let _ = reply.send(answer);
+    }
+
+    pub(super) fn list(&self) -> Vec<(RunId, ActorCell)> {
+        self.open.iter().map(|(run_id, run)| (*run_id, run.actor.get_cell())).collect()
+    }
+
+    pub(super) fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunId>, StoreError> {
+        // The store tells of a run only when its start is durable.
+        Ok(self.store().get_workflow_id(workflow_id)?.map(|row| row.run_id))
+    }
+
+    /// A run may go: whatever was sent to it before stands before this answer in its mailbox.
+    pub(super) fn leaving(&mut self, run_id: RunId, epoch: Epoch) {
+        if let Some(run) = self.open.remove(run_id, epoch) {
+            let _ = run.actor.cast(RunMessage::Left);
+        }
+    }
+
+    /// A run ended without leaving: it was killed, or its append was refused. What should be
+    /// alive is opened again from the store.
+    pub(super) async fn gone(&mut self, run_id: RunId, epoch: Epoch) {
+        let Some(run) = self.open.remove(run_id, epoch) else { return };
+        if self.stopped().is_none() {
+            tracing::debug!(workflow.run_id = %run_id, "a run's actor is gone: opening it again");
+            self.open_stored(run_id, run.workflow_id).await;
+        }
+    }
+
+    pub(super) fn engine_stopped(&self) {
+        for (_, run) in self.open.iter() {
+            let _ = run.actor.cast(RunMessage::EngineStopped);
+        }
+    }
+
+    pub(super) fn drain(&mut self, reply: oneshot::Sender<()>) {
+        self.shared.health.shut_down();
+        for (_, run) in self.open.iter() {
+            let _ = run.actor.cast(RunMessage::Drain);
+        }
+        self.drained = Some(reply);
+    }
+
+    pub(super) fn cut_off(&self) {
+        for (_, run) in self.open.iter() {
+            let _ = run.actor.cast(RunMessage::CutOff);
+        }
+    }
+
+    pub(super) fn answer_drained(&mut self) {
+        if self.open.is_empty()
+            && let Some(reply) = self.drained.take()
+        {
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// Judges a start whose workflow id has been used before; nothing if it may go on.
+fn judge_reuse(
+    request: &StartRequest,
+    row: Option<&WorkflowIdRow>,
+) -> Option<Result<StartedRun, StartWorkflowError>> {
+    let row = row?;
+    if row.request_id == request.started.request_id {
+        let WorkflowIdRow { run_id, first_execution_run_id, .. } = *row;
+        return Some(Ok(StartedRun { run_id, first_execution_run_id }));
+    }
+    let allowed = match request.reuse_policy {
+        WorkflowIdReusePolicy::AllowDuplicate => true,
+        WorkflowIdReusePolicy::AllowDuplicateFailedOnly => row.status.is_failed(),
+        _ => false,
+    };
+    (!allowed).then(|| {
+        Err(StartWorkflowError::AlreadyStarted {
+            workflow_id: request.started.workflow_id.clone(),
+            run_id: row.run_id,
+            first_execution_run_id: row.first_execution_run_id,
+            request_id: row.request_id.to_string(),
+            closed: row.status != WorkflowStatus::Running,
+        })
+    })
+}
+
+fn refuse(call: RunCall, stopped: &EngineStopped) {
+    match call {
+        RunCall::Start(request) => drop(request.reply.send(Err(stopped.clone().into()))),
+        RunCall::Result { reply } => drop(reply.send(Err(stopped.clone().into()))),
+        RunCall::Describe { reply } => drop(reply.send(Err(stopped.clone().into()))),
+        RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
+            let _ = reply.send(Err(stopped.clone().into()));
+        }
+    }
+}
+
+fn fail(call: RunCall, error: StoreError) {
+    match call {
+        RunCall::Start(request) => drop(request.reply.send(Err(error.into()))),
+        RunCall::Result { reply } => drop(reply.send(Err(error.into()))),
+        RunCall::Describe { reply } => drop(reply.send(Err(error.into()))),
+        RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
+            let _ = reply.send(Err(error.into()));
+        }
+    }
+}
+
+fn not_found(call: RunCall, run_id: RunId) {
+    let error = RunNotFound::RunId { run_id };
+    match call {
+        // A start is never sent to a run that does not exist.
+        RunCall::Start(_) => {}
+        RunCall::Result { reply } => drop(reply.send(Err(error.into()))),
+        RunCall::Describe { reply } => drop(reply.send(Err(error.into()))),
+        RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
+            let _ = reply.send(Err(error.into()));
+        }
+    }
+}

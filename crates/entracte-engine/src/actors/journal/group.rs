@@ -1,0 +1,203 @@
+//! Group commit: which appends go into the next batch, and what happens when it has landed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use entracte_model::{RunId, Timestamp};
+use entracte_store::{Batch, Persist, Store, StoreError};
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+use super::append::{Acknowledgement, Append, AppendOutcome};
+use super::heads::{ClaimedIds, Epoch, Heads};
+use super::JournalMessage;
+use crate::actors::directory::DirectoryMessage;
+use crate::actors::run::RunMessage;
+use crate::options::Durability;
+use crate::shared::{JournalCounters, Shared};
+
+pub(crate) struct JournalState {
+    shared: Arc<Shared>,
+    pub(super) heads: Heads,
+    pub(super) directory: Option<ActorRef<DirectoryMessage>>,
+    pub(super) waiting: VecDeque<Box<Append>>,
+    /// The authors of the batch that is being committed; none while a sync runs alone.
+    in_flight: Option<Vec<Acknowledgement>>,
+    /// Those who wait until the batch in flight is settled.
+    opening: Vec<(Epoch, ActorRef<RunMessage>)>,
+    pub(super) closing: Option<oneshot::Sender<Result<(), StoreError>>>,
+    /// Whether something was committed that no sync has covered.
+    dirty: bool,
+    sync_armed: bool,
+    pub(super) sync_due: bool,
+    last_time: Timestamp,
+}
+
+impl JournalState {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            heads: Heads::default(),
+            directory: None,
+            waiting: VecDeque::new(),
+            in_flight: None,
+            opening: Vec::new(),
+            closing: None,
+            dirty: false,
+            sync_armed: false,
+            sync_due: false,
+            last_time: Timestamp::EPOCH,
+        }
+    }
+
+    pub(super) fn open(&mut self, run_id: RunId, epoch: Epoch, author: ActorRef<RunMessage>) {
+        self.heads.open(run_id, epoch);
+        self.opening.push((epoch, author));
+    }
+
+    /// Does whatever can be done now; called after every message.
+    pub(super) fn advance(&mut self, myself: &ActorRef<JournalMessage>) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        for (epoch, author) in self.opening.drain(..) {
+            let _ = author.cast(RunMessage::Opened { epoch });
+        }
+        if let Some(reason) = self.shared.health.poisoned() {
+            refuse_all(&mut self.waiting, reason);
+        }
+        if !self.waiting.is_empty() {
+            self.commit_group(myself);
+        } else if self.sync_due {
+            self.sync(myself);
+        } else if let Some(reply) = self.closing.take() {
+            self.close(reply, myself);
+        }
+    }
+
+    fn commit_group(&mut self, myself: &ActorRef<JournalMessage>) {
+        let (batch, authors) = self.assemble();
+        if authors.is_empty() {
+            return self.advance(myself);
+        }
+        let persist = match self.shared.options.durability {
+            Durability::Sync => Persist::Sync,
+            Durability::Interval(_) | Durability::OsBuffered => Persist::Buffer,
+        };
+        self.in_flight = Some(authors);
+        JournalCounters::add(&self.shared.counters.commits, 1);
+        if persist == Persist::Sync {
+            JournalCounters::add(&self.shared.counters.syncs, 1);
+        } else {
+            self.dirty = true;
+            self.arm_sync(myself);
+        }
+        let store = Arc::clone(&self.shared.store);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let result = store.commit(batch, persist).await;
+            let _ = myself.cast(JournalMessage::Committed(result));
+        });
+    }
+
+    /// Puts the next batch together; appends that believe something wrong are answered.
+    fn assemble(&mut self) -> (Batch, Vec<Acknowledgement>) {
+        let mut batch = Batch::new();
+        let mut authors = Vec::new();
+        let mut claimed = ClaimedIds::new();
+        let counters = &self.shared.counters;
+        while authors.len() < self.shared.options.commit_appends_max {
+            let Some(mut append) = self.waiting.pop_front() else { break };
+            if let Err(refusal) = self.heads.admit(&*self.shared.store, &append, &mut claimed) {
+                JournalCounters::add(&counters.appends_refused, 1);
+                append.acknowledgement.answer(AppendOutcome::Refused(refusal));
+                continue;
+            }
+            JournalCounters::add(&counters.appends, 1);
+            JournalCounters::add(&counters.events, append.event_count);
+            if let Some(claim) = &append.claim {
+                append.rows.put_workflow_id(&claim.workflow_id, &claim.new);
+            }
+            batch.append(&mut append.rows);
+            self.last_time = self.last_time.max(append.time);
+            authors.push(append.acknowledgement);
+        }
+        if !authors.is_empty() {
+            batch.put_clock(self.last_time);
+        }
+        (batch, authors)
+    }
+
+    /// Answers the authors of the batch that was in flight.
+    pub(super) fn settle(&mut self, result: Result<(), StoreError>) {
+        let authors = self.in_flight.take().unwrap_or_default();
+        let outcome = match result {
+            Ok(()) => AppendOutcome::Committed,
+            Err(error) => {
+                self.fail(&error);
+                AppendOutcome::Failed(error)
+            }
+        };
+        for author in authors {
+            author.answer(outcome.clone());
+        }
+    }
+
+    /// The store failed: from here on the engine acknowledges nothing (rule 12).
+    fn fail(&self, error: &StoreError) {
+        tracing::error!(%error, "the journal could not be written: the engine stops");
+        self.shared.health.poison(format!("the journal could not be written: {error}"));
+        if let Some(directory) = &self.directory {
+            let _ = directory.cast(DirectoryMessage::EngineStopped);
+        }
+    }
+
+    fn arm_sync(&mut self, myself: &ActorRef<JournalMessage>) {
+        if let Durability::Interval(interval) = self.shared.options.durability
+            && !self.sync_armed
+        {
+            self.sync_armed = true;
+            // Detached on purpose: the message finds no one if the journal has ended.
+            drop(myself.send_after(interval, || JournalMessage::SyncDue));
+        }
+    }
+
+    fn sync(&mut self, myself: &ActorRef<JournalMessage>) {
+        self.sync_due = false;
+        self.sync_armed = false;
+        if !std::mem::take(&mut self.dirty) {
+            return self.advance(myself);
+        }
+        self.in_flight = Some(Vec::new());
+        JournalCounters::add(&self.shared.counters.syncs, 1);
+        let store = Arc::clone(&self.shared.store);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let result = store.sync().await;
+            let _ = myself.cast(JournalMessage::Synced(result));
+        });
+    }
+
+    fn close(
+        &mut self,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+        myself: &ActorRef<JournalMessage>,
+    ) {
+        // Nothing is written any more, not even by a sync that is armed.
+        self.in_flight = Some(Vec::new());
+        let store: Arc<dyn Store> = Arc::clone(&self.shared.store);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let result = store.close().await;
+            let _ = reply.send(result);
+            let _ = myself.cast(JournalMessage::Closed);
+        });
+    }
+}
+
+fn refuse_all(waiting: &mut VecDeque<Box<Append>>, reason: &str) {
+    for append in waiting.drain(..) {
+        let error = StoreError::Poisoned { reason: reason.into() };
+        append.acknowledgement.answer(AppendOutcome::Failed(error));
+    }
+}

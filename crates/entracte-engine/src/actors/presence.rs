@@ -1,0 +1,41 @@
+//! Tells the directory when the last trace of a run's actors is gone.
+
+use std::sync::Arc;
+
+use entracte_model::RunId;
+use ractor::ActorRef;
+
+use super::directory::DirectoryMessage;
+use super::journal::Epoch;
+
+/// Held by a run's actor and by each attempt and timer under it. When the last of them is
+/// gone, however it ended (also killed, also by a panic), the directory is told; it re-creates
+/// what should be alive, and never beside something that still runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Presence(#[expect(dead_code, reason = "held for its drop")] Arc<Guard>);
+
+#[derive(Debug)]
+struct Guard {
+    run_id: RunId,
+    epoch: Epoch,
+    directory: ActorRef<DirectoryMessage>,
+}
+
+impl Presence {
+    pub(crate) fn new(
+        run_id: RunId,
+        epoch: Epoch,
+        directory: ActorRef<DirectoryMessage>,
+    ) -> Self {
+        Self(Arc::new(Guard { run_id, epoch, directory }))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Without a directory the engine itself is gone, and nothing is to be re-created.
+        let _ = self
+            .directory
+            .cast(DirectoryMessage::Gone { run_id: self.run_id, epoch: self.epoch });
+    }
+}

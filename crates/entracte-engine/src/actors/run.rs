@@ -1,0 +1,129 @@
+//! A run: the actor around one run of a workflow.
+//!
+//! It turns what reaches it (an attempt's end, a due timer, a client's call) into events, lets
+//! the pure machine take a turn for each, hands events and rows to the journal, and does what
+//! the turn decided only after the journal has answered (rule 3 of the design). What it holds
+//! in memory can be rebuilt from the store at any time, and is, whenever the actor is killed.
+
+mod activities;
+mod calls;
+mod closing;
+mod effects;
+mod input;
+mod opening;
+mod parking;
+mod record;
+mod state;
+mod turns;
+
+use entracte_model::Seq;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use super::attempt::AttemptOutcome;
+use super::journal::{AppendOutcome, Epoch};
+pub(crate) use self::calls::{
+    ResultReply, RunCall, StartReply, StartRequest, StartedRun,
+};
+pub use self::parking::ParkCause;
+pub(crate) use self::opening::{NewRun, Origin, RunArguments};
+pub(crate) use self::state::RunState;
+
+pub(crate) enum RunMessage {
+    /// Take the first turn of a new run.
+    Begin,
+    /// The journal has raised the run's epoch: read what is stored and go on from there.
+    Opened { epoch: Epoch },
+    /// The journal has settled an append.
+    Appended { token: u64, outcome: AppendOutcome },
+    /// An attempt has come to its end.
+    AttemptEnded { seq: Seq, attempt: u32, outcome: AttemptOutcome },
+    /// An actor under this run has ended. The run sends this to itself when it hears of it,
+    /// because news of an actor's end overtakes the messages it sent before.
+    ChildExited { actor: ActorId },
+    /// A durable timer of the workflow may be due.
+    TimerDue { seq: Seq },
+    /// The back-off before an attempt may be over.
+    RetryDue { seq: Seq, attempt: u32 },
+    /// Try the turn again that failed.
+    RetryTurn { parking: u64 },
+    /// The workflow was woken by something that is not the engine's.
+    ForeignWake { machine: u64 },
+    /// A client wants something.
+    Call(RunCall),
+    /// The engine shuts down: start nothing new, tell the attempts, leave when they are done.
+    Drain,
+    /// The grace of the shutdown is over: cut the attempts off and leave.
+    CutOff,
+    /// The engine can acknowledge nothing more: end at once.
+    EngineStopped,
+    /// The directory has taken the run off its list and sends nothing more.
+    Left,
+}
+
+pub(crate) struct Run;
+
+impl Actor for Run {
+    type Msg = RunMessage;
+    type State = RunState;
+    type Arguments = RunArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RunMessage>,
+        arguments: RunArguments,
+    ) -> Result<RunState, ActorProcessingErr> {
+        Ok(RunState::new(myself, arguments))
+    }
+
+    async fn post_start(
+        &self,
+        _myself: ActorRef<RunMessage>,
+        state: &mut RunState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.begin_or_open();
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<RunMessage>,
+        message: RunMessage,
+        state: &mut RunState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RunMessage::Begin => state.begin()?,
+            RunMessage::Opened { epoch } => state.opened(epoch)?,
+            RunMessage::Appended { token, outcome } => state.appended(token, outcome)?,
+            RunMessage::AttemptEnded { seq, attempt, outcome } => {
+                state.attempt_ended(seq, attempt, outcome)?;
+            }
+            RunMessage::ChildExited { actor } => state.child_exited(actor)?,
+            RunMessage::TimerDue { seq } => state.timer_due(seq)?,
+            RunMessage::RetryDue { seq, attempt } => state.retry_due(seq, attempt),
+            RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,
+            RunMessage::ForeignWake { machine } => state.foreign_wake(machine),
+            RunMessage::Call(call) => state.call(call)?,
+            RunMessage::Drain => state.drain(),
+            RunMessage::CutOff => state.cut_off(),
+            RunMessage::EngineStopped => state.engine_stopped(),
+            RunMessage::Left => state.left(),
+        }
+        state.carry_out().await;
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<RunMessage>,
+        event: SupervisionEvent,
+        _state: &mut RunState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorTerminated(child, ..)
+        | SupervisionEvent::ActorFailed(child, _) = event
+        {
+            // Judged when it has passed through the mailbox, behind the child's last words.
+            let _ = myself.cast(RunMessage::ChildExited { actor: child.get_id() });
+        }
+        Ok(())
+    }
+}

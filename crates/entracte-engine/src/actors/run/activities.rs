@@ -1,0 +1,250 @@
+//! Activities: what follows the end of an attempt.
+
+use entracte_model::retry::{AttemptEnd, RetryDecision, decide};
+use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType};
+use entracte_store::rows::{ActivityClosed, ActivityOutcome};
+use ractor::{ActorId, ActorProcessingErr};
+
+use super::effects::Effect;
+use super::input::Input;
+use super::state::{Child, Mode, RunState};
+use crate::actors::attempt::{AttemptOutcome, lost_attempt};
+
+impl RunState {
+    /// An attempt reports its end; one that the run no longer waits for is refused.
+    pub(super) fn attempt_ended(
+        &mut self,
+        seq: Seq,
+        attempt: u32,
+        outcome: AttemptOutcome,
+    ) -> Result<(), ActorProcessingErr> {
+        if !self.takes_end_of(seq, attempt) {
+            return Ok(());
+        }
+        match outcome {
+            Ok(result) => self.close_activity(seq, ActivityOutcome::Completed { result }),
+            Err(failure) => self.attempt_failed(seq, attempt, failure),
+        }
+    }
+
+    /// Whether an end of this attempt still matters; it is taken once.
+    fn takes_end_of(&mut self, seq: Seq, attempt: u32) -> bool {
+        let listening = matches!(self.mode, Mode::Running | Mode::Draining);
+        match self.activities.get_mut(&seq) {
+            Some(activity) if listening && activity.row.attempt == attempt => {
+                activity.running.take().is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// An actor under the run is gone. By now everything that it sent has been handled.
+    pub(super) fn child_exited(&mut self, actor: ActorId) -> Result<(), ActorProcessingErr> {
+        match self.children.remove(&actor) {
+            Some(Child::Attempt { seq, attempt }) => {
+                let is_running = |activity: &super::state::PendingActivity| {
+                    activity.running.as_ref().is_some_and(|run| run.actor.get_id() == actor)
+                };
+                if self.activities.get(&seq).is_some_and(is_running)
+                    && self.takes_end_of(seq, attempt)
+                {
+                    let failure = lost_attempt("its actor was stopped while it ran");
+                    self.attempt_failed(seq, attempt, failure)?;
+                }
+            }
+            Some(Child::Timer { seq }) => {
+                let is_current =
+                    self.timers.get(&seq).is_some_and(|timer| timer.get_id() == actor);
+                if is_current {
+                    // It was stopped before its time: another one takes its place.
+                    self.timers.remove(&seq);
+                    if let Some(timer) = self.history.timers.get(&seq) {
+                        self.ready.push_back(Effect::StartTimer { seq, due: timer.due });
+                    }
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Decides what follows a failed attempt (rules RET-11 to RET-16).
+    pub(super) fn attempt_failed(
+        &mut self,
+        seq: Seq,
+        attempt: u32,
+        failure: Failure,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = self.now();
+        let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
+        let Some(scheduled) = self.history.activities.get(&seq) else { return Ok(()) };
+        let cancel_requested = activity.row.cancel_requested;
+        let failure = match (failure.kind(), cancel_requested) {
+            (FailureKind::Canceled { details }, true) => {
+                let details = details.clone();
+                return self.close_activity(seq, ActivityOutcome::Canceled { details });
+            }
+            // Nobody asked it to cancel: a failure like any other (rule ACX-8).
+            (FailureKind::Canceled { details }, false) => uninvited_cancel(&failure, details),
+            _ => failure,
+        };
+        let whole = scheduled.options.schedule_to_close_timeout;
+        let decision = decide(&AttemptEnd {
+            policy: Some(&scheduled.options.retry_policy),
+            attempt,
+            failure: &failure,
+            cancel_requested,
+            now,
+            expiration: whole.map(|whole| scheduled.scheduled_time.saturating_add(whole)),
+        });
+        match decision {
+            RetryDecision::Retry { delay } => {
+                self.retry_activity(seq, failure, now.saturating_add(delay));
+                Ok(())
+            }
+            RetryDecision::Close(retry_state) => {
+                let last_failure = activity.row.last_failure.clone();
+                let outcome = closing_outcome(failure, retry_state, last_failure);
+                self.close_activity(seq, outcome)
+            }
+        }
+    }
+
+    /// Keeps what the next attempt needs; retries leave no events (rule RET-19).
+    fn retry_activity(&mut self, seq: Seq, failure: Failure, at: entracte_model::Timestamp) {
+        let key = self.pending_key(seq);
+        let due_key = self.retry_key(seq, at);
+        let mut change = self.change();
+        let Some(activity) = self.activities.get_mut(&seq) else { return };
+        activity.row.attempt += 1;
+        activity.row.admitted_at = None;
+        activity.row.next_attempt_at = at;
+        activity.row.last_failure = Some(failure);
+        activity.due = Some(at);
+        let attempt = activity.row.attempt;
+        change.rows.put_pending(key, &activity.row);
+        change.rows.put_due(due_key);
+        change.effects.push(Effect::ArmRetry { seq, attempt, at });
+        self.append(change);
+    }
+
+    /// The back-off is over: the attempt is marked as admitted before its code runs.
+    pub(super) fn retry_due(&mut self, seq: Seq, attempt: u32) {
+        if self.mode != Mode::Running || self.is_closed() {
+            return;
+        }
+        let key = self.pending_key(seq);
+        let mut change = self.change();
+        let Some(activity) = self.activities.get_mut(&seq) else { return };
+        if activity.row.attempt != attempt || activity.row.admitted_at.is_some() {
+            return;
+        }
+        activity.row.admitted_at = Some(change.time);
+        change.rows.put_pending(key, &activity.row);
+        let due = activity.due.take();
+        if let Some(due) = due {
+            change.rows.delete_due(self.retry_key(seq, due));
+        }
+        change.effects.push(Effect::StartAttempt { seq, attempt });
+        self.append(change);
+    }
+
+    /// An attempt that was admitted cannot be started any more: it waits for the next engine,
+    /// and does not count as lost.
+    pub(super) fn put_back(&mut self, seq: Seq) {
+        let key = self.pending_key(seq);
+        let mut change = self.change();
+        let Some(activity) = self.activities.get_mut(&seq) else { return };
+        activity.row.admitted_at = None;
+        change.rows.put_pending(key, &activity.row);
+        self.append(change);
+    }
+
+    /// The activity has come to its end: the workflow takes a turn.
+    pub(super) fn close_activity(
+        &mut self,
+        seq: Seq,
+        outcome: ActivityOutcome,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
+        let row = &activity.row;
+        let closed = ActivityClosed {
+            seq,
+            scheduled_event_id: row.scheduled_event_id,
+            attempt: row.attempt,
+            started_at: row.admitted_at,
+            last_failure: row.last_failure.clone(),
+            outcome,
+        };
+        self.submit(Input::ActivityClosed(closed))
+    }
+}
+
+fn uninvited_cancel(failure: &Failure, details: &Option<Payload>) -> Failure {
+    let text = format!("unexpected activity cancel error: {failure}");
+    let failure = Failure::application("CancelledError", text);
+    match details {
+        Some(details) => failure.clone().with_details(details).unwrap_or(failure),
+        None => failure,
+    }
+}
+
+/// The outcome of an activity whose last attempt failed (rules RET-13 and RET-15).
+fn closing_outcome(
+    failure: Failure,
+    retry_state: RetryState,
+    last_failure: Option<Failure>,
+) -> ActivityOutcome {
+    let FailureKind::Timeout { timeout_type, .. } = failure.kind() else {
+        return ActivityOutcome::Failed { failure, retry_state };
+    };
+    let rewritten = retry_state == RetryState::Timeout
+        && matches!(timeout_type, TimeoutType::StartToClose | TimeoutType::Heartbeat);
+    let failure = if rewritten {
+        Failure::timeout(
+            TimeoutType::ScheduleToClose,
+            "Not enough time to schedule next retry before activity ScheduleToClose timeout, \
+             giving up retrying",
+        )
+    } else {
+        failure
+    };
+    let failure = match last_failure {
+        Some(last) => failure.with_cause(last),
+        None => failure,
+    };
+    ActivityOutcome::TimedOut { failure, retry_state }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ret_13_a_timeout_without_time_for_another_attempt_is_schedule_to_close() {
+        let timeout = Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout");
+        let outcome = closing_outcome(timeout, RetryState::Timeout, None);
+        let ActivityOutcome::TimedOut { failure, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(failure.timeout_type(), Some(TimeoutType::ScheduleToClose));
+    }
+
+    #[test]
+    fn ret_15_a_timeout_carries_the_failure_of_the_attempt_before() {
+        let timeout = Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout");
+        let last = Failure::application("E", "first try");
+        let state = RetryState::MaximumAttemptsReached;
+        let outcome = closing_outcome(timeout, state, Some(last.clone()));
+        let ActivityOutcome::TimedOut { failure, retry_state } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(failure.cause(), Some(&last));
+        assert_eq!(retry_state, state);
+    }
+
+    #[test]
+    fn acx_8_an_uninvited_cancel_is_a_retryable_failure() {
+        let failure = uninvited_cancel(&Failure::canceled(), &None);
+        assert!(failure.is_retryable(&[]));
+        assert_eq!(failure.application_type(), Some("CancelledError"));
+    }
+}

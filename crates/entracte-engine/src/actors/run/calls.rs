@@ -1,0 +1,251 @@
+//! What clients ask of a run.
+
+use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::{
+    EventAttributes, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+};
+use ractor::ActorProcessingErr;
+use tokio::sync::oneshot;
+
+use super::effects::Effect;
+use super::input::{Input, QueuedInput};
+use super::opening::NewRun;
+use super::state::RunState;
+use crate::description::{
+    ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
+    WorkflowDescription,
+};
+use crate::errors::{RunError, StartWorkflowError, WorkflowError};
+
+/// A start that a client asks for.
+pub(crate) struct StartRequest {
+    /// The first event of the run, if it is started; the run id in it is filled in then.
+    pub(crate) started: WorkflowExecutionStarted,
+    pub(crate) reuse_policy: WorkflowIdReusePolicy,
+    pub(crate) conflict_policy: WorkflowIdConflictPolicy,
+    pub(crate) reply: StartReply,
+}
+
+/// The run that a start led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StartedRun {
+    pub(crate) run_id: RunId,
+    pub(crate) first_execution_run_id: RunId,
+}
+
+pub(crate) type StartReply = oneshot::Sender<Result<StartedRun, StartWorkflowError>>;
+pub(crate) type ResultReply = oneshot::Sender<Result<EventAttributes, WorkflowError>>;
+pub(crate) type DescribeReply = oneshot::Sender<Result<WorkflowDescription, RunError>>;
+pub(crate) type DoneReply = oneshot::Sender<Result<(), RunError>>;
+
+pub(crate) enum RunCall {
+    /// Another start of the same workflow id.
+    Start(Box<StartRequest>),
+    /// Tell how the run ends, when it has.
+    Result { reply: ResultReply },
+    Describe { reply: DescribeReply },
+    Cancel { reason: String, reply: DoneReply },
+    Terminate { reason: String, reply: DoneReply },
+}
+
+/// An answer that waits until what it tells of is durable.
+pub(super) enum Answer {
+    Start(StartReply, Result<StartedRun, StartWorkflowError>),
+    Result(ResultReply, EventAttributes),
+    Describe(DescribeReply, Box<WorkflowDescription>),
+    Done(DoneReply, Result<(), RunError>),
+}
+
+impl Answer {
+    /// Gives the answer; a caller that does not wait any more misses nothing it cannot ask.
+    pub(super) fn give(self) {
+        match self {
+            Self::Start(reply, answer) => drop(reply.send(answer)),
+            Self::Result(reply, event) => drop(reply.send(Ok(event))),
+            Self::Describe(reply, description) => drop(reply.send(Ok(*description))),
+            Self::Done(reply, answer) => drop(reply.send(answer)),
+        }
+    }
+}
+
+impl RunState {
+    pub(super) fn call(&mut self, call: RunCall) -> Result<(), ActorProcessingErr> {
+        if self.rows.is_none() {
+            // This actor has not read its run yet.
+            self.deferred_calls.push(call);
+            return Ok(());
+        }
+        match call {
+            RunCall::Start(request) => self.start_again(*request)?,
+            RunCall::Result { reply } => self.wait_for_result(reply),
+            RunCall::Describe { reply } => {
+                if let Some(description) = self.describe() {
+                    self.answer(Answer::Describe(reply, Box::new(description)));
+                }
+            }
+            RunCall::Cancel { reason, reply } => {
+                // A closed run takes the request and does nothing (rule CAN-1).
+                let refusal = self.refusal().filter(|_| !self.is_closed());
+                if refusal.is_none() {
+                    self.accept_cancel(reason)?;
+                }
+                self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
+            }
+            RunCall::Terminate { reason, reply } => {
+                let refusal = self.refusal();
+                if refusal.is_none() {
+                    self.terminate(reason)?;
+                }
+                self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up the calls that came before the run had been read.
+    pub(super) fn take_deferred_calls(&mut self) -> Result<(), ActorProcessingErr> {
+        for call in std::mem::take(&mut self.deferred_calls) {
+            self.call(call)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.after_commit(Effect::Answer(answer));
+    }
+
+    /// Why the run cannot be told to end, if it cannot.
+    fn refusal(&self) -> Option<RunError> {
+        if self.is_closed() {
+            return Some(RunError::AlreadyClosed { run_id: self.run_id });
+        }
+        match &self.parked {
+            Some(parked) if parked.cause.hides_history() => {
+                let (run_id, cause) = (self.run_id, parked.cause.clone());
+                Some(RunError::HistoryUnusable { run_id, cause })
+            }
+            _ => None,
+        }
+    }
+
+    fn wait_for_result(&mut self, reply: ResultReply) {
+        match &self.close_event {
+            Some(event) => {
+                let event = event.clone();
+                self.answer(Answer::Result(reply, event));
+            }
+            None => {
+                // Whoever stopped waiting must not be kept for as long as the run is open.
+                self.result_waiters.retain(|waiter| !waiter.is_closed());
+                self.result_waiters.push(reply);
+            }
+        }
+    }
+
+    /// The request is answered when it is durable: as an event, or as a row in the inbox.
+    fn accept_cancel(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
+        let input = Input::CancelRequested { reason };
+        let queued = QueuedInput { input, inbox_sequence: None };
+        if self.can_take_turns() {
+            return self.take_turn(queued);
+        }
+        self.keep([queued]);
+        Ok(())
+    }
+
+    /// Tells the client that its start made this run.
+    pub(super) fn answer_start(&self, new_run: NewRun) {
+        let started = self.started_run(&new_run.started);
+        Answer::Start(new_run.reply, Ok(started)).give();
+    }
+
+    fn started_run(&self, started: &WorkflowExecutionStarted) -> StartedRun {
+        let first_execution_run_id = started.first_execution_run_id;
+        StartedRun { run_id: self.run_id, first_execution_run_id }
+    }
+
+    /// A further start of the workflow id, while this run holds it (rules WID-3 to WID-5).
+    fn start_again(&mut self, request: StartRequest) -> Result<(), ActorProcessingErr> {
+        let Some(rows) = &self.rows else { return Ok(()) };
+        let row = rows.workflow_id.clone();
+        let existing = StartedRun {
+            run_id: row.run_id,
+            first_execution_run_id: row.first_execution_run_id,
+        };
+        if row.request_id == request.started.request_id {
+            self.answer(Answer::Start(request.reply, Ok(existing)));
+        } else if self.is_closed() {
+            // The reuse policy is judged by the directory, when this run has left.
+            self.restarts.push(request);
+        } else {
+            match request.conflict_policy {
+                WorkflowIdConflictPolicy::UseExisting => {
+                    self.answer(Answer::Start(request.reply, Ok(existing)));
+                }
+                WorkflowIdConflictPolicy::TerminateExisting => {
+                    let reason = "TerminateIfRunning WorkflowIdReusePolicy".to_owned();
+                    self.terminate(reason)?;
+                    self.restarts.push(request);
+                }
+                _ => {
+                    let error = StartWorkflowError::AlreadyStarted {
+                        workflow_id: request.started.workflow_id,
+                        run_id: row.run_id,
+                        first_execution_run_id: row.first_execution_run_id,
+                        request_id: row.request_id.to_string(),
+                        closed: false,
+                    };
+                    self.answer(Answer::Start(request.reply, Err(error)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> Option<WorkflowDescription> {
+        let rows = self.rows.as_ref()?;
+        let history_length = self.history.next_event_id.get() - 1;
+        let mut description = WorkflowDescription::of_row(self.run_id, &rows.run, history_length);
+        description.cancel_requested = self.history.cancel_requested;
+        description.pending_activities = self
+            .activities
+            .iter()
+            .filter_map(|(seq, activity)| Some((activity, self.history.activities.get(seq)?)))
+            .map(|(activity, scheduled)| PendingActivityDescription {
+                activity_id: scheduled.activity_id.to_string(),
+                activity_type: scheduled.activity_type.to_string(),
+                state: if activity.row.cancel_requested {
+                    PendingActivityState::CancelRequested
+                } else if activity.row.admitted_at.is_some() {
+                    PendingActivityState::Started
+                } else {
+                    PendingActivityState::Scheduled
+                },
+                attempt: activity.row.attempt,
+                started_time: activity.row.admitted_at,
+                next_attempt_time: activity
+                    .row
+                    .admitted_at
+                    .is_none()
+                    .then_some(activity.row.next_attempt_at),
+                last_failure: activity.row.last_failure.clone(),
+                source: scheduled.source.clone(),
+            })
+            .collect();
+        let timers = self.history.timers.iter();
+        description.pending_timers = timers
+            .map(|(seq, timer)| PendingTimerDescription {
+                timer_id: seq.to_string(),
+                due: timer.due,
+                source: timer.source.clone(),
+            })
+            .collect();
+        description.parked = self.parked.as_ref().map(|parked| ParkedDescription {
+            cause: parked.cause.clone(),
+            since: parked.since,
+            failed_turns: parked.failed_turns,
+            next_retry: parked.next_retry,
+        });
+        Some(description)
+    }
+}

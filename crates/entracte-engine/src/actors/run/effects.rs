@@ -1,0 +1,230 @@
+//! Effects: what leaves a run, and only after what led to it is durable.
+
+use std::sync::Arc;
+
+use entracte_model::{Seq, Timestamp};
+use entracte_store::rows::ActivityOutcome;
+use entracte_workflow::{ActivityContext, ActivityInfo, CancelCause, ErasedActivity};
+use futures_util::FutureExt;
+use ractor::{Actor, ActorProcessingErr};
+
+use super::RunMessage;
+use super::calls::Answer;
+use super::opening::NewRun;
+use super::state::{Child, Mode, RunningAttempt, RunState};
+use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
+use crate::actors::journal::AppendOutcome;
+use crate::actors::timer::{Timer, TimerArguments};
+
+/// Something to do when the append that it belongs to is durable.
+pub(super) enum Effect {
+    /// Tell the client that its run has started.
+    Started(NewRun),
+    /// Run an attempt that has been admitted.
+    StartAttempt { seq: Seq, attempt: u32 },
+    /// Tell an attempt that its workflow cancelled it.
+    CancelAttempt { seq: Seq },
+    /// Wait for a durable timer.
+    StartTimer { seq: Seq, due: Timestamp },
+    /// Wait no longer.
+    StopTimer { seq: Seq },
+    /// Wait for the end of a back-off.
+    ArmRetry { seq: Seq, attempt: u32, at: Timestamp },
+    /// Wait until the failed turn is tried again.
+    ArmTurnRetry { parking: u64, at: Timestamp },
+    /// Give a caller its answer.
+    Answer(Answer),
+    /// The run is closed: stop what is under it, and leave.
+    Closed,
+}
+
+impl RunState {
+    /// The journal has settled an append, the oldest one that waits.
+    pub(super) fn appended(
+        &mut self,
+        token: u64,
+        outcome: AppendOutcome,
+    ) -> Result<(), ActorProcessingErr> {
+        match outcome {
+            AppendOutcome::Committed => {}
+            AppendOutcome::Refused(refusal) => {
+                // This actor is out of date. It ends; the directory opens the run again.
+                tracing::debug!(workflow.run_id = %self.run_id, %refusal, "an append was refused");
+                return Err(refusal.into());
+            }
+            AppendOutcome::Failed(error) => {
+                tracing::debug!(workflow.run_id = %self.run_id, %error, "an append failed");
+                self.engine_stopped();
+                return Ok(());
+            }
+        }
+        let Some(append) = self.appends.pop_front() else { return Ok(()) };
+        debug_assert_eq!(append.token, token, "the journal answers in order");
+        self.ready.extend(append.effects);
+        if !self.appends.is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.turn_retry_waits) {
+            return self.retry_turn(self.parkings);
+        }
+        self.pump()
+    }
+
+    /// Does everything that may be done now.
+    pub(super) async fn carry_out(&mut self) {
+        while let Some(effect) = self.ready.pop_front() {
+            match effect {
+                Effect::Started(new_run) => self.answer_start(new_run),
+                Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
+                Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
+                Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
+                Effect::StopTimer { seq } => self.stop_timer(seq),
+                Effect::ArmRetry { seq, attempt, at } => self.arm_retry(seq, attempt, at),
+                Effect::ArmTurnRetry { parking, at } => {
+                    let delay = self.until(at);
+                    drop(self.myself.send_after(delay, move || RunMessage::RetryTurn { parking }));
+                }
+                Effect::Answer(answer) => answer.give(),
+                Effect::Closed => self.closed(),
+            }
+        }
+        self.leave_if_done();
+    }
+
+    async fn start_attempt(&mut self, seq: Seq, attempt: u32) {
+        let Some(activity) = self.activities.get(&seq) else { return };
+        if activity.row.attempt != attempt || activity.running.is_some() {
+            return;
+        }
+        if self.mode != Mode::Running {
+            self.put_back(seq);
+            return;
+        }
+        let Some((context, arguments)) = self.attempt_arguments(seq, attempt) else { return };
+        let canceller = arguments.canceller.clone();
+        drop(context);
+        let supervisor = self.myself.get_cell();
+        match Actor::spawn_linked(None, Attempt, arguments, supervisor).await {
+            Ok((actor, _)) => {
+                self.children.insert(actor.get_id(), Child::Attempt { seq, attempt });
+                if let Some(activity) = self.activities.get_mut(&seq) {
+                    activity.running = Some(RunningAttempt { actor, canceller });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an attempt could not be started");
+                let failure = lost_attempt("its actor could not be started");
+                // An error here means that this actor is out of date, and the journal says so.
+                let _ = self.attempt_failed(seq, attempt, failure);
+            }
+        }
+    }
+
+    fn attempt_arguments(
+        &self,
+        seq: Seq,
+        attempt: u32,
+    ) -> Option<(ActivityContext, AttemptArguments)> {
+        let activity = self.activities.get(&seq)?;
+        let scheduled = self.history.activities.get(&seq)?;
+        let rows = self.rows.as_ref()?;
+        let started_time = activity.row.admitted_at.unwrap_or_else(|| self.now());
+        let start_to_close_timeout = scheduled.options.effective_start_to_close();
+        let deadline = start_to_close_timeout.map(|timeout| started_time.saturating_add(timeout));
+        let (context, canceller) = ActivityContext::new(ActivityInfo {
+            workflow_id: rows.run.workflow_id.clone(),
+            workflow_type: rows.run.workflow_type.clone(),
+            run_id: self.run_id,
+            activity_id: scheduled.activity_id.clone(),
+            activity_type: scheduled.activity_type.clone(),
+            attempt,
+            task_queue: scheduled.options.task_queue.as_str().into(),
+            scheduled_time: scheduled.scheduled_time,
+            started_time,
+            deadline,
+            heartbeat_details: activity.row.heartbeat_details.clone(),
+        });
+        let arguments = AttemptArguments {
+            seq,
+            attempt,
+            activity: self.find_activity(&scheduled.activity_type),
+            context: context.clone(),
+            canceller,
+            input: activity.input.clone(),
+            start_to_close_timeout,
+            result_bytes_max: self.shared.options.payload_bytes_max,
+            run: self.myself.clone(),
+            presence: self.presence.clone(),
+        };
+        Some((context, arguments))
+    }
+
+    /// An activity without code fails its attempts, so that a later engine can run it
+    /// (rule FAIL-7).
+    fn find_activity(&self, activity_type: &str) -> ErasedActivity {
+        let registry = &self.shared.registry;
+        if let Some(activity) = registry.find_activity(activity_type) {
+            return activity;
+        }
+        let names: Vec<_> = registry.activity_names().collect();
+        let failure = entracte_model::Failure::application(
+            "ActivityNotRegisteredError",
+            format!(
+                "unable to find activityType={activity_type}. Supported types: [{}]",
+                names.join(", ")
+            ),
+        );
+        Arc::new(move |_, _| std::future::ready(Err(failure.clone())).boxed())
+    }
+
+    fn cancel_attempt(&mut self, seq: Seq) {
+        let Some(activity) = self.activities.get(&seq) else { return };
+        match &activity.running {
+            Some(running) => {
+                running.canceller.cancel(CancelCause::Cancelled);
+            }
+            // Not started: it is cancelled at once (rule ACX-3).
+            None => {
+                let outcome = ActivityOutcome::Canceled { details: None };
+                let _ = self.close_activity(seq, outcome);
+            }
+        }
+    }
+
+    async fn start_timer(&mut self, seq: Seq, due: Timestamp) {
+        let wanted = self.history.timers.contains_key(&seq) && !self.timers.contains_key(&seq);
+        if !wanted || !matches!(self.mode, Mode::Running | Mode::Draining) {
+            return;
+        }
+        let timer = TimerArguments {
+            seq,
+            due,
+            run: self.myself.clone(),
+            shared: Arc::clone(&self.shared),
+            presence: self.presence.clone(),
+        };
+        match Actor::spawn_linked(None, Timer, timer, self.myself.get_cell()).await {
+            Ok((actor, _)) => {
+                self.children.insert(actor.get_id(), Child::Timer { seq });
+                self.timers.insert(seq, actor);
+            }
+            // Only an actor that is ending cannot be linked under; its successor tries again.
+            Err(error) => tracing::warn!(%error, "a timer could not be started"),
+        }
+    }
+
+    fn stop_timer(&mut self, seq: Seq) {
+        if let Some(timer) = self.timers.remove(&seq) {
+            timer.kill();
+        }
+    }
+
+    fn arm_retry(&mut self, seq: Seq, attempt: u32, at: Timestamp) {
+        let delay = self.until(at);
+        if delay.is_zero() {
+            self.retry_due(seq, attempt);
+        } else {
+            drop(self.myself.send_after(delay, move || RunMessage::RetryDue { seq, attempt }));
+        }
+    }
+}

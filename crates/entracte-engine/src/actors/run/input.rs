@@ -1,0 +1,116 @@
+//! What a run takes turns for, and the events it becomes.
+
+use entracte_model::event::{
+    ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
+    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested,
+    WorkflowExecutionStarted, WorkflowExecutionTerminated,
+};
+use entracte_model::{EventAttributes, EventId, Seq};
+use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
+use entracte_workflow::HistoryState;
+
+/// Something that happened to the run and asks for a turn.
+#[derive(Debug, Clone)]
+pub(super) enum Input {
+    Start(WorkflowExecutionStarted),
+    ActivityClosed(ActivityClosed),
+    TimerFired { seq: Seq },
+    CancelRequested { reason: String },
+    Terminated { reason: String },
+}
+
+/// An input, and the row in the inbox that keeps it, if there is one.
+#[derive(Debug, Clone)]
+pub(super) struct QueuedInput {
+    pub(super) input: Input,
+    pub(super) inbox_sequence: Option<u64>,
+}
+
+impl Input {
+    /// Takes over what was kept in the inbox.
+    pub(super) fn from_inbox(message: InboxMessage) -> Self {
+        match message {
+            InboxMessage::Start(started) => Self::Start(started),
+            InboxMessage::ActivityClosed(closed) => Self::ActivityClosed(closed),
+            InboxMessage::CancelRequested { reason } => Self::CancelRequested { reason },
+        }
+    }
+
+    /// What to keep in the inbox while the run cannot take a turn. A timer keeps itself: its
+    /// row stays until its event is journaled. A termination needs no turn, and never waits.
+    pub(super) fn to_inbox(&self) -> Option<InboxMessage> {
+        match self {
+            Self::Start(started) => Some(InboxMessage::Start(started.clone())),
+            Self::ActivityClosed(closed) => Some(InboxMessage::ActivityClosed(closed.clone())),
+            Self::CancelRequested { reason } => {
+                Some(InboxMessage::CancelRequested { reason: reason.clone() })
+            }
+            Self::TimerFired { .. } | Self::Terminated { .. } => None,
+        }
+    }
+
+    /// The external events of the input; none if it comes too late to matter.
+    pub(super) fn events(&self, history: &HistoryState) -> Vec<EventAttributes> {
+        use EventAttributes as A;
+        match self {
+            Self::Start(started) => match &history.started {
+                None => vec![A::WorkflowExecutionStarted(started.clone())],
+                Some(_) => Vec::new(),
+            },
+            Self::ActivityClosed(closed) if history.activities.contains_key(&closed.seq) => {
+                activity_closed(closed, history.next_event_id)
+            }
+            Self::TimerFired { seq } => match history.timers.get(seq) {
+                Some(timer) => {
+                    let started_event_id = timer.started_event_id;
+                    vec![A::TimerFired(TimerFired { seq: *seq, started_event_id })]
+                }
+                None => Vec::new(),
+            },
+            // A second request is a silent no-op (rule CAN-1).
+            Self::CancelRequested { reason } if !history.cancel_requested => {
+                let reason = reason.clone();
+                let requested = WorkflowExecutionCancelRequested { reason };
+                vec![A::WorkflowExecutionCancelRequested(requested)]
+            }
+            Self::Terminated { reason } => {
+                let reason = reason.clone();
+                vec![A::WorkflowExecutionTerminated(WorkflowExecutionTerminated { reason })]
+            }
+            Self::ActivityClosed(_) | Self::CancelRequested { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The start of the last attempt is written late, together with the end (rule RET-19).
+fn activity_closed(closed: &ActivityClosed, next_event_id: EventId) -> Vec<EventAttributes> {
+    use EventAttributes as A;
+    let scheduled_event_id = closed.scheduled_event_id;
+    let mut events = Vec::with_capacity(2);
+    let started_event_id = if closed.started_at.is_some() {
+        let (attempt, last_failure) = (closed.attempt, closed.last_failure.clone());
+        let started = ActivityTaskStarted { scheduled_event_id, attempt, last_failure };
+        events.push(A::ActivityTaskStarted(started));
+        next_event_id
+    } else {
+        EventId::default()
+    };
+    events.push(match closed.outcome.clone() {
+        ActivityOutcome::Completed { result } => {
+            let completed = ActivityTaskCompleted { scheduled_event_id, started_event_id, result };
+            A::ActivityTaskCompleted(completed)
+        }
+        ActivityOutcome::Failed { failure, retry_state } => A::ActivityTaskFailed(
+            ActivityTaskFailed { scheduled_event_id, started_event_id, failure, retry_state },
+        ),
+        ActivityOutcome::TimedOut { failure, retry_state } => A::ActivityTaskTimedOut(
+            ActivityTaskTimedOut { scheduled_event_id, started_event_id, failure, retry_state },
+        ),
+        ActivityOutcome::Canceled { details } => A::ActivityTaskCanceled(ActivityTaskCanceled {
+            scheduled_event_id,
+            started_event_id,
+            details,
+        }),
+    });
+    events
+}

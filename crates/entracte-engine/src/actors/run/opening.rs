@@ -1,0 +1,157 @@
+//! How a run comes into memory: new, or from the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::{EventAttributes, RunId};
+use entracte_store::keys::{InboxKey, PendingActivityKey};
+use entracte_store::rows::{PendingActivityRow, WorkflowIdRow};
+use entracte_store::{StoreError, StoreExt};
+use entracte_workflow::HistoryState;
+use ractor::{ActorProcessingErr, ActorRef};
+
+use super::effects::Effect;
+use super::input::{Input, QueuedInput};
+use super::parking::ParkCause;
+use super::state::{PendingActivity, RunRows, RunState};
+use super::{RunMessage, StartReply};
+use crate::actors::attempt::lost_attempt;
+use crate::actors::directory::DirectoryMessage;
+use crate::actors::journal::{Epoch, JournalMessage};
+use crate::shared::Shared;
+
+pub(crate) struct RunArguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) journal: ActorRef<JournalMessage>,
+    pub(crate) directory: ActorRef<DirectoryMessage>,
+    pub(crate) run_id: RunId,
+    pub(crate) epoch: Epoch,
+    pub(crate) origin: Origin,
+}
+
+/// Where a run's actor gets its run from.
+pub(crate) enum Origin {
+    /// A client has just started it.
+    New(Box<NewRun>),
+    /// It is in the store.
+    Stored,
+}
+
+/// A run that is about to begin.
+pub(crate) struct NewRun {
+    pub(crate) started: WorkflowExecutionStarted,
+    /// The row of the workflow id that the run's claim replaces.
+    pub(crate) replaces: Option<WorkflowIdRow>,
+    pub(crate) reply: StartReply,
+}
+
+impl RunState {
+    pub(super) fn begin_or_open(&self) {
+        if self.new_run.is_some() {
+            let _ = self.myself.cast(RunMessage::Begin);
+        } else {
+            let (run_id, epoch) = (self.run_id, self.epoch);
+            let open = JournalMessage::Open { run_id, epoch, author: self.myself.clone() };
+            let _ = self.journal.cast(open);
+        }
+    }
+
+    /// Takes the first turn of a new run.
+    pub(super) fn begin(&mut self) -> Result<(), ActorProcessingErr> {
+        let Some(new_run) = &self.new_run else { return Ok(()) };
+        let input = Input::Start(new_run.started.clone());
+        self.take_turn(QueuedInput { input, inbox_sequence: None })
+    }
+
+    /// Reads what is stored of the run and goes on from there.
+    pub(super) fn opened(&mut self, epoch: Epoch) -> Result<(), ActorProcessingErr> {
+        if epoch != self.epoch {
+            return Ok(());
+        }
+        let store = Arc::clone(&self.shared.store);
+        let Some(run) = store.get_run(self.run_id)? else {
+            // The append that would have started it never landed.
+            self.leave();
+            return Ok(());
+        };
+        let workflow_id_row = store.get_workflow_id(&run.workflow_id)?;
+        let closed = !run.status.is_open();
+        if let Some(workflow_id) = workflow_id_row {
+            self.rows = Some(RunRows { run, workflow_id });
+        }
+        if closed {
+            self.leave();
+            return Ok(());
+        }
+        if let Err(cause) = self.restore() {
+            self.park(cause, None);
+        }
+        self.resume_pending(&store.pending_activities(self.run_id)?)?;
+        self.resume_timers();
+        for (InboxKey { sequence, .. }, row) in store.inbox(self.run_id)? {
+            self.inbox_next = self.inbox_next.max(sequence + 1);
+            let input = Input::from_inbox(row.message);
+            self.inputs.push_back(QueuedInput { input, inbox_sequence: Some(sequence) });
+        }
+        self.pump()?;
+        self.take_deferred_calls()
+    }
+
+    /// Rebuilds history and machine from the stored events.
+    pub(super) fn restore(&mut self) -> Result<(), ParkCause> {
+        let unreadable = |error: StoreError| ParkCause::HistoryUnreadable { error };
+        let events = self.shared.store.read_history(self.run_id).map_err(unreadable)?;
+        let mut history = HistoryState::default();
+        for event in &events {
+            history.apply(event).map_err(|error| ParkCause::HistoryInvalid { error })?;
+        }
+        self.history = history;
+        self.rebuild(&events)
+    }
+
+    fn resume_pending(
+        &mut self,
+        pending: &[(PendingActivityKey, PendingActivityRow)],
+    ) -> Result<(), ActorProcessingErr> {
+        let store = Arc::clone(&self.shared.store);
+        for (PendingActivityKey { seq, .. }, row) in pending {
+            let scheduled = store.get_event(self.run_id, row.scheduled_event_id)?;
+            let Some(EventAttributes::ActivityTaskScheduled(scheduled)) =
+                scheduled.map(|event| event.attributes)
+            else {
+                continue;
+            };
+            let due = row.admitted_at.is_none().then_some(row.next_attempt_at);
+            let activity = PendingActivity {
+                row: row.clone(),
+                input: scheduled.input,
+                due,
+                running: None,
+            };
+            self.activities.insert(*seq, activity);
+        }
+        for (PendingActivityKey { seq, .. }, row) in pending {
+            if row.admitted_at.is_some() {
+                // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
+                let failure = lost_attempt("the engine stopped while it ran");
+                self.attempt_failed(*seq, row.attempt, failure)?;
+            } else {
+                let at = row.next_attempt_at;
+                self.ready.push_back(Effect::ArmRetry { seq: *seq, attempt: row.attempt, at });
+            }
+        }
+        Ok(())
+    }
+
+    fn resume_timers(&mut self) {
+        for (seq, timer) in &self.history.timers {
+            self.ready.push_back(Effect::StartTimer { seq: *seq, due: timer.due });
+        }
+    }
+
+    /// How long until a point in time; nothing if it is past.
+    pub(super) fn until(&self, at: entracte_model::Timestamp) -> Duration {
+        at.saturating_since(self.shared.clock.now())
+    }
+}

@@ -1,0 +1,179 @@
+//! Parking: a turn that fails does not fail its run.
+//!
+//! The run stays open and visible with the cause; what reaches it is kept in its inbox; the
+//! turn is tried again after a back-off, and when an engine with new code opens the run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte_model::{RetryPolicy, Timestamp};
+use entracte_store::StoreError;
+use entracte_store::keys::InboxKey;
+use entracte_store::rows::InboxRow;
+use entracte_workflow::{ErasedWorkflow, HistoryError, TurnFailure};
+use ractor::ActorProcessingErr;
+
+use super::effects::Effect;
+use super::input::{Input, QueuedInput};
+use super::state::{Change, RunState};
+
+/// Why a run cannot take turns.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParkCause {
+    /// The workflow's code failed its turn: a panic, a foreign wait, or a history that the
+    /// code does not fit any more.
+    #[error(transparent)]
+    Turn {
+        /// What went wrong.
+        #[from]
+        failure: TurnFailure,
+    },
+    /// No workflow of this name is registered in the engine.
+    #[error(
+        "workflow type `{workflow_type}` is not registered; registered are {registered:?}: \
+         register it under this name and start the engine again"
+    )]
+    NotRegistered {
+        /// The name.
+        workflow_type: String,
+        /// The names that are.
+        registered: Vec<String>,
+    },
+    /// The history cannot be read from the store.
+    #[error("the history cannot be read: {error}")]
+    HistoryUnreadable {
+        /// Why.
+        error: StoreError,
+    },
+    /// The stored events are not a history.
+    #[error("the stored events are not a history: {error}")]
+    HistoryInvalid {
+        /// Why.
+        error: HistoryError,
+    },
+}
+
+impl ParkCause {
+    /// Whether even the length of the history is unknown, so that nothing can be written.
+    pub(super) fn hides_history(&self) -> bool {
+        matches!(self, Self::HistoryUnreadable { .. } | Self::HistoryInvalid { .. })
+    }
+}
+
+pub(super) struct Parked {
+    pub(super) cause: ParkCause,
+    pub(super) since: Timestamp,
+    pub(super) failed_turns: u32,
+    pub(super) next_retry: Timestamp,
+}
+
+/// How often a failed turn is tried again: Temporal's back-off for failing workflow tasks is
+/// capped at ten minutes too (rule WFT-6), but starts later.
+fn retry_policy() -> RetryPolicy {
+    RetryPolicy { maximum_interval: Some(Duration::from_secs(600)), ..RetryPolicy::default() }
+}
+
+impl RunState {
+    /// Parks the run; `failed` is the input whose turn failed.
+    pub(super) fn park(&mut self, cause: ParkCause, failed: Option<QueuedInput>) {
+        let now = self.now();
+        self.machine = None;
+        self.failed_turns += 1;
+        tracing::error!(
+            workflow.run_id = %self.run_id,
+            failed_turns = self.failed_turns,
+            %cause,
+            "a turn of a run failed: the run is parked"
+        );
+        let since = *self.failing_since.get_or_insert(now);
+        let next_retry = now.saturating_add(retry_policy().delay_after(self.failed_turns));
+        let failed_turns = self.failed_turns;
+        self.parked = Some(Parked { cause, since, failed_turns, next_retry });
+        self.parkings += 1;
+        let mut waiting: Vec<_> = failed.into_iter().collect();
+        waiting.extend(self.inputs.drain(..));
+        self.keep(waiting);
+        self.ready.push_back(Effect::ArmTurnRetry { parking: self.parkings, at: next_retry });
+    }
+
+    /// Keeps inputs in the run's inbox until it can take turns for them.
+    pub(super) fn keep(&mut self, inputs: impl IntoIterator<Item = QueuedInput>) {
+        let mut change = self.change();
+        for mut queued in inputs {
+            if queued.inbox_sequence.is_none() {
+                self.keep_one(&mut queued, &mut change);
+            }
+            self.inputs.push_back(queued);
+        }
+        if !change.rows.is_empty() {
+            self.append(change);
+        }
+    }
+
+    fn keep_one(&mut self, queued: &mut QueuedInput, change: &mut Change) {
+        let Some(message) = queued.input.to_inbox() else { return };
+        let sequence = self.inbox_next;
+        self.inbox_next += 1;
+        queued.inbox_sequence = Some(sequence);
+        let row = InboxRow { sender: None, received_at: change.time, message };
+        change.rows.put_inbox(InboxKey { run_id: self.run_id, sequence }, &row);
+        match &queued.input {
+            // The client's answer must not wait until the code is mended.
+            Input::Start(started) => self.record_start(started, change.time, change),
+            // From here on the inbox is what keeps the outcome, not the attempt.
+            Input::ActivityClosed(closed) => self.forget_activity(closed.seq, change),
+            _ => {}
+        }
+    }
+
+    /// Tries the turn again that failed.
+    pub(super) fn retry_turn(&mut self, parking: u64) -> Result<(), ActorProcessingErr> {
+        if parking != self.parkings || self.parked.is_none() || self.is_closed() {
+            return Ok(());
+        }
+        if !self.appends.is_empty() {
+            // What was just kept is not in the store yet.
+            self.turn_retry_waits = true;
+            return Ok(());
+        }
+        self.parked = None;
+        if let Err(cause) = self.restore() {
+            self.park(cause, None);
+            return Ok(());
+        }
+        self.pump()
+    }
+
+    /// A turn succeeded: if the ones before it failed, that is over.
+    pub(super) fn turn_succeeded(&mut self) {
+        if self.failing_since.take().is_some() {
+            let failed_turns = std::mem::take(&mut self.failed_turns);
+            tracing::info!(workflow.run_id = %self.run_id, failed_turns, "a run goes on");
+        }
+    }
+
+    /// The workflow was woken by something that is not the engine's: its last turn left a
+    /// wait behind that no replay could repeat.
+    pub(super) fn foreign_wake(&mut self, machine: u64) {
+        if self.machine.is_some() && machine == self.machine_count && !self.is_closed() {
+            self.park(TurnFailure::ForeignWake.into(), None);
+        }
+    }
+
+    pub(super) fn workflow_type(&self) -> Option<Arc<str>> {
+        let new = self.new_run.as_ref().map(|new| new.started.workflow_type.clone());
+        new.or_else(|| self.rows.as_ref().map(|rows| rows.run.workflow_type.clone()))
+    }
+
+    pub(super) fn find_workflow(
+        &self,
+        workflow_type: &str,
+    ) -> Result<Arc<dyn ErasedWorkflow>, ParkCause> {
+        let registry = &self.shared.registry;
+        registry.find_workflow(workflow_type).ok_or_else(|| ParkCause::NotRegistered {
+            workflow_type: workflow_type.to_owned(),
+            registered: registry.workflow_names().map(str::to_owned).collect(),
+        })
+    }
+}

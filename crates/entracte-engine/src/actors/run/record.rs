@@ -1,0 +1,220 @@
+//! From events to rows and effects: what is written, and what is done when it is durable.
+
+use entracte_model::event::{ActivityTaskScheduled, WorkflowExecutionStarted};
+use entracte_model::{Event, EventAttributes, EventId, Seq, Timestamp, WorkflowStatus};
+use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey};
+use entracte_store::rows::{PendingActivityRow, RunClose, RunRow, WorkflowIdRow};
+use entracte_workflow::HistoryError;
+
+use super::effects::Effect;
+use super::input::QueuedInput;
+use super::state::{Change, Mode, PendingActivity, RunRows, RunState};
+use crate::actors::journal::WorkflowIdClaim;
+
+impl RunState {
+    /// Takes the events of a turn over and hands them to the journal, in one append with
+    /// everything that follows from them.
+    pub(super) fn record(
+        &mut self,
+        events: &[Event],
+        input: Option<&QueuedInput>,
+    ) -> Result<(), HistoryError> {
+        let mut change = self.change();
+        for event in events {
+            change.rows.put_event(self.run_id, event);
+            change.event_count += 1;
+            change.time = event.time;
+            self.record_event(event, &mut change);
+            self.history.apply(event)?;
+        }
+        if let Some(sequence) = input.and_then(|input| input.inbox_sequence) {
+            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        }
+        self.append(change);
+        Ok(())
+    }
+
+    fn record_event(&mut self, event: &Event, change: &mut Change) {
+        use EventAttributes as A;
+        match &event.attributes {
+            A::WorkflowExecutionStarted(started) => self.record_start(started, event.time, change),
+            A::ActivityTaskScheduled(scheduled) => {
+                self.record_scheduled(scheduled, event, change);
+            }
+            A::ActivityTaskCompleted(closed) => self.record_end(closed.scheduled_event_id, change),
+            A::ActivityTaskFailed(closed) => self.record_end(closed.scheduled_event_id, change),
+            A::ActivityTaskTimedOut(closed) => self.record_end(closed.scheduled_event_id, change),
+            A::ActivityTaskCanceled(closed) => self.record_end(closed.scheduled_event_id, change),
+            A::ActivityTaskCancelRequested(requested) => {
+                self.record_cancel(requested.scheduled_event_id, change);
+            }
+            A::TimerStarted(started) => {
+                let due = event.time.saturating_add(started.start_to_fire_timeout);
+                let seq = started.seq;
+                change.rows.put_due(self.timer_key(seq, due));
+                change.effects.push(Effect::StartTimer { seq, due });
+            }
+            A::TimerFired(fired) => self.record_timer_end(fired.seq, change),
+            A::TimerCanceled(canceled) => self.record_timer_end(canceled.seq, change),
+            A::WorkflowExecutionCompleted(_) => {
+                self.record_close(WorkflowStatus::Completed, event, change);
+            }
+            A::WorkflowExecutionFailed(_) => {
+                self.record_close(WorkflowStatus::Failed, event, change);
+            }
+            A::WorkflowExecutionCanceled(_) => {
+                self.record_close(WorkflowStatus::Canceled, event, change);
+            }
+            A::WorkflowExecutionTerminated(_) => {
+                self.record_close(WorkflowStatus::Terminated, event, change);
+            }
+            // These change nothing outside of the history.
+            _ => {}
+        }
+    }
+
+    /// Writes the rows that name the run, claims its workflow id and answers its client;
+    /// nothing if that was done before, when the run's first turn had failed.
+    pub(super) fn record_start(
+        &mut self,
+        started: &WorkflowExecutionStarted,
+        time: Timestamp,
+        change: &mut Change,
+    ) {
+        let Some(new_run) = self.new_run.take() else { return };
+        let run = RunRow {
+            workflow_id: started.workflow_id.clone(),
+            workflow_type: started.workflow_type.clone(),
+            request_id: started.request_id.clone(),
+            first_execution_run_id: started.first_execution_run_id,
+            start_time: time,
+            status: WorkflowStatus::Running,
+            close: None,
+        };
+        let workflow_id = WorkflowIdRow {
+            run_id: self.run_id,
+            first_execution_run_id: started.first_execution_run_id,
+            request_id: started.request_id.clone(),
+            status: WorkflowStatus::Running,
+        };
+        change.rows.put_run(self.run_id, &run);
+        change.claim = Some(WorkflowIdClaim {
+            workflow_id: started.workflow_id.clone(),
+            expected: new_run.replaces.clone(),
+            new: workflow_id.clone(),
+        });
+        self.rows = Some(RunRows { run, workflow_id });
+        change.effects.push(Effect::Started(new_run));
+    }
+
+    fn record_scheduled(
+        &mut self,
+        scheduled: &ActivityTaskScheduled,
+        event: &Event,
+        change: &mut Change,
+    ) {
+        let seq = scheduled.seq;
+        let admitted = self.mode == Mode::Running;
+        let row = PendingActivityRow {
+            scheduled_event_id: event.id,
+            attempt: 1,
+            admitted_at: admitted.then_some(event.time),
+            next_attempt_at: event.time,
+            last_failure: None,
+            heartbeat_details: None,
+            cancel_requested: false,
+        };
+        change.rows.put_pending(self.pending_key(seq), &row);
+        if admitted {
+            change.effects.push(Effect::StartAttempt { seq, attempt: 1 });
+        }
+        let input = scheduled.input.clone();
+        let activity = PendingActivity { row, input, due: None, running: None };
+        self.activities.insert(seq, activity);
+    }
+
+    fn record_end(&mut self, scheduled_event_id: EventId, change: &mut Change) {
+        let Some(seq) = self.seq_of(scheduled_event_id) else { return };
+        self.forget_activity(seq, change);
+    }
+
+    /// Deletes the rows of an activity that has come to its end.
+    pub(super) fn forget_activity(&mut self, seq: Seq, change: &mut Change) {
+        if let Some(activity) = self.activities.remove(&seq) {
+            change.rows.delete_pending(self.pending_key(seq));
+            if let Some(due) = activity.due {
+                change.rows.delete_due(self.retry_key(seq, due));
+            }
+        }
+    }
+
+    fn record_cancel(&mut self, scheduled_event_id: EventId, change: &mut Change) {
+        let Some(seq) = self.seq_of(scheduled_event_id) else { return };
+        let key = self.pending_key(seq);
+        if let Some(activity) = self.activities.get_mut(&seq) {
+            activity.row.cancel_requested = true;
+            change.rows.put_pending(key, &activity.row);
+            change.effects.push(Effect::CancelAttempt { seq });
+        }
+    }
+
+    fn record_timer_end(&mut self, seq: Seq, change: &mut Change) {
+        if let Some(timer) = self.history.timers.get(&seq) {
+            change.rows.delete_due(self.timer_key(seq, timer.due));
+        }
+        change.effects.push(Effect::StopTimer { seq });
+    }
+
+    /// Writes the close into the rows that name the run, and deletes everything that waits.
+    fn record_close(&mut self, status: WorkflowStatus, event: &Event, change: &mut Change) {
+        self.close_event = Some(event.attributes.clone());
+        if let Some(rows) = &mut self.rows {
+            rows.run.status = status;
+            rows.run.close = Some(RunClose { time: event.time, last_event_id: event.id });
+            let expected = rows.workflow_id.clone();
+            rows.workflow_id.status = status;
+            change.rows.put_run(self.run_id, &rows.run);
+            change.claim = Some(match change.claim.take() {
+                // Started and closed in one turn.
+                Some(claim) => WorkflowIdClaim { new: rows.workflow_id.clone(), ..claim },
+                None => WorkflowIdClaim {
+                    workflow_id: rows.run.workflow_id.clone(),
+                    expected: Some(expected),
+                    new: rows.workflow_id.clone(),
+                },
+            });
+        }
+        for (seq, activity) in &self.activities {
+            change.rows.delete_pending(self.pending_key(*seq));
+            if let Some(due) = activity.due {
+                change.rows.delete_due(self.retry_key(*seq, due));
+            }
+        }
+        for (seq, timer) in &self.history.timers {
+            change.rows.delete_due(self.timer_key(*seq, timer.due));
+        }
+        for sequence in self.inputs.drain(..).filter_map(|queued| queued.inbox_sequence) {
+            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        }
+        change.effects.push(Effect::Closed);
+    }
+
+    pub(super) fn seq_of(&self, scheduled_event_id: EventId) -> Option<Seq> {
+        self.activities
+            .iter()
+            .find(|(_, activity)| activity.row.scheduled_event_id == scheduled_event_id)
+            .map(|(seq, _)| *seq)
+    }
+
+    pub(super) fn pending_key(&self, seq: Seq) -> PendingActivityKey {
+        PendingActivityKey { run_id: self.run_id, seq }
+    }
+
+    pub(super) fn retry_key(&self, seq: Seq, due: Timestamp) -> DueKey {
+        DueKey { due, run_id: self.run_id, kind: DueKind::ActivityRetry, seq }
+    }
+
+    fn timer_key(&self, seq: Seq, due: Timestamp) -> DueKey {
+        DueKey { due, run_id: self.run_id, kind: DueKind::Timer, seq }
+    }
+}

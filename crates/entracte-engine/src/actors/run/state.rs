@@ -1,0 +1,223 @@
+//! What a run's actor holds in memory.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use entracte_model::{EventAttributes, EventId, Payload, RunId, Seq, Timestamp};
+use entracte_store::Batch;
+use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
+use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
+use ractor::{ActorId, ActorRef};
+
+use super::effects::Effect;
+use super::input::QueuedInput;
+use super::opening::{NewRun, Origin, RunArguments};
+use super::parking::Parked;
+use super::{ResultReply, RunCall, RunMessage, StartRequest};
+use crate::actors::directory::DirectoryMessage;
+use crate::actors::journal::{
+    Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim,
+};
+use crate::actors::presence::Presence;
+use crate::shared::Shared;
+
+pub(crate) struct RunState {
+    pub(super) shared: Arc<Shared>,
+    pub(super) myself: ActorRef<RunMessage>,
+    pub(super) journal: ActorRef<JournalMessage>,
+    pub(super) directory: ActorRef<DirectoryMessage>,
+    pub(super) presence: Presence,
+    pub(super) run_id: RunId,
+    pub(super) epoch: Epoch,
+
+    /// The start that made the run, until its first turn.
+    pub(super) new_run: Option<NewRun>,
+    /// The run's row and its workflow id's row, as they were last written.
+    pub(super) rows: Option<RunRows>,
+    /// What the events say, those included that the journal has not answered yet.
+    pub(super) history: HistoryState,
+    /// The workflow in memory; none while it is parked or put out of memory.
+    pub(super) machine: Option<Machine>,
+    /// Counts the machines, so that a wake meant for an older one is recognised.
+    pub(super) machine_count: u64,
+    pub(super) activities: BTreeMap<Seq, PendingActivity>,
+    pub(super) timers: BTreeMap<Seq, ActorRef<()>>,
+    /// The actors under this run, and what each of them is. Looked up only.
+    pub(super) children: HashMap<ActorId, Child>,
+
+    /// Appends that the journal has not answered, oldest first.
+    pub(super) appends: VecDeque<PendingAppend>,
+    pub(super) append_count: u64,
+    /// What may be done now, in this order, because its append is durable.
+    pub(super) ready: VecDeque<Effect>,
+    /// What waits for a turn, oldest first.
+    pub(super) inputs: VecDeque<QueuedInput>,
+    /// The number of the next row in the run's inbox.
+    pub(super) inbox_next: u64,
+    pub(super) parked: Option<Parked>,
+    pub(super) parkings: u64,
+    /// How many turns have failed one after the other, and since when.
+    pub(super) failed_turns: u32,
+    pub(super) failing_since: Option<Timestamp>,
+    /// Whether the failed turn is to be tried again as soon as all appends are answered.
+    pub(super) turn_retry_waits: bool,
+
+    pub(super) mode: Mode,
+    pub(super) close_event: Option<EventAttributes>,
+    pub(super) result_waiters: Vec<ResultReply>,
+    /// Calls that came before the run had been read.
+    pub(super) deferred_calls: Vec<RunCall>,
+    /// Starts of this workflow id that must wait until this run has left.
+    pub(super) restarts: Vec<StartRequest>,
+}
+
+/// The rows that name the run.
+#[derive(Debug, Clone)]
+pub(super) struct RunRows {
+    pub(super) run: RunRow,
+    pub(super) workflow_id: WorkflowIdRow,
+}
+
+/// An activity that has not come to its end.
+pub(super) struct PendingActivity {
+    pub(super) row: PendingActivityRow,
+    pub(super) input: Vec<Payload>,
+    /// When the attempt that waits is due, if a row says so.
+    pub(super) due: Option<Timestamp>,
+    pub(super) running: Option<RunningAttempt>,
+}
+
+pub(super) struct RunningAttempt {
+    pub(super) actor: ActorRef<()>,
+    pub(super) canceller: ActivityCanceller,
+}
+
+/// What an actor under the run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Child {
+    Attempt { seq: Seq, attempt: u32 },
+    Timer { seq: Seq },
+}
+
+pub(super) struct PendingAppend {
+    pub(super) token: u64,
+    pub(super) effects: Vec<Effect>,
+}
+
+/// How far the run is on its way out of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// At work.
+    Running,
+    /// The engine shuts down: attempts under way may end, new ones wait for the next engine.
+    Draining,
+    /// The grace is over: nothing that still happens is taken up.
+    CutOff,
+    /// Nothing new is taken up; the directory is asked to take the run off its list as soon as
+    /// nothing is under the run any more.
+    Leaving { asked: bool },
+    /// The engine can acknowledge nothing more.
+    Stopped,
+}
+
+impl RunState {
+    pub(super) fn new(myself: ActorRef<RunMessage>, arguments: RunArguments) -> Self {
+        let RunArguments { shared, journal, directory, run_id, epoch, origin } = arguments;
+        let presence = Presence::new(run_id, epoch, directory.clone());
+        let new_run = match origin {
+            Origin::New(new_run) => Some(*new_run),
+            Origin::Stored => None,
+        };
+        Self {
+            shared,
+            myself,
+            journal,
+            directory,
+            presence,
+            run_id,
+            epoch,
+            new_run,
+            rows: None,
+            history: HistoryState::default(),
+            machine: None,
+            machine_count: 0,
+            activities: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            children: HashMap::new(),
+            appends: VecDeque::new(),
+            append_count: 0,
+            ready: VecDeque::new(),
+            inputs: VecDeque::new(),
+            inbox_next: 0,
+            parked: None,
+            parkings: 0,
+            failed_turns: 0,
+            failing_since: None,
+            turn_retry_waits: false,
+            mode: Mode::Running,
+            close_event: None,
+            result_waiters: Vec::new(),
+            deferred_calls: Vec::new(),
+            restarts: Vec::new(),
+        }
+    }
+
+    /// The time now, never before the run's last event.
+    pub(super) fn now(&self) -> Timestamp {
+        self.shared.clock.now().max(self.history.last_time)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.history.closed.is_some()
+    }
+
+    /// Hands rows to the journal; the effects follow when they are durable.
+    pub(super) fn append(&mut self, change: Change) {
+        self.append_count += 1;
+        let token = self.append_count;
+        self.appends.push_back(PendingAppend { token, effects: change.effects });
+        let append = Append {
+            run_id: self.run_id,
+            epoch: self.epoch,
+            next_event_id: change.next_event_id,
+            event_count: change.event_count,
+            time: change.time,
+            rows: change.rows,
+            claim: change.claim,
+            acknowledgement: Acknowledgement { author: self.myself.clone(), token },
+        };
+        // Without a journal the engine is gone, and this actor with it.
+        let _ = self.journal.cast(JournalMessage::Append(Box::new(append)));
+    }
+
+    /// Starts a change of rows without events.
+    pub(super) fn change(&self) -> Change {
+        Change {
+            next_event_id: self.history.next_event_id,
+            event_count: 0,
+            time: self.now(),
+            rows: Batch::new(),
+            claim: None,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Does something as soon as all that was decided before it is durable: an answer is an
+    /// effect too (rule 3 of the design).
+    pub(super) fn after_commit(&mut self, effect: Effect) {
+        match self.appends.back_mut() {
+            Some(append) => append.effects.push(effect),
+            None => self.ready.push_back(effect),
+        }
+    }
+}
+
+/// What one append changes.
+pub(super) struct Change {
+    pub(super) next_event_id: EventId,
+    pub(super) event_count: u64,
+    pub(super) time: Timestamp,
+    pub(super) rows: Batch,
+    pub(super) claim: Option<WorkflowIdClaim>,
+    pub(super) effects: Vec<Effect>,
+}

@@ -1,0 +1,196 @@
+//! Turns: one input at a time, live exactly as on replay.
+
+use std::time::{Duration, Instant};
+
+use entracte_model::{Event, EventAttributes, Seq};
+use entracte_workflow::{Machine, ReplayError, replay, turn};
+use ractor::ActorProcessingErr;
+
+use super::RunMessage;
+use super::effects::Effect;
+use super::input::{Input, QueuedInput};
+use super::parking::ParkCause;
+use super::state::{Mode, RunState};
+use crate::shared::JournalCounters;
+
+/// A turn that takes longer than this is reported (rule TIM-10).
+const TURN_REPORTED: Duration = Duration::from_secs(1);
+
+impl RunState {
+    /// Takes something up that happened to the run: at once, or when the run can.
+    pub(super) fn submit(&mut self, input: Input) -> Result<(), ActorProcessingErr> {
+        if self.is_closed() || !matches!(self.mode, Mode::Running | Mode::Draining) {
+            return Ok(());
+        }
+        let queued = QueuedInput { input, inbox_sequence: None };
+        if self.parked.is_some() {
+            self.keep([queued]);
+            return Ok(());
+        }
+        self.take_turn(queued)
+    }
+
+    pub(super) fn take_turn(&mut self, queued: QueuedInput) -> Result<(), ActorProcessingErr> {
+        self.inputs.push_back(queued);
+        self.pump()
+    }
+
+    /// Whether an input that comes now gets its turn at once.
+    pub(super) fn can_take_turns(&self) -> bool {
+        self.parked.is_none() && (self.machine.is_some() || self.appends.is_empty())
+    }
+
+    /// Takes turns for the inputs that wait, as far as that is possible now.
+    pub(super) fn pump(&mut self) -> Result<(), ActorProcessingErr> {
+        while !self.inputs.is_empty() && !self.is_closed() && self.parked.is_none() {
+            if self.machine.is_none() {
+                if !self.appends.is_empty() {
+                    // The store does not hold everything yet that a replay needs.
+                    return Ok(());
+                }
+                let new = self.new_run.is_some();
+                if let Err(cause) = if new { self.rebuild(&[]) } else { self.restore() } {
+                    self.park(cause, None);
+                    return Ok(());
+                }
+            }
+            if let Some(queued) = self.inputs.pop_front() {
+                self.turn(queued)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, queued: QueuedInput) -> Result<(), ActorProcessingErr> {
+        let external = queued.input.events(&self.history);
+        if external.is_empty() {
+            self.discard(&queued);
+            return Ok(());
+        }
+        let now = self.now();
+        let Some(machine) = self.machine.as_mut() else { return Ok(()) };
+        let begun = Instant::now();
+        let turned = turn(machine, &self.history, self.run_id, now, external);
+        let taken = begun.elapsed();
+        if taken > TURN_REPORTED {
+            tracing::warn!(
+                workflow.run_id = %self.run_id,
+                duration_ms = taken.as_millis(),
+                "workflow code did not yield for over a second: it blocks a worker thread"
+            );
+        }
+        match turned {
+            Ok(events) => {
+                self.turn_succeeded();
+                self.record(&events, Some(&queued))?;
+                if self.shared.options.replay_every_event {
+                    self.machine = None;
+                }
+                self.check_history_length()
+            }
+            Err(failure) => {
+                self.park(ParkCause::Turn { failure }, Some(queued));
+                Ok(())
+            }
+        }
+    }
+
+    /// An input that came too late is only struck off the inbox.
+    fn discard(&mut self, queued: &QueuedInput) {
+        if let Some(sequence) = queued.inbox_sequence {
+            let mut change = self.change();
+            let key = entracte_store::keys::InboxKey { run_id: self.run_id, sequence };
+            change.rows.delete_inbox(key);
+            self.append(change);
+        }
+    }
+
+    /// A history that passes its limit ends the run (rule LIM-1).
+    fn check_history_length(&mut self) -> Result<(), ActorProcessingErr> {
+        let events = self.history.next_event_id.get() - 1;
+        if events > self.shared.options.history_events_max && !self.is_closed() {
+            self.terminate("Workflow history count exceeds limit.".to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// Ends the run from outside: needs no turn, and so no code of the user's (rule CAN-6).
+    pub(super) fn terminate(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
+        let mut external = Vec::with_capacity(2);
+        if self.history.started.is_none() {
+            // The run's first turn has failed so far: its start is still in the inbox.
+            let start = self.inputs.iter().find_map(|queued| match &queued.input {
+                Input::Start(started) => Some(started.clone()),
+                _ => None,
+            });
+            external.extend(start.map(EventAttributes::WorkflowExecutionStarted));
+        }
+        external.extend(Input::Terminated { reason }.events(&self.history));
+        let (mut id, time) = (self.history.next_event_id, self.now());
+        let mut events = Vec::with_capacity(external.len());
+        for attributes in external {
+            events.push(Event { id, time, attributes });
+            id = id.next();
+        }
+        self.parked = None;
+        self.machine = None;
+        self.record(&events, None)?;
+        Ok(())
+    }
+
+    /// Makes a machine from the run's history; the history itself has been read already.
+    pub(super) fn rebuild(&mut self, events: &[Event]) -> Result<(), ParkCause> {
+        self.machine_count += 1;
+        let machine = if let Some(started) = &self.history.started {
+            let workflow = self.find_workflow(&started.workflow_type)?;
+            JournalCounters::add(&self.shared.counters.replays, 1);
+            let replayed = replay(workflow, self.run_id, events).map_err(|error| match error {
+                ReplayError::Turn(failure) => ParkCause::Turn { failure },
+                ReplayError::History(error) => ParkCause::HistoryInvalid { error },
+            })?;
+            replayed.machine
+        } else {
+            let Some(workflow_type) = self.workflow_type() else { return Ok(()) };
+            Machine::new(self.find_workflow(&workflow_type)?)
+        };
+        machine.on_foreign_wake(self.foreign_wake_hook());
+        self.machine = Some(machine);
+        Ok(())
+    }
+
+    fn foreign_wake_hook(&self) -> std::sync::Arc<dyn Fn() + Send + Sync> {
+        let (myself, machine) = (self.myself.clone(), self.machine_count);
+        std::sync::Arc::new(move || {
+            // A wake of a run that is gone means nothing any more.
+            let _ = myself.cast(RunMessage::ForeignWake { machine });
+        })
+    }
+
+    /// A timer says that its time has come: fire all that are due, in order (rule TIM-5).
+    pub(super) fn timer_due(&mut self, seq: Seq) -> Result<(), ActorProcessingErr> {
+        self.timers.remove(&seq);
+        let now = self.now();
+        let mut due: Vec<_> = self
+            .history
+            .timers
+            .iter()
+            .filter(|(_, timer)| timer.due <= now)
+            .map(|(seq, timer)| (timer.due, timer.started_event_id, *seq))
+            .collect();
+        due.sort_unstable();
+        if !due.iter().any(|(.., fired)| *fired == seq)
+            && let Some(timer) = self.history.timers.get(&seq)
+        {
+            self.ready.push_back(Effect::StartTimer { seq, due: timer.due });
+        }
+        for (.., seq) in due {
+            let queued = |queued: &QueuedInput| {
+                matches!(queued.input, Input::TimerFired { seq: fired } if fired == seq)
+            };
+            if !self.inputs.iter().any(queued) {
+                self.submit(Input::TimerFired { seq })?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,259 @@
+//! Builds an engine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte_model::Timestamp;
+use entracte_store::{FjallOptions, FjallStore, MemoryStore, Store, StoreError, StoreExt};
+use entracte_workflow::{
+    Activities, Activity, ActivityContext, ActivityResult, Registry, Workflow, WorkflowContext,
+    WorkflowResult,
+};
+use ractor::{Actor, ActorCell};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
+use crate::actors::journal::{Journal, JournalMessage};
+use crate::actors::root::{Root, RootMessage};
+use crate::clock::EngineClock;
+use crate::engine::Engine;
+use crate::errors::StartEngineError;
+use crate::options::{Durability, EngineOptions};
+use crate::shared::{Health, JournalCounters, Shared};
+
+/// Builds an engine: where it keeps its runs, what it can run, and how.
+///
+/// Nothing happens before [`start`](Self::start).
+#[must_use = "an engine runs only after `start`"]
+#[derive(Debug)]
+pub struct EngineBuilder {
+    storage: Storage,
+    registry: Registry,
+    options: EngineOptions,
+    supervisor: Option<ActorCell>,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Directory(PathBuf, FjallOptions),
+    Store(Arc<dyn Store>),
+}
+
+impl EngineBuilder {
+    pub(crate) fn in_directory(path: PathBuf) -> Self {
+        Self::new(Storage::Directory(path, FjallOptions::default()))
+    }
+
+    pub(crate) fn on_store(store: Arc<dyn Store>) -> Self {
+        Self::new(Storage::Store(store))
+    }
+
+    pub(crate) fn in_memory() -> Self {
+        Self::on_store(Arc::new(MemoryStore::new()))
+    }
+
+    fn new(storage: Storage) -> Self {
+        Self {
+            storage,
+            registry: Registry::new(),
+            options: EngineOptions::default(),
+            supervisor: None,
+        }
+    }
+
+    /// Registers a workflow: the function that runs when a workflow of this name is started.
+    pub fn workflow<I, O, F, Fut>(mut self, workflow: Workflow<I, O>, function: F) -> Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send + 'static,
+        F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = WorkflowResult<O>> + Send + 'static,
+    {
+        self.registry.workflow(workflow, function);
+        self
+    }
+
+    /// Registers an activity: the function that runs when a workflow calls it.
+    pub fn activity<I, O, F, Fut>(mut self, activity: Activity<I, O>, function: F) -> Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send + 'static,
+        F: Fn(ActivityContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ActivityResult<O>> + Send + 'static,
+    {
+        self.registry.activity(activity, function);
+        self
+    }
+
+    /// Registers all activities of a service, which owns what they need.
+    pub fn activities<S: Activities + Send + Sync + 'static>(self, service: S) -> Self {
+        self.shared_activities(Arc::new(service))
+    }
+
+    /// As [`activities`](Self::activities), for a service that others hold as well.
+    pub fn shared_activities<S: Activities + Send + Sync + 'static>(
+        mut self,
+        service: Arc<S>,
+    ) -> Self {
+        self.registry.activities(service);
+        self
+    }
+
+    /// Lets a later registration of a name replace an earlier one, instead of being an error
+    /// at the start. Default false; for tests, which replace single activities.
+    pub fn allow_override(mut self, allow: bool) -> Self {
+        self.registry.set_allow_override(allow);
+        self
+    }
+
+    /// Sets what an answer survives. Default [`Durability::Sync`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options.durability = durability;
+        self
+    }
+
+    /// Sets how many runs may be open. Default 100,000.
+    pub fn open_runs_max(mut self, runs: usize) -> Self {
+        self.options.open_runs_max = runs;
+        self
+    }
+
+    /// Sets the largest argument or result, in bytes. Default 2 MiB (rule LIM-4).
+    pub fn payload_bytes_max(mut self, bytes: usize) -> Self {
+        self.options.payload_bytes_max = bytes;
+        self
+    }
+
+    /// Sets the longest history, in events; a run that passes it is terminated. Default 51,200
+    /// (rule LIM-1).
+    pub fn history_events_max(mut self, events: u64) -> Self {
+        self.options.history_events_max = events;
+        self
+    }
+
+    /// Sets how many appends one group commit takes at most; at least 1. Default 4,096.
+    pub fn commit_appends_max(mut self, appends: usize) -> Self {
+        self.options.commit_appends_max = appends.max(1);
+        self
+    }
+
+    /// Sets how long a shutdown waits for running attempts. Default 10 s.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.options.shutdown_grace = grace;
+        self
+    }
+
+    /// Puts each run's workflow out of memory after every event and replays it before the next
+    /// one. Default false; for tests, where it finds workflow code that is not deterministic.
+    pub fn replay_every_event(mut self, replay: bool) -> Self {
+        self.options.replay_every_event = replay;
+        self
+    }
+
+    /// Lets the engine's clock start at a fixed time and follow the runtime's clock, which can
+    /// be paused. Default: the system's clock.
+    pub fn virtual_time(mut self, start: Timestamp) -> Self {
+        self.options.virtual_time = Some(start);
+        self
+    }
+
+    /// Hangs the engine under an actor of the host. Its end kills the engine, as a crash
+    /// would: what was acknowledged is kept. Default: none.
+    pub fn supervisor(mut self, supervisor: ActorCell) -> Self {
+        self.supervisor = Some(supervisor);
+        self
+    }
+
+    /// Sets the options of the store on disk; ignored by an engine on another store.
+    pub fn store_options(mut self, options: FjallOptions) -> Self {
+        if let Storage::Directory(_, current) = &mut self.storage {
+            *current = options;
+        }
+        self
+    }
+
+    /// Opens the store, starts the actors, and takes up every run that has something pending.
+    ///
+    /// # Errors
+    /// [`StartEngineError`] if something is registered wrongly, or the store cannot be opened
+    /// or read.
+    pub async fn start(self) -> Result<Engine, StartEngineError> {
+        self.registry.validate()?;
+        let store = match self.storage {
+            Storage::Store(store) => store,
+            Storage::Directory(path, options) => open_directory(path, options).await?,
+        };
+        let floor = store.clock()?.unwrap_or(Timestamp::EPOCH);
+        let shared = Arc::new(Shared {
+            clock: EngineClock::new(self.options.virtual_time, floor),
+            store,
+            registry: self.registry,
+            options: self.options,
+            health: Health::default(),
+            counters: JournalCounters::default(),
+        });
+        start_actors(shared, self.supervisor).await
+    }
+}
+
+async fn open_directory(
+    path: PathBuf,
+    options: FjallOptions,
+) -> Result<Arc<dyn Store>, StartEngineError> {
+    let opening = tokio::task::spawn_blocking(move || FjallStore::open(path, options));
+    let opened = opening.await.unwrap_or_else(|panic| {
+        Err(StoreError::Poisoned { reason: format!("opening the store panicked: {panic}").into() })
+    });
+    Ok(Arc::new(opened?))
+}
+
+async fn start_actors(
+    shared: Arc<Shared>,
+    supervisor: Option<ActorCell>,
+) -> Result<Engine, StartEngineError> {
+    let failed = |actor: &'static str| {
+        move |error: ractor::SpawnErr| {
+            let reason = error.to_string();
+            StartEngineError::Actor { actor, reason }
+        }
+    };
+    let root_arguments = Arc::clone(&shared);
+    let spawned = match supervisor {
+        Some(host) => Actor::spawn_linked(None, Root, root_arguments, host).await,
+        None => Actor::spawn(None, Root, root_arguments).await,
+    };
+    let (root, _) = spawned.map_err(failed("root"))?;
+    // From here on, an engine that is not returned takes its actors with it.
+    let guard = crate::engine::RootGuard::new(root.get_cell());
+    let (journal, _) =
+        Actor::spawn_linked(None, Journal, Arc::clone(&shared), root.get_cell())
+            .await
+            .map_err(failed("journal"))?;
+    let arguments = DirectoryArguments {
+        shared: Arc::clone(&shared),
+        journal: journal.clone(),
+        root: root.get_cell(),
+    };
+    let (directory, _) = Actor::spawn_linked(None, Directory, arguments, root.get_cell())
+        .await
+        .map_err(failed("directory"))?;
+    let _ = journal.cast(JournalMessage::Attach { directory: directory.clone() });
+    let organs =
+        RootMessage::Organs { journal: journal.get_id(), directory: directory.get_id() };
+    let _ = root.cast(organs);
+    let (reply, recovered) = oneshot::channel();
+    let _ = directory.cast(DirectoryMessage::Recover { reply });
+    let gone = |_| StartEngineError::Actor {
+        actor: "directory",
+        reason: "it ended before it had opened the runs".to_owned(),
+    };
+    let runs = recovered.await.map_err(gone)??;
+    if runs > 0 {
+        tracing::info!(runs, "runs that were open go on");
+    }
+    Ok(Engine::new(shared, guard, journal, directory))
+}
+

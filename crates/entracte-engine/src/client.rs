@@ -1,0 +1,77 @@
+//! How hosts talk to the runs of an engine.
+
+mod handle;
+mod start;
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+pub use self::handle::WorkflowHandle;
+pub use self::start::StartWorkflow;
+use crate::actors::directory::DirectoryMessage;
+use crate::errors::EngineStopped;
+use crate::shared::Shared;
+
+/// What a handle needs to talk to its engine; does not keep the engine alive.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    shared: Arc<Shared>,
+    directory: ActorRef<DirectoryMessage>,
+}
+
+impl Client {
+    pub(crate) fn new(shared: Arc<Shared>, directory: ActorRef<DirectoryMessage>) -> Self {
+        Self { shared, directory }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn directory(&self) -> &ActorRef<DirectoryMessage> {
+        &self.directory
+    }
+
+    /// Asks once; nothing if the question was lost with the actor that held it.
+    pub(crate) async fn ask_once<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> DirectoryMessage,
+    ) -> Result<Option<T>, EngineStopped> {
+        let (reply, answer) = oneshot::channel();
+        if self.directory.cast(question(reply)).is_err() {
+            return Err(self.stopped().unwrap_or_else(EngineStopped::killed));
+        }
+        Ok(answer.await.ok())
+    }
+
+    /// Asks until there is an answer: the question may be repeated without harm.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl Fn(oneshot::Sender<T>) -> DirectoryMessage,
+    ) -> Result<T, EngineStopped> {
+        loop {
+            if let Some(answer) = self.ask_once(&question).await? {
+                return Ok(answer);
+            }
+            // The run's actor was killed with the question in its mailbox; by the time the
+            // question arrives again, the run is being opened again.
+            if let Some(stopped) = self.stopped() {
+                return Err(stopped);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) fn stopped(&self) -> Option<EngineStopped> {
+        self.shared.health.stopped()
+    }
+}
+
+impl EngineStopped {
+    /// The engine is gone without having said why.
+    pub(crate) fn killed() -> Self {
+        Self { reason: "it was dropped or killed".to_owned() }
+    }
+}

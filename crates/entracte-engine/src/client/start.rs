@@ -1,0 +1,166 @@
+//! Starting a workflow.
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use entracte_model::event::{HISTORY_FORMAT_VERSION, WorkflowExecutionStarted};
+use entracte_model::{
+    EncodeError, Payload, RunId, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, id,
+};
+use entracte_workflow::Workflow;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Client, WorkflowHandle};
+use crate::actors::directory::DirectoryMessage;
+use crate::actors::run::StartRequest;
+use crate::engine::shorten;
+use crate::errors::StartWorkflowError;
+
+/// A start that has not been made yet: set options, then `.await` it for a handle.
+///
+/// The answer comes when the start is durable. Starting is idempotent by request id
+/// (rule WID-5): whoever does not know whether a start succeeded repeats it with the same id.
+#[must_use = "a workflow starts only when this is awaited"]
+#[derive(Debug)]
+pub struct StartWorkflow<I, O> {
+    client: Client,
+    workflow: Workflow<I, O>,
+    input: Result<Payload, EncodeError>,
+    workflow_id: Option<String>,
+    request_id: Option<String>,
+    reuse_policy: WorkflowIdReusePolicy,
+    conflict_policy: WorkflowIdConflictPolicy,
+}
+
+impl<I: Serialize, O> StartWorkflow<I, O> {
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand their input over")]
+    pub(crate) fn new(client: Client, workflow: Workflow<I, O>, input: I) -> Self {
+        Self {
+            client,
+            workflow,
+            input: Payload::encode(&input),
+            workflow_id: None,
+            request_id: None,
+            reuse_policy: WorkflowIdReusePolicy::default(),
+            conflict_policy: WorkflowIdConflictPolicy::default(),
+        }
+    }
+}
+
+impl<I, O> StartWorkflow<I, O> {
+    /// Sets the workflow id, unique among the open runs. Default: a random UUID.
+    pub fn workflow_id(mut self, id: impl Into<String>) -> Self {
+        self.workflow_id = Some(id.into());
+        self
+    }
+
+    /// Sets the id of this request: a second start with the same workflow id and request id
+    /// gives the same run. Default: a random UUID.
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// Says what happens if an earlier run of the workflow id is closed. Default
+    /// [`AllowDuplicate`](WorkflowIdReusePolicy::AllowDuplicate): a new run starts.
+    pub fn id_reuse_policy(mut self, policy: WorkflowIdReusePolicy) -> Self {
+        self.reuse_policy = policy;
+        self
+    }
+
+    /// Says what happens if a run of the workflow id is open. Default
+    /// [`Fail`](WorkflowIdConflictPolicy::Fail): the start is refused.
+    pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
+        self.conflict_policy = policy;
+        self
+    }
+
+    async fn start(self) -> Result<WorkflowHandle<O>, StartWorkflowError> {
+        let started = self.first_event()?;
+        let workflow_id = started.workflow_id.clone();
+        let mut asked_before = false;
+        loop {
+            let question = |reply| {
+                DirectoryMessage::Start(Box::new(StartRequest {
+                    started: started.clone(),
+                    reuse_policy: self.reuse_policy,
+                    conflict_policy: self.conflict_policy,
+                    reply,
+                }))
+            };
+            let unknown = |reason: String| StartWorkflowError::OutcomeUnknown {
+                workflow_id: workflow_id.clone(),
+                reason,
+            };
+            match self.client.ask_once(question).await {
+                Ok(Some(Ok(run))) => {
+                    return Ok(WorkflowHandle::new(self.client, workflow_id, run.run_id));
+                }
+                Err(stopped) | Ok(Some(Err(StartWorkflowError::EngineStopped(stopped))))
+                    if asked_before =>
+                {
+                    return Err(unknown(stopped.reason));
+                }
+                Ok(Some(Err(error))) => return Err(error),
+                Err(stopped) => return Err(stopped.into()),
+                Ok(None) => {
+                    // The run's actor ended with the question. Its start may have landed; the
+                    // same request id finds it.
+                    asked_before = true;
+                    if let Some(stopped) = self.client.stopped() {
+                        return Err(unknown(stopped.reason));
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// The first event of the run; its run id is filled in when the run is made.
+    fn first_event(&self) -> Result<WorkflowExecutionStarted, StartWorkflowError> {
+        let options = &self.client.shared().options;
+        let registry = &self.client.shared().registry;
+        let workflow_type: Arc<str> = self.workflow.name().into();
+        if registry.find_workflow(&workflow_type).is_none() {
+            return Err(StartWorkflowError::NotRegistered {
+                workflow_type: workflow_type.to_string(),
+                registered: registry.workflow_names().map(str::to_owned).collect(),
+            });
+        }
+        let input = self.input.clone()?;
+        let (bytes, limit) = (input.data().len(), options.payload_bytes_max);
+        if bytes > limit {
+            return Err(StartWorkflowError::PayloadTooLarge { bytes, limit });
+        }
+        let random = || Uuid::new_v4().to_string();
+        let workflow_id = self.workflow_id.clone().unwrap_or_else(random);
+        let request_id = self.request_id.clone().unwrap_or_else(random);
+        let invalid = |id: &str| {
+            let id = shorten(id);
+            move |source| StartWorkflowError::InvalidId { id, source }
+        };
+        id::check(&request_id).map_err(invalid(&request_id))?;
+        let workflow_id = WorkflowId::new(&workflow_id).map_err(invalid(&workflow_id))?;
+        Ok(WorkflowExecutionStarted {
+            format_version: HISTORY_FORMAT_VERSION,
+            workflow_id,
+            workflow_type,
+            input: vec![input],
+            request_id: request_id.into(),
+            first_execution_run_id: RunId::from_bytes([0; RunId::LEN]),
+            attempt: 1,
+            randomness_seed: 0,
+        })
+    }
+}
+
+impl<I: Send + Sync + 'static, O: Send + 'static> IntoFuture for StartWorkflow<I, O> {
+    type Output = Result<WorkflowHandle<O>, StartWorkflowError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}

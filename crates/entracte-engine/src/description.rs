@@ -1,0 +1,115 @@
+//! What a run is doing, and what it waits for.
+
+use entracte_model::{
+    Failure, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus,
+};
+use entracte_store::rows::RunRow;
+
+use crate::actors::run::ParkCause;
+
+/// What a run is doing, and what it waits for: always answered, also for a parked or closed
+/// run, and without running user code.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WorkflowDescription {
+    /// The workflow id.
+    pub workflow_id: WorkflowId,
+    /// The run.
+    pub run_id: RunId,
+    /// The durable name of the workflow.
+    pub workflow_type: String,
+    /// Where the run stands.
+    pub status: WorkflowStatus,
+    /// When the run started.
+    pub start_time: Timestamp,
+    /// When the run closed.
+    pub close_time: Option<Timestamp>,
+    /// How many events its history has.
+    pub history_length: u64,
+    /// Whether somebody asked the run to cancel.
+    pub cancel_requested: bool,
+    /// The activities that have not come to their end (rule RET-21).
+    pub pending_activities: Vec<PendingActivityDescription>,
+    /// The timers that have not fired.
+    pub pending_timers: Vec<PendingTimerDescription>,
+    /// Why the run cannot take turns, if it cannot.
+    pub parked: Option<ParkedDescription>,
+}
+
+/// An activity that has not come to its end.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PendingActivityDescription {
+    /// The id of the activity within its run.
+    pub activity_id: String,
+    /// The durable name of the activity.
+    pub activity_type: String,
+    /// Whether an attempt runs.
+    pub state: PendingActivityState,
+    /// The attempt that runs, or the next one; counted from 1.
+    pub attempt: u32,
+    /// When the attempt that runs started.
+    pub started_time: Option<Timestamp>,
+    /// When the next attempt starts, if none runs.
+    pub next_attempt_time: Option<Timestamp>,
+    /// Why the attempt before failed.
+    pub last_failure: Option<Failure>,
+    /// Where the workflow issued the activity.
+    pub source: SourceLocation,
+}
+
+/// Where a pending activity stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PendingActivityState {
+    /// It waits for its next attempt.
+    Scheduled,
+    /// An attempt runs.
+    Started,
+    /// Its workflow has asked it to cancel.
+    CancelRequested,
+}
+
+/// A timer that has not fired.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PendingTimerDescription {
+    /// The id of the timer within its run.
+    pub timer_id: String,
+    /// When it fires.
+    pub due: Timestamp,
+    /// Where the workflow started it.
+    pub source: SourceLocation,
+}
+
+/// Why a run cannot take turns.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ParkedDescription {
+    /// What stands in the way; its text says what to do.
+    pub cause: ParkCause,
+    /// Since when turns have failed.
+    pub since: Timestamp,
+    /// How many turns have failed one after the other.
+    pub failed_turns: u32,
+    /// When the turn is tried again.
+    pub next_retry: Timestamp,
+}
+
+impl WorkflowDescription {
+    pub(crate) fn of_row(run_id: RunId, row: &RunRow, history_length: u64) -> Self {
+        Self {
+            workflow_id: row.workflow_id.clone(),
+            run_id,
+            workflow_type: row.workflow_type.to_string(),
+            status: row.status,
+            start_time: row.start_time,
+            close_time: row.close.map(|close| close.time),
+            history_length,
+            cancel_requested: false,
+            pending_activities: Vec::new(),
+            pending_timers: Vec::new(),
+            parked: None,
+        }
+    }
+}

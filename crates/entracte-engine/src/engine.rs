@@ -1,0 +1,172 @@
+//! The engine, as its host holds it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use entracte_model::{IdError, RunId, WorkflowId};
+use entracte_store::Store;
+use entracte_workflow::Workflow;
+use ractor::{ActorCell, ActorRef};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::actors::directory::DirectoryMessage;
+use crate::actors::journal::JournalMessage;
+use crate::builder::EngineBuilder;
+use crate::client::{Client, StartWorkflow, WorkflowHandle};
+use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
+use crate::shared::{JournalStats, Shared};
+
+/// A running engine. Cheap to clone; all clones are the same engine.
+///
+/// When the last clone is dropped without [`shutdown`](Self::shutdown), the engine is killed,
+/// as in a crash: what was acknowledged is in the store, and an engine that is started on it
+/// goes on from there. Handles of workflows do not keep the engine alive.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    client: Client,
+    journal: ActorRef<JournalMessage>,
+    root: RootGuard,
+}
+
+/// Kills the root actor, and with it all others, when it is dropped.
+#[derive(Debug)]
+pub(crate) struct RootGuard(ActorCell);
+
+impl RootGuard {
+    pub(crate) fn new(root: ActorCell) -> Self {
+        Self(root)
+    }
+}
+
+impl Drop for RootGuard {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+impl Engine {
+    /// Builds an engine that keeps its runs in a directory of its own, which is created if it
+    /// does not exist.
+    pub fn builder(directory: impl Into<PathBuf>) -> EngineBuilder {
+        EngineBuilder::in_directory(directory.into())
+    }
+
+    /// Builds an engine that keeps its runs in memory only, for tests and for trying out.
+    pub fn in_memory() -> EngineBuilder {
+        EngineBuilder::in_memory()
+    }
+
+    /// Builds an engine on any store.
+    pub fn on_store(store: Arc<dyn Store>) -> EngineBuilder {
+        EngineBuilder::on_store(store)
+    }
+
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        root: RootGuard,
+        journal: ActorRef<JournalMessage>,
+        directory: ActorRef<DirectoryMessage>,
+    ) -> Self {
+        let client = Client::new(shared, directory);
+        Self { inner: Arc::new(Inner { client, journal, root }) }
+    }
+
+    /// Starts a workflow. Nothing happens before the returned value is awaited; it gives a
+    /// handle when the start is durable.
+    pub fn start_workflow<I, O>(&self, workflow: Workflow<I, O>, input: I) -> StartWorkflow<I, O>
+    where
+        I: Serialize,
+    {
+        StartWorkflow::new(self.inner.client.clone(), workflow, input)
+    }
+
+    /// Gives a handle to the current run of a workflow id: the open one, or else the last.
+    ///
+    /// # Errors
+    /// [`RunError::NotFound`] if no run was ever started under the id.
+    pub async fn workflow_handle<I, O>(
+        &self,
+        workflow: Workflow<I, O>,
+        workflow_id: impl AsRef<str>,
+    ) -> Result<WorkflowHandle<O>, RunError> {
+        let _ = workflow;
+        let workflow_id = parse_id(workflow_id.as_ref())?;
+        let client = &self.inner.client;
+        let found = client
+            .ask(|reply| DirectoryMessage::Find { workflow_id: workflow_id.clone(), reply })
+            .await??;
+        let run_id = found.ok_or(RunNotFound::WorkflowId { workflow_id: workflow_id.clone() })?;
+        Ok(WorkflowHandle::new(client.clone(), workflow_id, run_id))
+    }
+
+    /// How much the journal has written since this engine started.
+    #[must_use]
+    pub fn journal_stats(&self) -> JournalStats {
+        self.inner.client.shared().counters.snapshot()
+    }
+
+    /// The engine's root actor, to link it, to watch it, or to kill it. Killing it is a crash
+    /// in miniature.
+    #[must_use]
+    pub fn actor(&self) -> ActorCell {
+        self.inner.root.0.clone()
+    }
+
+    /// The runs that are in memory, with their actors, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`EngineStopped`] if the engine has been shut down or killed.
+    pub async fn run_actors(&self) -> Result<Vec<(RunId, ActorCell)>, EngineStopped> {
+        self.inner.client.ask(|reply| DirectoryMessage::List { reply }).await
+    }
+
+    /// Shuts the engine down in order.
+    ///
+    /// Starts and calls are refused from here on. Running attempts are told, and have the
+    /// engine's `shutdown_grace` to come to their end; what still runs then is cut off, and
+    /// counts as lost when the runs are opened again. Then comes the last group commit. When
+    /// this returns, the store is closed and its lock is free.
+    ///
+    /// # Errors
+    /// [`ShutdownError`] if the store's last commit or closing failed, or the engine had
+    /// stopped before.
+    pub async fn shutdown(&self) -> Result<(), ShutdownError> {
+        let shared = Arc::clone(self.inner.client.shared());
+        let directory = self.inner.client.directory();
+        let (reply, mut drained) = oneshot::channel();
+        let gone = || shared.health.stopped().unwrap_or_else(EngineStopped::killed);
+        directory.cast(DirectoryMessage::Drain { reply }).map_err(|_| gone())?;
+        let grace = tokio::time::timeout(shared.options.shutdown_grace, &mut drained);
+        match grace.await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(gone().into()),
+            Err(_elapsed) => {
+                directory.cast(DirectoryMessage::CutOff).map_err(|_| gone())?;
+                drained.await.map_err(|_| gone())?;
+            }
+        }
+        let (reply, closed) = oneshot::channel();
+        self.inner.journal.cast(JournalMessage::Close { reply }).map_err(|_| gone())?;
+        let result = closed.await.map_err(|_| gone())?;
+        // Only the root, the directory and the journal are left, and nothing is in them.
+        let _ = self.inner.root.0.stop_and_wait(None, None).await;
+        Ok(result?)
+    }
+}
+
+/// Checks a workflow id that a caller gave.
+fn parse_id(id: &str) -> Result<WorkflowId, RunError> {
+    WorkflowId::new(id)
+        .map_err(|source: IdError| RunError::InvalidId { id: shorten(id), source })
+}
+
+/// The beginning of a text that may be far too long.
+pub(crate) fn shorten(text: &str) -> String {
+    text.chars().take(50).collect()
+}

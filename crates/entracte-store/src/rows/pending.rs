@@ -1,0 +1,31 @@
+//! Where an open activity stands.
+
+use entracte_model::{EventId, Failure, Payload, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::codec::plain_row;
+
+/// Where an open activity stands: what its history does not tell yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingActivityRow {
+    /// The event that scheduled it.
+    pub scheduled_event_id: EventId,
+    /// The number of the current attempt, from 1.
+    pub attempt: u32,
+    /// When the attempt was admitted: from then on it may be running. None while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_at: Option<Timestamp>,
+    /// From when on the attempt may be admitted.
+    pub next_attempt_at: Timestamp,
+    /// Why the attempt before it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+    /// What the last heartbeat of any attempt had to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_details: Option<Payload>,
+    /// Whether the run asked it to cancel.
+    #[serde(default)]
+    pub cancel_requested: bool,
+}
+
+plain_row!(PendingActivityRow);

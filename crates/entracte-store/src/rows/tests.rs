@@ -1,0 +1,237 @@
+use std::fmt::Debug;
+
+use entracte_model::event::{HISTORY_FORMAT_VERSION, WorkflowExecutionStarted};
+use entracte_model::{
+    EventId, Failure, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
+    WorkflowStatus,
+};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+fn run_ids() -> impl Strategy<Value = RunId> {
+    any::<[u8; RunId::LEN]>().prop_map(RunId::from_bytes)
+}
+
+fn times() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_unix_nanos)
+}
+
+fn event_ids() -> impl Strategy<Value = EventId> {
+    any::<u64>().prop_map(EventId::new)
+}
+
+fn payloads() -> impl Strategy<Value = Payload> {
+    any::<Vec<u8>>().prop_map(|bytes| Payload::from_parts("binary/plain", bytes))
+}
+
+fn statuses() -> impl Strategy<Value = WorkflowStatus> {
+    (1..=7_u8).prop_map(|number| WorkflowStatus::try_from(number).unwrap())
+}
+
+fn failures() -> impl Strategy<Value = Failure> {
+    "[a-z]{0,12}".prop_map(|text| {
+        let cause = Failure::timeout(TimeoutType::StartToClose, text.clone());
+        Failure::application("Type", text).with_cause(cause)
+    })
+}
+
+prop_compose! {
+    fn run_rows()(
+        workflow_id in "[a-z]{1,12}", workflow_type in "[a-z]{1,12}", request_id in "[a-z]{1,12}",
+        first_execution_run_id in run_ids(), start_time in times(), status in statuses(),
+        close in option::of((times(), event_ids())),
+    ) -> RunRow {
+        RunRow {
+            workflow_id: WorkflowId::new(workflow_id).unwrap(),
+            workflow_type: workflow_type.into(),
+            request_id: request_id.into(),
+            first_execution_run_id,
+            start_time,
+            status,
+            close: close.map(|(time, last_event_id)| RunClose { time, last_event_id }),
+        }
+    }
+}
+
+prop_compose! {
+    fn workflow_id_rows()(
+        run_id in run_ids(), first_execution_run_id in run_ids(), request_id in "[a-z]{1,12}",
+        status in statuses(),
+    ) -> WorkflowIdRow {
+        let request_id = request_id.into();
+        WorkflowIdRow { run_id, first_execution_run_id, request_id, status }
+    }
+}
+
+prop_compose! {
+    fn pending_rows()(
+        scheduled_event_id in event_ids(), attempt: u32, admitted_at in option::of(times()),
+        next_attempt_at in times(), last_failure in option::of(failures()),
+        heartbeat_details in option::of(payloads()), cancel_requested: bool,
+    ) -> PendingActivityRow {
+        PendingActivityRow {
+            scheduled_event_id, attempt, admitted_at, next_attempt_at, last_failure,
+            heartbeat_details, cancel_requested,
+        }
+    }
+}
+
+fn outcomes() -> impl Strategy<Value = ActivityOutcome> {
+    let retry_state = RetryState::MaximumAttemptsReached;
+    prop_oneof![
+        payloads().prop_map(|result| ActivityOutcome::Completed { result }),
+        failures().prop_map(move |failure| ActivityOutcome::Failed { failure, retry_state }),
+        failures().prop_map(move |failure| ActivityOutcome::TimedOut { failure, retry_state }),
+        option::of(payloads()).prop_map(|details| ActivityOutcome::Canceled { details }),
+    ]
+}
+
+prop_compose! {
+    fn activities_closed()(
+        seq: u32, scheduled_event_id in event_ids(), attempt: u32, started_at in option::of(times()),
+        last_failure in option::of(failures()), outcome in outcomes(),
+    ) -> ActivityClosed {
+        let seq = Seq::new(seq);
+        ActivityClosed { seq, scheduled_event_id, attempt, started_at, last_failure, outcome }
+    }
+}
+
+prop_compose! {
+    fn starts()(name in "[a-z]{1,12}", input in payloads(), run_id in run_ids(), seed: u64)
+        -> WorkflowExecutionStarted
+    {
+        WorkflowExecutionStarted {
+            format_version: HISTORY_FORMAT_VERSION,
+            workflow_id: WorkflowId::new(&name).unwrap(),
+            workflow_type: name.as_str().into(),
+            input: vec![input],
+            request_id: name.into(),
+            first_execution_run_id: run_id,
+            attempt: 1,
+            randomness_seed: seed,
+        }
+    }
+}
+
+prop_compose! {
+    fn inbox_rows()(
+        sender in option::of((run_ids(), event_ids())), received_at in times(),
+        message in prop_oneof![
+            starts().prop_map(InboxMessage::Start),
+            activities_closed().prop_map(InboxMessage::ActivityClosed),
+            "[a-z]{0,12}".prop_map(|reason| InboxMessage::CancelRequested { reason }),
+        ],
+    ) -> InboxRow {
+        InboxRow { sender, received_at, message }
+    }
+}
+
+type Decode<R> = fn(&[u8]) -> Result<R, InvalidRow>;
+
+/// Checks what holds for all rows: the round trip, every truncation, bytes behind the end, and
+/// a version that is not known.
+fn check<R: PartialEq + Debug>(
+    row: &R,
+    bytes: &[u8],
+    decode: Decode<R>,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(decode(bytes).as_ref(), Ok(row));
+    for len in 0..bytes.len() {
+        prop_assert!(decode(&bytes[..len]).is_err(), "cut to {} bytes", len);
+    }
+    prop_assert!(decode(&[bytes, &[0]].concat()).is_err());
+    let mut newer = bytes.to_vec();
+    newer[0] = 99;
+    prop_assert_eq!(decode(&newer), Err(InvalidRow::UnknownVersion { version: 99 }));
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn run_rows_survive_a_round_trip(row in run_rows()) {
+        check(&row, &row.to_bytes(), RunRow::from_bytes)?;
+    }
+
+    #[test]
+    fn workflow_id_rows_survive_a_round_trip(row in workflow_id_rows()) {
+        check(&row, &row.to_bytes(), WorkflowIdRow::from_bytes)?;
+    }
+
+    #[test]
+    fn pending_rows_survive_a_round_trip(row in pending_rows()) {
+        check(&row, &row.to_bytes(), PendingActivityRow::from_bytes)?;
+    }
+
+    #[test]
+    fn inbox_rows_survive_a_round_trip(row in inbox_rows()) {
+        check(&row, &row.to_bytes(), InboxRow::from_bytes)?;
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, number in 0..5_u8) {
+        let bytes = [&[1, number], bytes.as_slice()].concat();
+        let _ = RunRow::from_bytes(&bytes);
+        let _ = WorkflowIdRow::from_bytes(&bytes);
+        let _ = PendingActivityRow::from_bytes(&bytes);
+        let _ = InboxRow::from_bytes(&bytes);
+    }
+}
+
+fn cancel_request() -> InboxRow {
+    let message = InboxMessage::CancelRequested { reason: "enough".to_owned() };
+    InboxRow { sender: None, received_at: Timestamp::from_unix_nanos(5), message }
+}
+
+#[test]
+fn unknown_messages_are_named() {
+    let mut bytes = cancel_request().to_bytes();
+    bytes[1] = 42;
+    let error = InboxRow::from_bytes(&bytes).unwrap_err();
+    assert_eq!(error, InvalidRow::UnknownNumber { what: "inbox message", number: 42 });
+    assert_eq!(error.to_string(), "the unknown inbox message 42");
+}
+
+/// The bytes of a row whose `outcome` is the last field with a one-byte number.
+#[test]
+fn unknown_outcomes_are_named() {
+    let closed = ActivityClosed {
+        seq: Seq::new(1),
+        scheduled_event_id: EventId::new(2),
+        attempt: 1,
+        started_at: None,
+        last_failure: None,
+        outcome: ActivityOutcome::Canceled { details: None },
+    };
+    let message = InboxMessage::ActivityClosed(closed);
+    let row = InboxRow { sender: None, received_at: Timestamp::EPOCH, message };
+    let mut bytes = row.to_bytes();
+    *bytes.last_mut().unwrap() = 42;
+    let error = InboxRow::from_bytes(&bytes).unwrap_err();
+    assert_eq!(error, InvalidRow::UnknownNumber { what: "activity outcome", number: 42 });
+    *bytes.last_mut().unwrap() = 1;
+    let error = InboxRow::from_bytes(&bytes).unwrap_err();
+    assert_eq!(error.to_string(), "a row that cannot be read: the result is missing");
+}
+
+#[test]
+fn vis_5_unknown_statuses_are_named() {
+    let row = WorkflowIdRow {
+        run_id: RunId::from_bytes([1; RunId::LEN]),
+        first_execution_run_id: RunId::from_bytes([1; RunId::LEN]),
+        request_id: "request".into(),
+        status: WorkflowStatus::Running,
+    };
+    let mut bytes = row.to_bytes();
+    *bytes.last_mut().unwrap() = 99;
+    let error = WorkflowIdRow::from_bytes(&bytes).unwrap_err();
+    assert!(error.to_string().contains("workflow status 99 is unknown"), "{error}");
+}
+
+/// The stored bytes, spelled out: whoever changes them breaks every store there is.
+#[test]
+fn stored_rows_do_not_change() {
+    let bytes = b"\x01\x03\x82\xabreceived_at\x05\xa7message\xa6enough";
+    assert_eq!(cancel_request().to_bytes(), bytes);
+}

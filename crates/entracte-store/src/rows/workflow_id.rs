@@ -1,0 +1,23 @@
+//! Which run a workflow id stands for.
+
+use std::sync::Arc;
+
+use entracte_model::{RunId, WorkflowStatus};
+use serde::{Deserialize, Serialize};
+
+use super::codec::plain_row;
+
+/// The current run of a workflow id: the open one, or else the one that was open last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowIdRow {
+    /// The run.
+    pub run_id: RunId,
+    /// The first run of the chain to which it belongs.
+    pub first_execution_run_id: RunId,
+    /// The id of the request that started it.
+    pub request_id: Arc<str>,
+    /// Whether it is open, or how it closed.
+    pub status: WorkflowStatus,
+}
+
+plain_row!(WorkflowIdRow);

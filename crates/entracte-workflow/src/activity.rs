@@ -1,0 +1,202 @@
+//! What an activity attempt knows of itself, and how it learns of its cancellation.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use entracte_model::options::DEFAULT_TASK_QUEUE;
+use entracte_model::{Payload, RunId, Timestamp, WorkflowId};
+use event_listener::Event;
+
+/// What an activity attempt knows of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActivityInfo {
+    /// The workflow that scheduled the activity.
+    pub workflow_id: WorkflowId,
+    /// The durable name of that workflow.
+    pub workflow_type: Arc<str>,
+    /// The run that scheduled the activity.
+    pub run_id: RunId,
+    /// The id of the activity within its run.
+    pub activity_id: Arc<str>,
+    /// The durable name of the activity.
+    pub activity_type: Arc<str>,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The queue that admitted the attempt.
+    pub task_queue: Arc<str>,
+    /// When the activity was scheduled.
+    pub scheduled_time: Timestamp,
+    /// When this attempt started.
+    pub started_time: Timestamp,
+    /// When this attempt times out.
+    pub deadline: Option<Timestamp>,
+    /// What the last heartbeat of an earlier attempt said.
+    pub heartbeat_details: Option<Payload>,
+}
+
+/// Why an activity attempt is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelCause {
+    /// The workflow asked for it.
+    Cancelled,
+    /// A timeout of the attempt passed; its result is no longer wanted.
+    TimedOut,
+    /// The workflow closed; its result is no longer wanted.
+    WorkflowClosed,
+    /// The engine shuts down; the attempt has the shutdown's grace period to end.
+    EngineShutdown,
+    /// The engine stopped without grace, because its storage failed.
+    EngineStopped,
+}
+
+impl fmt::Display for CancelCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancelled => "cancelled by the workflow",
+            Self::TimedOut => "timed out",
+            Self::WorkflowClosed => "the workflow closed",
+            Self::EngineShutdown => "the engine shuts down",
+            Self::EngineStopped => "the engine stopped",
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Cancellation {
+    cause: OnceLock<CancelCause>,
+    event: Event,
+}
+
+/// What an activity gets besides its input. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ActivityContext {
+    info: Arc<ActivityInfo>,
+    cancellation: Arc<Cancellation>,
+}
+
+/// The engine's side of an [`ActivityContext`].
+#[derive(Debug, Clone)]
+pub struct ActivityCanceller {
+    cancellation: Arc<Cancellation>,
+}
+
+impl ActivityCanceller {
+    /// Asks the attempt to stop. Only the first cause counts; tells whether this was it.
+    pub fn cancel(&self, cause: CancelCause) -> bool {
+        let first = self.cancellation.cause.set(cause).is_ok();
+        self.cancellation.event.notify(usize::MAX);
+        first
+    }
+}
+
+impl ActivityContext {
+    /// Makes the context of an attempt, and the means to cancel it.
+    #[must_use]
+    pub fn new(info: ActivityInfo) -> (Self, ActivityCanceller) {
+        let cancellation = Arc::new(Cancellation::default());
+        let canceller = ActivityCanceller { cancellation: Arc::clone(&cancellation) };
+        (Self { info: Arc::new(info), cancellation }, canceller)
+    }
+
+    /// Makes a context for calling an activity as an ordinary function in a test.
+    #[must_use]
+    pub fn test() -> Self {
+        #[expect(clippy::expect_used, reason = "the id is neither empty nor too long")]
+        let workflow_id = WorkflowId::new("test").expect("a valid id");
+        let info = ActivityInfo {
+            workflow_id,
+            workflow_type: "test".into(),
+            run_id: RunId::from_time_and_random(Timestamp::EPOCH, [0; 10]),
+            activity_id: "1".into(),
+            activity_type: "test".into(),
+            attempt: 1,
+            task_queue: DEFAULT_TASK_QUEUE.into(),
+            scheduled_time: Timestamp::EPOCH,
+            started_time: Timestamp::EPOCH,
+            deadline: None,
+            heartbeat_details: None,
+        };
+        Self::new(info).0
+    }
+
+    /// What the attempt knows of itself.
+    #[must_use]
+    pub fn info(&self) -> &ActivityInfo {
+        &self.info
+    }
+
+    /// The number of the attempt, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.info.attempt
+    }
+
+    /// A key that is the same for every attempt of this activity and for nothing else.
+    ///
+    /// Attempts happen at least once: an activity that changes another system hands the key
+    /// over, so that the other system can tell a repetition.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.info.run_id, self.info.activity_id)
+    }
+
+    /// Whether the attempt was asked to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel_cause().is_some()
+    }
+
+    /// Why the attempt was asked to stop.
+    #[must_use]
+    pub fn cancel_cause(&self) -> Option<CancelCause> {
+        self.cancellation.cause.get().copied()
+    }
+
+    /// Waits until the attempt is asked to stop.
+    pub async fn cancelled(&self) -> CancelCause {
+        loop {
+            // The listener stands before the check, so no cancellation falls between them.
+            let listener = self.cancellation.event.listen();
+            if let Some(cause) = self.cancel_cause() {
+                return cause;
+            }
+            listener.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn the_first_cause_wins_and_wakes_every_waiter() {
+        let (ctx, canceller) = ActivityContext::new(ActivityContext::test().info().clone());
+        let mut waiters =
+            [ctx.clone(), ctx.clone()].map(|ctx| async move { ctx.cancelled().await }.boxed());
+        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+        for waiter in &mut waiters {
+            assert!(waiter.poll_unpin(&mut task).is_pending());
+        }
+        assert!(!ctx.is_cancelled());
+        assert!(canceller.cancel(CancelCause::TimedOut));
+        assert!(!canceller.cancel(CancelCause::EngineShutdown));
+        for waiter in waiters {
+            assert_eq!(waiter.now_or_never(), Some(CancelCause::TimedOut));
+        }
+        assert_eq!(ctx.cancel_cause(), Some(CancelCause::TimedOut));
+        assert_eq!(CancelCause::TimedOut.to_string(), "timed out");
+    }
+
+    #[test]
+    fn the_idempotency_key_does_not_depend_on_the_attempt() {
+        let mut info = ActivityContext::test().info().clone();
+        let first = ActivityContext::new(info.clone()).0.idempotency_key();
+        info.attempt = 2;
+        assert_eq!(ActivityContext::new(info.clone()).0.idempotency_key(), first);
+        assert_eq!(first, format!("{}/1", info.run_id));
+    }
+}

@@ -1,0 +1,210 @@
+//! What a workflow gets besides its input.
+
+mod activity;
+mod core;
+mod operation;
+mod random;
+mod saga;
+mod scope;
+mod sleep;
+
+use std::future::IntoFuture;
+use std::ops::Range;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte_model::{Failure, RunId, Timestamp, WorkflowId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+pub use self::activity::{ActivityCall, ActivityFuture};
+pub(crate) use self::core::{Core, RunInfo};
+pub(crate) use self::operation::{Operation, OperationKind};
+pub use self::saga::Saga;
+pub use self::scope::{Cancelled, Shield};
+pub use self::sleep::{Sleep, SleepOrCancelled};
+use crate::define::Activity;
+
+/// A workflow's access to the engine. Cheap to clone.
+///
+/// Everything a workflow does that is not plain computation goes through here, so that it is
+/// recorded and comes out the same when the run is rebuilt from its history. Outside its turn,
+/// and from the moment the workflow's function has returned, the context is inert: calls are
+/// accepted and record nothing.
+#[derive(Clone)]
+pub struct WorkflowContext {
+    core: Arc<Core>,
+}
+
+impl WorkflowContext {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Prepares a call of an activity. Nothing happens until it is awaited or
+    /// [started](ActivityCall::start).
+    ///
+    /// The output is the activity's, or a [`Failure`] of the kind `Activity` whose cause tells
+    /// what went wrong. Where nothing is scheduled at all, the call resolves at once and leaves
+    /// no event: with a non-retryable application failure of type `InvalidActivityOptions`
+    /// (rules TMO-2 and RET-7) or `EncodeError`, or as cancelled if the run was asked to
+    /// cancel and the call is not [shielded](Self::shield) (rule CAN-3).
+    #[track_caller]
+    pub fn activity<I: Serialize, O: DeserializeOwned>(
+        &self,
+        activity: Activity<I, O>,
+        input: I,
+    ) -> ActivityCall<O> {
+        ActivityCall::new(Arc::clone(&self.core), &activity, &input, Location::caller())
+    }
+
+    /// Starts a durable timer, which counts from this call, and waits for it.
+    ///
+    /// A duration of zero is over at once and leaves no event (rule TIM-2). Dropping the
+    /// future cancels the timer. When the run is asked to cancel, a sleep that is not
+    /// [shielded](Self::shield) is over early, as [`is_cancelled`](Self::is_cancelled) tells;
+    /// [`sleep_or_cancelled`](Self::sleep_or_cancelled) tells it as an error, for use with `?`.
+    #[track_caller]
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(Arc::clone(&self.core), duration, Location::caller())
+    }
+
+    /// Like [`sleep`](Self::sleep), but a sleep that is over early is an error.
+    ///
+    /// The output is a failure of the kind `Canceled` if the run was asked to cancel.
+    #[track_caller]
+    pub fn sleep_or_cancelled(&self, duration: Duration) -> SleepOrCancelled {
+        SleepOrCancelled::new(self.sleep(duration))
+    }
+
+    /// The time of the event whose turn runs; it does not move within a turn (rule TIM-9).
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.lock().now
+    }
+
+    /// A random number, the same when the run is rebuilt (rule DET-3).
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.core.lock().random.next()
+    }
+
+    /// A random number of a range, each with the same probability; the same when the run is
+    /// rebuilt.
+    ///
+    /// # Panics
+    /// If the range is empty.
+    #[must_use]
+    pub fn random_range(&self, range: Range<u64>) -> u64 {
+        assert!(range.start < range.end, "the range {range:?} is empty");
+        range.start + self.core.lock().random.below(range.end - range.start)
+    }
+
+    /// A random UUID of version 4, the same when the run is rebuilt.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        self.core.lock().random.uuid()
+    }
+
+    /// The workflow id.
+    #[must_use]
+    pub fn workflow_id(&self) -> &WorkflowId {
+        &self.core.info.workflow_id
+    }
+
+    /// The id of this run.
+    #[must_use]
+    pub fn run_id(&self) -> RunId {
+        self.core.info.run_id
+    }
+
+    /// The id of the first run of the chain that this run continues.
+    #[must_use]
+    pub fn first_execution_run_id(&self) -> RunId {
+        self.core.info.first_execution_run_id
+    }
+
+    /// The durable name of the workflow.
+    #[must_use]
+    pub fn workflow_type(&self) -> &str {
+        &self.core.info.workflow_type
+    }
+
+    /// The number of the attempt under the workflow's own retry policy, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.core.info.attempt
+    }
+
+    /// Whether the run is being rebuilt from its history. For logging only: what a workflow
+    /// does must not depend on it.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.core.lock().is_replaying
+    }
+
+    /// How many events the history has, up to the one whose turn runs.
+    #[must_use]
+    pub fn history_length(&self) -> u64 {
+        self.core.lock().history_length
+    }
+
+    /// Whether the run was asked to cancel. The answer is the same inside a shield.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.core.lock().cancel_reason.is_some()
+    }
+
+    /// Why the run was asked to cancel, in the words of whoever asked; none if it was not.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<String> {
+        self.core.lock().cancel_reason.clone()
+    }
+
+    /// Waits until the run is asked to cancel.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled::new(Arc::clone(&self.core))
+    }
+
+    /// Runs a future shielded from the run's cancellation (rule CAN-3).
+    ///
+    /// What is started or awaited inside does not react when the run is asked to cancel, and
+    /// new activities and timers can be started although it was. Dropping a started operation
+    /// requests its cancellation here as well.
+    pub fn shield<F: IntoFuture>(&self, future: F) -> Shield<F::IntoFuture> {
+        Shield::new(Arc::clone(&self.core), future)
+    }
+
+    /// Runs steps that undo each other: if the body returns an error, what was registered with
+    /// [`Saga::undo`] is run in reverse order, one after the other, shielded from cancellation,
+    /// and then the error is returned. Undo steps that fail do not stop the others; they are
+    /// reported with the error, as [`Failure::failed_compensations`].
+    ///
+    /// Register the undo *before* the step when the step's outcome can be unknown, with an
+    /// undo that bears having nothing to undo. A saga that is dropped undoes nothing.
+    ///
+    /// # Errors
+    /// The body's error, with the failures of undo steps.
+    pub async fn saga<T, F>(&self, body: F) -> Result<T, Failure>
+    where
+        F: AsyncFnOnce(&mut Saga) -> Result<T, Failure>,
+    {
+        let mut saga = Saga::default();
+        let result = body(&mut saga).await;
+        match result {
+            Ok(output) => Ok(output),
+            Err(failure) => Err(self.shield(saga.unwind(failure)).await),
+        }
+    }
+}
+
+impl std::fmt::Debug for WorkflowContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkflowContext")
+            .field("workflow_id", self.workflow_id())
+            .field("run_id", &self.run_id())
+            .finish_non_exhaustive()
+    }
+}

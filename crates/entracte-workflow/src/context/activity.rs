@@ -1,0 +1,241 @@
+//! Calls of activities.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use entracte_model::failure::ActivityFailure;
+use entracte_model::{
+    ActivityCancellationType, ActivityOptions, Failure, Payload, RetryPolicy, RetryState, id,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::core::Core;
+use super::operation::{OperationKind, Outcome};
+use crate::define::Activity;
+use crate::machine::{ActivityResolution, Command};
+
+/// A call of an activity that has not started.
+///
+/// `.await` starts it and waits for its output, [`start`](Self::start) only starts it.
+#[must_use = "an activity call does nothing until it is awaited or started"]
+pub struct ActivityCall<O> {
+    call: UntypedCall,
+    output: PhantomData<fn() -> O>,
+}
+
+impl<O> ActivityCall<O> {
+    pub(super) fn new<I: Serialize>(
+        core: Arc<Core>,
+        activity: &Activity<I, O>,
+        input: &I,
+        source: &'static Location<'static>,
+    ) -> Self {
+        let call = UntypedCall {
+            core,
+            activity_type: activity.name(),
+            input: Payload::encode(input).map_err(|error| error.to_string()),
+            options: activity.options(),
+            source,
+        };
+        Self { call, output: PhantomData }
+    }
+
+    /// Sets how long one attempt may run. Default: the constant's.
+    pub fn start_to_close_timeout(mut self, timeout: Duration) -> Self {
+        self.call.options.start_to_close_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how failed attempts are retried. Default: the constant's.
+    pub fn retry_policy(mut self, retry_policy: impl Into<RetryPolicy>) -> Self {
+        self.call.options.retry_policy = retry_policy.into();
+        self
+    }
+
+    /// Sets the queue that admits the attempts. Default: the constant's.
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.call.options.task_queue = task_queue.into();
+        self
+    }
+
+    /// Sets what a cancellation of the activity waits for (rule ACX-1). Default: the constant's.
+    pub fn cancellation_type(mut self, cancellation_type: ActivityCancellationType) -> Self {
+        self.call.options.cancellation_type = cancellation_type;
+        self
+    }
+
+    /// Starts the activity without waiting for it. Dropping the future requests the
+    /// activity's cancellation.
+    pub fn start(self) -> ActivityFuture<O> {
+        ActivityFuture { activity: self.call.start(), output: PhantomData }
+    }
+
+    pub(super) fn into_untyped(self) -> UntypedCall {
+        self.call
+    }
+}
+
+impl<O: DeserializeOwned> IntoFuture for ActivityCall<O> {
+    type Output = Result<O, Failure>;
+    type IntoFuture = ActivityFuture<O>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+impl<O> fmt::Debug for ActivityCall<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ActivityCall").field(&self.call.activity_type).finish()
+    }
+}
+
+/// An activity that was started. Dropping it requests the activity's cancellation.
+#[must_use = "dropping a started activity requests its cancellation"]
+pub struct ActivityFuture<O> {
+    activity: UntypedActivity,
+    output: PhantomData<fn() -> O>,
+}
+
+impl<O: DeserializeOwned> Future for ActivityFuture<O> {
+    type Output = Result<O, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let activity_type = self.activity.activity_type;
+        Pin::new(&mut self.activity).poll(cx).map(|result| {
+            result?.decode().map_err(|error| {
+                let message = format!("result of activity `{activity_type}`: {error}");
+                Failure::non_retryable("DecodeError", message)
+            })
+        })
+    }
+}
+
+impl<O> fmt::Debug for ActivityFuture<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ActivityFuture").field(&self.activity.activity_type).finish()
+    }
+}
+
+/// A call without its output type.
+pub(super) struct UntypedCall {
+    core: Arc<Core>,
+    activity_type: &'static str,
+    input: Result<Payload, String>,
+    options: ActivityOptions,
+    source: &'static Location<'static>,
+}
+
+impl UntypedCall {
+    pub(super) fn activity_type(&self) -> &'static str {
+        self.activity_type
+    }
+
+    pub(super) fn start(self) -> UntypedActivity {
+        let Self { core, activity_type, input, options, source } = self;
+        let progress = match prepare(&core, activity_type, input, &options) {
+            Err(failure) => Progress::Immediate(failure),
+            Ok(input) => {
+                let name: Arc<str> = activity_type.into();
+                let kind = OperationKind::Activity { activity_type: Arc::clone(&name) };
+                let issued = core.issue(kind, source, |seq| Command::ScheduleActivity {
+                    seq,
+                    activity_id: seq.to_string().into(),
+                    activity_type: name,
+                    input: vec![input],
+                    options,
+                    source: source.into(),
+                });
+                match issued {
+                    Some(seq) => Progress::Started(seq),
+                    None => Progress::Immediate(cancelled(activity_type)),
+                }
+            }
+        };
+        UntypedActivity { core, activity_type, progress }
+    }
+}
+
+/// Checks what can be wrong before anything is scheduled.
+fn prepare(
+    core: &Core,
+    activity_type: &str,
+    input: Result<Payload, String>,
+    options: &ActivityOptions,
+) -> Result<Payload, Failure> {
+    if core.is_scope_cancelled() {
+        return Err(cancelled(activity_type));
+    }
+    let invalid = |reason: String| {
+        let message = format!("activity `{activity_type}`: {reason}");
+        Failure::non_retryable("InvalidActivityOptions", message)
+    };
+    id::check(activity_type).map_err(|error| invalid(error.to_string()))?;
+    options.validate().map_err(|error| invalid(error.to_string()))?;
+    input.map_err(|reason| {
+        let message = format!("input of activity `{activity_type}`: {reason}");
+        Failure::non_retryable("EncodeError", message)
+    })
+}
+
+/// The failure of a call that was cancelled before it was scheduled; no event tells of it.
+fn cancelled(activity_type: &str) -> Failure {
+    let activity = ActivityFailure {
+        activity_type: activity_type.to_owned(),
+        retry_state: RetryState::CancelRequested,
+        ..ActivityFailure::default()
+    };
+    Failure::activity(activity, Failure::canceled())
+}
+
+enum Progress {
+    Immediate(Failure),
+    Started(entracte_model::Seq),
+    Done,
+}
+
+/// A started activity without its output type.
+pub(super) struct UntypedActivity {
+    core: Arc<Core>,
+    activity_type: &'static str,
+    progress: Progress,
+}
+
+impl Future for UntypedActivity {
+    type Output = Result<Payload, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match &self.progress {
+            Progress::Immediate(_) if !self.core.admit_immediate() => return Poll::Pending,
+            Progress::Immediate(failure) => Err(failure.clone()),
+            Progress::Started(seq) => match self.core.poll_operation(*seq, cx.waker()) {
+                Poll::Ready(Outcome::Activity(ActivityResolution::Completed(output))) => Ok(output),
+                Poll::Ready(Outcome::Activity(
+                    ActivityResolution::Failed(failure) | ActivityResolution::Cancelled(failure),
+                )) => Err(failure),
+                // The machine gives activities no other outcome.
+                Poll::Ready(Outcome::Fired | Outcome::TimerCancelled) | Poll::Pending => {
+                    return Poll::Pending;
+                }
+            },
+            Progress::Done => panic!("an activity was awaited again after it had ended"),
+        };
+        self.progress = Progress::Done;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for UntypedActivity {
+    fn drop(&mut self) {
+        if let Progress::Started(seq) = self.progress {
+            self.core.release(seq);
+        }
+    }
+}

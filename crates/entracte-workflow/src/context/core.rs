@@ -1,0 +1,326 @@
+//! The state that a machine shares with the context and the futures of its workflow.
+//!
+//! Only the machine's thread uses it during a turn, so the lock is never waited for; it makes
+//! the workflow's future `Send`. No user code runs under the lock: wakers are woken and
+//! dropped after it is released.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use entracte_model::{RunId, Seq, Timestamp, WorkflowId};
+
+use super::operation::{Operation, OperationKind, Outcome, Progress};
+use super::random::Random;
+use crate::machine::{ActivityResolution, Command};
+
+/// How many operations may resolve at once, without waiting, in one turn. A loop around a
+/// sleep that is over at once would otherwise hold its thread for ever.
+const IMMEDIATE_RESOLUTIONS_MAX: u32 = 100_000;
+
+/// What does not change during a run.
+#[derive(Debug)]
+pub(crate) struct RunInfo {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) workflow_type: Arc<str>,
+    pub(crate) run_id: RunId,
+    pub(crate) first_execution_run_id: RunId,
+    pub(crate) attempt: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) info: RunInfo,
+    /// How many shields surround what is being polled right now.
+    shields: AtomicU32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    pub(crate) is_replaying: bool,
+    pub(crate) history_length: u64,
+    pub(crate) random: Random,
+    pub(crate) cancel_reason: Option<String>,
+    operations: BTreeMap<Seq, Operation>,
+    seq_last: u32,
+    /// The commands of the running job, without cancellations.
+    commands: Vec<Command>,
+    /// The operations whose cancellation the running job requests. Ordered, because the order
+    /// in which a workflow drops its futures is not a decision of its author.
+    cancellations: BTreeMap<Seq, Command>,
+    cancel_waiters: BTreeMap<u64, Waker>,
+    cancel_waiter_last: u64,
+    immediate_resolutions: u32,
+    inert: bool,
+}
+
+impl Core {
+    pub(crate) fn new(info: RunInfo, randomness_seed: u64) -> Self {
+        let state = State {
+            now: Timestamp::EPOCH,
+            is_replaying: false,
+            history_length: 0,
+            random: Random::new(randomness_seed),
+            cancel_reason: None,
+            operations: BTreeMap::new(),
+            seq_last: 0,
+            commands: Vec::new(),
+            cancellations: BTreeMap::new(),
+            cancel_waiters: BTreeMap::new(),
+            cancel_waiter_last: 0,
+            immediate_resolutions: 0,
+            inert: false,
+        };
+        Self { info, shields: AtomicU32::new(0), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // No user code runs under the lock, so a panic cannot have left the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shields what is polled until the guard is dropped.
+    pub(crate) fn enter_shield(&self) -> ShieldScope<'_> {
+        self.shields.fetch_add(1, Ordering::Relaxed);
+        ShieldScope(self)
+    }
+
+    fn is_shielded(&self) -> bool {
+        self.shields.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether what is started here and now fails at once as cancelled (rule CAN-3).
+    pub(crate) fn is_scope_cancelled(&self) -> bool {
+        !self.is_shielded() && self.lock().cancel_reason.is_some()
+    }
+
+    /// Numbers an operation and records the command that starts it; none once inert.
+    pub(crate) fn issue(
+        &self,
+        kind: OperationKind,
+        source: &'static Location<'static>,
+        command: impl FnOnce(Seq) -> Command,
+    ) -> Option<Seq> {
+        let shielded = self.is_shielded();
+        let mut state = self.lock();
+        if state.inert {
+            return None;
+        }
+        state.seq_last += 1;
+        let seq = Seq::new(state.seq_last);
+        let progress = Progress::Pending(None);
+        let operation = Operation { kind, source, progress, shielded, cancel_requested: false };
+        state.operations.insert(seq, operation);
+        state.commands.push(command(seq));
+        Some(seq)
+    }
+
+    /// Asks how an operation ended; afterwards it is forgotten.
+    pub(crate) fn poll_operation(&self, seq: Seq, waker: &Waker) -> Poll<Outcome> {
+        let shielded = self.is_shielded();
+        let mut state = self.lock();
+        let Some(operation) = state.operations.get_mut(&seq) else { return Poll::Pending };
+        operation.shielded |= shielded;
+        let replaced = match &mut operation.progress {
+            Progress::Pending(Some(known)) if known.will_wake(waker) => None,
+            Progress::Pending(slot) => slot.replace(waker.clone()),
+            Progress::Done(_) => match state.operations.remove(&seq).map(|done| done.progress) {
+                Some(Progress::Done(outcome)) => return Poll::Ready(outcome),
+                Some(Progress::Pending(_)) | None => return Poll::Pending,
+            },
+        };
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// Forgets an operation that nothing waits for any more, and requests its cancellation if
+    /// it is pending. One that was started in the same turn vanishes (rules TIM-3 and ACX-2).
+    pub(crate) fn release(&self, seq: Seq) {
+        let mut state = self.lock();
+        if state.inert {
+            return;
+        }
+        let Some(operation) = state.operations.remove(&seq) else { return };
+        if operation.is_pending() && !operation.cancel_requested {
+            match state.commands.iter().rposition(|command| command.starts() == Some(seq)) {
+                Some(started) => drop(state.commands.remove(started)),
+                None => state.request_cancellation(seq, &operation.kind),
+            }
+        }
+        drop(state);
+        drop(operation);
+    }
+
+    /// Counts an operation that resolves without waiting; tells whether it may. Past the limit
+    /// it must not resolve, so that the turn comes to an end and fails.
+    pub(crate) fn admit_immediate(&self) -> bool {
+        let mut state = self.lock();
+        state.immediate_resolutions += 1;
+        state.immediate_resolutions <= IMMEDIATE_RESOLUTIONS_MAX
+    }
+
+    /// Registers a waiter for the run's cancellation under its number, or a new one.
+    pub(crate) fn poll_cancelled(&self, number: &mut Option<u64>, waker: &Waker) -> Poll<()> {
+        let mut state = self.lock();
+        if state.cancel_reason.is_some() {
+            return Poll::Ready(());
+        }
+        let key = *number.get_or_insert_with(|| {
+            state.cancel_waiter_last += 1;
+            state.cancel_waiter_last
+        });
+        let replaced = state.cancel_waiters.insert(key, waker.clone());
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    pub(crate) fn release_cancel_waiter(&self, number: u64) {
+        let released = self.lock().cancel_waiters.remove(&number);
+        drop(released);
+    }
+}
+
+/// The machine's side.
+impl Core {
+    pub(crate) fn begin_job(&self, now: Timestamp, is_replaying: bool, history_length: u64) {
+        let mut state = self.lock();
+        state.now = now;
+        state.is_replaying = is_replaying;
+        state.history_length = history_length;
+        state.immediate_resolutions = 0;
+    }
+
+    /// Takes the commands of the job: what was issued in order, then the cancellations in the
+    /// order of their numbers.
+    pub(crate) fn take_commands(&self) -> Vec<Command> {
+        let mut state = self.lock();
+        let mut commands = std::mem::take(&mut state.commands);
+        commands.extend(std::mem::take(&mut state.cancellations).into_values());
+        commands
+    }
+
+    /// Ends a timer; tells whether the number was ever given.
+    pub(crate) fn fire_timer(&self, seq: Seq) -> bool {
+        self.resolve(seq, Outcome::Fired)
+    }
+
+    /// Ends an activity; tells whether the number was ever given.
+    pub(crate) fn resolve_activity(&self, seq: Seq, resolution: ActivityResolution) -> bool {
+        self.resolve(seq, Outcome::Activity(resolution))
+    }
+
+    fn resolve(&self, seq: Seq, outcome: Outcome) -> bool {
+        let mut state = self.lock();
+        let known = seq.get() >= 1 && seq.get() <= state.seq_last;
+        let mut waker = None;
+        if let Some(operation) = state.operations.get_mut(&seq) {
+            let fits = matches!(
+                (&operation.kind, &outcome),
+                (OperationKind::Activity { .. }, Outcome::Activity(_))
+                    | (OperationKind::Timer { .. }, Outcome::Fired)
+            );
+            if !fits {
+                return false;
+            }
+            if operation.is_pending() {
+                waker = operation.resolve(outcome);
+            }
+        }
+        drop(state);
+        wake(waker);
+        known
+    }
+
+    /// Marks the run as cancelled; what is pending and not shielded reacts. Timers end here
+    /// and now, activities when their resolution comes.
+    pub(crate) fn cancel(&self, reason: String) {
+        let mut state = self.lock();
+        if state.cancel_reason.is_some() {
+            return;
+        }
+        state.cancel_reason = Some(reason);
+        let mut wakers: Vec<_> = std::mem::take(&mut state.cancel_waiters).into_values().collect();
+        let State { operations, cancellations, .. } = &mut *state;
+        for (seq, operation) in operations {
+            if !operation.is_pending() || operation.shielded {
+                continue;
+            }
+            cancellations.insert(*seq, cancellation(*seq, &operation.kind));
+            match operation.kind {
+                OperationKind::Timer { .. } => {
+                    wakers.extend(operation.resolve(Outcome::TimerCancelled));
+                }
+                OperationKind::Activity { .. } => operation.cancel_requested = true,
+            }
+        }
+        drop(state);
+        wake(wakers);
+    }
+
+    /// Whether something waits for the operation.
+    pub(crate) fn awaits(&self, seq: Seq) -> bool {
+        self.lock().operations.get(&seq).is_some_and(Operation::is_pending)
+    }
+
+    /// Whether anything can still wake the run: a pending operation, or its cancellation.
+    pub(crate) fn is_anything_outstanding(&self) -> bool {
+        let state = self.lock();
+        !state.cancel_waiters.is_empty() || state.operations.values().any(Operation::is_pending)
+    }
+
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.lock().immediate_resolutions > IMMEDIATE_RESOLUTIONS_MAX
+    }
+
+    /// From now on, calls record nothing.
+    pub(crate) fn make_inert(&self) {
+        let mut state = self.lock();
+        state.inert = true;
+        let operations = std::mem::take(&mut state.operations);
+        let waiters = std::mem::take(&mut state.cancel_waiters);
+        drop(state);
+        drop(operations);
+        drop(waiters);
+    }
+
+    pub(crate) fn pending<T>(&self, describe: impl Fn(Seq, &Operation) -> T) -> Vec<T> {
+        let state = self.lock();
+        let pending = state.operations.iter().filter(|(_, operation)| operation.is_pending());
+        pending.map(|(seq, operation)| describe(*seq, operation)).collect()
+    }
+}
+
+impl State {
+    fn request_cancellation(&mut self, seq: Seq, kind: &OperationKind) {
+        self.cancellations.insert(seq, cancellation(seq, kind));
+    }
+}
+
+fn cancellation(seq: Seq, kind: &OperationKind) -> Command {
+    match kind {
+        OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
+        OperationKind::Timer { .. } => Command::CancelTimer { seq },
+    }
+}
+
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        waker.wake();
+    }
+}
+
+/// Ends a shield's scope when dropped, also by a panic.
+#[derive(Debug)]
+pub(crate) struct ShieldScope<'a>(&'a Core);
+
+impl Drop for ShieldScope<'_> {
+    fn drop(&mut self) {
+        self.0.shields.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,260 @@
+//! The contract: durable names, types and default options, written once as constants.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use entracte_model::options::DEFAULT_TASK_QUEUE;
+use entracte_model::{ActivityCancellationType, ActivityOptions};
+
+/// The durable name of an activity, with its types and default options.
+///
+/// Written as a constant and shared by those who call the activity and those who implement it.
+/// Renaming code never breaks a running workflow; changing the name here does.
+///
+/// ```
+/// use std::time::Duration;
+/// use entracte_workflow::{Activity, RetryPolicy};
+///
+/// const CHARGE: Activity<u64, String> = Activity::new("payments.charge")
+///     .start_to_close_timeout(Duration::from_secs(30))
+///     .retry_policy(RetryPolicy::exponential(Duration::from_secs(1)).non_retryable(&["Declined"]));
+/// assert_eq!(CHARGE.options().validate(), Ok(()));
+/// ```
+pub struct Activity<I, O> {
+    name: &'static str,
+    start_to_close_timeout: Option<Duration>,
+    retry_policy: RetryPolicy,
+    task_queue: &'static str,
+    cancellation_type: ActivityCancellationType,
+    types: PhantomData<fn(I) -> O>,
+}
+
+impl<I, O> Activity<I, O> {
+    /// Names an activity.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            start_to_close_timeout: None,
+            retry_policy: RetryPolicy::DEFAULT,
+            task_queue: DEFAULT_TASK_QUEUE,
+            cancellation_type: ActivityCancellationType::TryCancel,
+            types: PhantomData,
+        }
+    }
+
+    /// Sets how long one attempt may run. No default: it must be set (rule TMO-2).
+    #[must_use]
+    pub const fn start_to_close_timeout(mut self, timeout: Duration) -> Self {
+        self.start_to_close_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how failed attempts are retried. Default [`RetryPolicy::DEFAULT`].
+    #[must_use]
+    pub const fn retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
+        self.retry_policy = retry_policy;
+        self
+    }
+
+    /// Sets the queue that admits the attempts. Default `default`.
+    #[must_use]
+    pub const fn task_queue(mut self, task_queue: &'static str) -> Self {
+        self.task_queue = task_queue;
+        self
+    }
+
+    /// Sets what a workflow that cancels the activity waits for (rule ACX-1).
+    /// Default [`ActivityCancellationType::TryCancel`].
+    #[must_use]
+    pub const fn cancellation_type(mut self, cancellation_type: ActivityCancellationType) -> Self {
+        self.cancellation_type = cancellation_type;
+        self
+    }
+
+    /// The durable name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The options, as they are journaled.
+    #[must_use]
+    pub fn options(&self) -> ActivityOptions {
+        ActivityOptions {
+            task_queue: self.task_queue.to_owned(),
+            start_to_close_timeout: self.start_to_close_timeout,
+            retry_policy: self.retry_policy.into(),
+            cancellation_type: self.cancellation_type,
+            ..ActivityOptions::default()
+        }
+    }
+}
+
+// Written out because a derive would ask the same of the types.
+impl<I, O> Clone for Activity<I, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I, O> Copy for Activity<I, O> {}
+
+impl<I, O> fmt::Debug for Activity<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Activity").field(&self.name).finish()
+    }
+}
+
+/// The durable name of a workflow, with its types.
+pub struct Workflow<I, O> {
+    name: &'static str,
+    types: PhantomData<fn(I) -> O>,
+}
+
+impl<I, O> Workflow<I, O> {
+    /// Names a workflow.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, types: PhantomData }
+    }
+
+    /// The durable name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl<I, O> Clone for Workflow<I, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I, O> Copy for Workflow<I, O> {}
+
+impl<I, O> fmt::Debug for Workflow<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Workflow").field(&self.name).finish()
+    }
+}
+
+/// How failed attempts are retried, as a constant; becomes
+/// [`entracte_model::RetryPolicy`], which is what is journaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryPolicy {
+    initial_interval: Duration,
+    backoff_coefficient: f64,
+    maximum_interval: Option<Duration>,
+    maximum_attempts: u32,
+    non_retryable_error_types: &'static [&'static str],
+}
+
+impl RetryPolicy {
+    /// Temporal's default: 1 s, doubled after each failure, at most 100 times the first delay,
+    /// without end (rule RET-1).
+    pub const DEFAULT: Self = Self::exponential(Duration::from_secs(1));
+
+    /// Retries without end, the delay starting here and doubling after each failure.
+    #[must_use]
+    pub const fn exponential(initial_interval: Duration) -> Self {
+        Self {
+            initial_interval,
+            backoff_coefficient: 2.0,
+            maximum_interval: None,
+            maximum_attempts: 0,
+            non_retryable_error_types: &[],
+        }
+    }
+
+    /// Retries nothing: one attempt.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self::DEFAULT.maximum_attempts(1)
+    }
+
+    /// Sets by how much the delay grows after each failure. Default 2.0, at least 1.
+    #[must_use]
+    pub const fn backoff_coefficient(mut self, coefficient: f64) -> Self {
+        self.backoff_coefficient = coefficient;
+        self
+    }
+
+    /// Sets the longest delay. Default 100 × the first delay (rule RET-4).
+    #[must_use]
+    pub const fn maximum_interval(mut self, interval: Duration) -> Self {
+        self.maximum_interval = Some(interval);
+        self
+    }
+
+    /// Sets how many attempts there are, the first included. Default 0, without limit.
+    #[must_use]
+    pub const fn maximum_attempts(mut self, attempts: u32) -> Self {
+        self.maximum_attempts = attempts;
+        self
+    }
+
+    /// Sets the types of failures that are not retried; the match is exact (rule RET-8).
+    #[must_use]
+    pub const fn non_retryable(mut self, error_types: &'static [&'static str]) -> Self {
+        self.non_retryable_error_types = error_types;
+        self
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl From<RetryPolicy> for entracte_model::RetryPolicy {
+    fn from(policy: RetryPolicy) -> Self {
+        let types = policy.non_retryable_error_types.iter();
+        Self {
+            initial_interval: policy.initial_interval,
+            backoff_coefficient: policy.backoff_coefficient,
+            maximum_interval: policy.maximum_interval,
+            maximum_attempts: policy.maximum_attempts,
+            non_retryable_error_types: types.map(|name| (*name).to_owned()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHARGE: Activity<String, u64> = Activity::new("charge")
+        .start_to_close_timeout(Duration::from_secs(3))
+        .retry_policy(RetryPolicy::none().non_retryable(&["Declined"]))
+        .task_queue("payments")
+        .cancellation_type(ActivityCancellationType::Abandon);
+
+    #[test]
+    fn ret_1_the_constant_default_is_the_models_default() {
+        let policy: entracte_model::RetryPolicy = RetryPolicy::DEFAULT.into();
+        assert_eq!(policy, entracte_model::RetryPolicy::default());
+    }
+
+    #[test]
+    fn constants_become_the_options_that_are_journaled() {
+        let options = CHARGE.options();
+        assert_eq!(options.start_to_close_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(options.task_queue, "payments");
+        assert_eq!(options.cancellation_type, ActivityCancellationType::Abandon);
+        assert_eq!(options.retry_policy.maximum_attempts, 1);
+        assert_eq!(options.retry_policy.non_retryable_error_types, ["Declined"]);
+    }
+
+    #[test]
+    fn constants_are_copied_whatever_their_types() {
+        fn copy<T: Copy>(value: T) -> (T, T) {
+            (value, value)
+        }
+        let (first, second) = copy(CHARGE);
+        assert_eq!(first.name(), second.name());
+    }
+}

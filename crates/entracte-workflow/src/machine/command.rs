@@ -1,0 +1,89 @@
+//! What a run decides, as its machine tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte_model::{ActivityOptions, Failure, Payload, Seq, SourceLocation};
+
+/// One decision of a run; Temporal's names.
+///
+/// Numbers are given in the order of issue from 1 and never repeat within a run, whatever the
+/// kind of operation. The last three end the run: one of them comes last, and nothing after.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Schedules an activity; a [`Job::ResolveActivity`](crate::Job::ResolveActivity) answers.
+    ScheduleActivity {
+        /// The operation's number.
+        seq: Seq,
+        /// The id of the activity: the number in decimal.
+        activity_id: Arc<str>,
+        /// The durable name of the activity.
+        activity_type: Arc<str>,
+        /// The arguments.
+        input: Vec<Payload>,
+        /// How it is run; valid.
+        options: ActivityOptions,
+        /// Where the workflow issued it.
+        source: SourceLocation,
+    },
+    /// Requests the cancellation of an activity that was scheduled in an earlier turn.
+    RequestCancelActivity {
+        /// The activity.
+        seq: Seq,
+    },
+    /// Starts a timer; a [`Job::FireTimer`](crate::Job::FireTimer) answers.
+    StartTimer {
+        /// The operation's number; the timer's id is the number in decimal.
+        seq: Seq,
+        /// How long after this turn the timer fires.
+        start_to_fire_timeout: Duration,
+        /// Where the workflow started it.
+        source: SourceLocation,
+    },
+    /// Cancels a timer that was started in an earlier turn; nothing answers.
+    CancelTimer {
+        /// The timer.
+        seq: Seq,
+    },
+    /// The workflow returned a result.
+    CompleteWorkflowExecution {
+        /// The result.
+        result: Payload,
+    },
+    /// The workflow returned a failure.
+    FailWorkflowExecution {
+        /// The failure.
+        failure: Failure,
+    },
+    /// The workflow returned a failure whose chain holds a cancellation (rule FAIL-6).
+    CancelWorkflowExecution {
+        /// The failure.
+        failure: Failure,
+    },
+}
+
+impl Command {
+    /// Whether the command ends the run.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::CompleteWorkflowExecution { .. }
+                | Self::FailWorkflowExecution { .. }
+                | Self::CancelWorkflowExecution { .. }
+        )
+    }
+
+    /// The operation that the command starts.
+    pub(crate) fn starts(&self) -> Option<Seq> {
+        match self {
+            Self::ScheduleActivity { seq, .. } | Self::StartTimer { seq, .. } => Some(*seq),
+            Self::RequestCancelActivity { .. }
+            | Self::CancelTimer { .. }
+            | Self::CompleteWorkflowExecution { .. }
+            | Self::FailWorkflowExecution { .. }
+            | Self::CancelWorkflowExecution { .. } => None,
+        }
+    }
+}

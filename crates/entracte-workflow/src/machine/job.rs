@@ -1,0 +1,76 @@
+//! What happens to a run, as its machine is told.
+
+use std::sync::Arc;
+
+use entracte_model::{Failure, Payload, RunId, Seq, Timestamp, WorkflowId};
+
+/// Jobs for a machine, with what holds for all of them.
+///
+/// Several jobs in one activation are the same as several activations with one job each,
+/// their commands joined.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activation {
+    /// The run.
+    pub run_id: RunId,
+    /// The time of the event; what the workflow sees as now.
+    pub time: Timestamp,
+    /// Whether the run is being rebuilt from its history.
+    pub is_replaying: bool,
+    /// How many events the history has, the one that brought the jobs included.
+    pub history_length: u64,
+    /// What happened, in order.
+    pub jobs: Vec<Job>,
+}
+
+/// One thing that happened to a run; Temporal's names.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Job {
+    /// The run begins: the first job of every machine, and of no other.
+    InitializeWorkflow(Box<InitializeWorkflow>),
+    /// A timer fired. None comes for a timer that was cancelled.
+    FireTimer {
+        /// The timer.
+        seq: Seq,
+    },
+    /// An activity ended. Late resolutions of activities that nothing waits for are ignored.
+    ResolveActivity {
+        /// The activity.
+        seq: Seq,
+        /// How it ended.
+        resolution: ActivityResolution,
+    },
+    /// Somebody asked the run to cancel; a second request changes nothing (rule CAN-1).
+    CancelWorkflow {
+        /// Why, in the words of whoever asked.
+        reason: String,
+    },
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InitializeWorkflow {
+    /// The workflow id.
+    pub workflow_id: WorkflowId,
+    /// The durable name of the workflow.
+    pub workflow_type: Arc<str>,
+    /// The arguments.
+    pub input: Vec<Payload>,
+    /// The number of the attempt under the workflow's own retry policy, from 1.
+    pub attempt: u32,
+    /// The seed of the run's random numbers.
+    pub randomness_seed: u64,
+    /// The first run of the chain that this run continues.
+    pub first_execution_run_id: RunId,
+}
+
+/// How an activity ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ActivityResolution {
+    /// It returned a result.
+    Completed(Payload),
+    /// It failed for good; the failure is of the kind `Activity`.
+    Failed(Failure),
+    /// It was cancelled; the failure is of the kind `Activity`.
+    Cancelled(Failure),
+}

@@ -1,0 +1,253 @@
+//! Implementations by their durable names.
+
+mod erased;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use entracte_model::id::{self, IdError};
+use entracte_model::options::ActivityOptionsError;
+use entracte_model::{ActivityOptions, Failure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::erased::{ErasedActivity, ErasedWorkflow, WorkflowFuture};
+use crate::activity::ActivityContext;
+use crate::context::WorkflowContext;
+use crate::define::{Activity, Workflow};
+
+/// Says why a registry cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Two workflows have one name.
+    #[error("workflow `{name}` is registered twice")]
+    DuplicateWorkflow {
+        /// The name.
+        name: String,
+    },
+    /// Two activities have one name.
+    #[error("activity `{name}` is registered twice")]
+    DuplicateActivity {
+        /// The name.
+        name: String,
+    },
+    /// A workflow's name cannot be one.
+    #[error("workflow name `{name}` is invalid")]
+    InvalidWorkflowName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: IdError,
+    },
+    /// An activity's name cannot be one.
+    #[error("activity name `{name}` is invalid")]
+    InvalidActivityName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: IdError,
+    },
+    /// The default options of an activity are wrong.
+    #[error("the options of activity `{name}` are invalid: {source}")]
+    InvalidActivityOptions {
+        /// The name.
+        name: String,
+        /// What is wrong with them.
+        source: ActivityOptionsError,
+    },
+}
+
+/// A struct whose methods are activities.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use entracte_workflow::{Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, Registry};
+///
+/// const GREET: Activity<String, String> =
+///     Activity::new("greet").start_to_close_timeout(Duration::from_secs(5));
+///
+/// struct Greeter {
+///     greeting: &'static str,
+/// }
+///
+/// impl Greeter {
+///     async fn greet(self: Arc<Self>, _: ActivityContext, name: String) -> ActivityResult<String> {
+///         Ok(format!("{} {name}", self.greeting))
+///     }
+/// }
+///
+/// impl Activities for Greeter {
+///     fn register(registry: &mut ActivityRegistry<Self>) {
+///         registry.add(GREET, Self::greet);
+///     }
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.activities(Arc::new(Greeter { greeting: "hello" }));
+/// assert_eq!(registry.activity_names().collect::<Vec<_>>(), ["greet"]);
+/// ```
+pub trait Activities: Sized {
+    /// Names each method.
+    fn register(registry: &mut ActivityRegistry<Self>);
+}
+
+/// Collects the methods of an [`Activities`] struct.
+pub struct ActivityRegistry<S> {
+    service: Arc<S>,
+    entries: Vec<(&'static str, ActivityOptions, ErasedActivity)>,
+}
+
+impl<S: Send + Sync + 'static> ActivityRegistry<S> {
+    /// Registers a method of the form `async fn(self: Arc<Self>, ActivityContext, I)`.
+    pub fn add<I, O, F, Fut>(&mut self, activity: Activity<I, O>, method: F) -> &mut Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + 'static,
+        F: Fn(Arc<S>, ActivityContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+    {
+        let service = Arc::clone(&self.service);
+        let run = erased::activity(activity.name(), move |ctx, input| {
+            method(Arc::clone(&service), ctx, input)
+        });
+        self.entries.push((activity.name(), activity.options(), run));
+        self
+    }
+}
+
+impl<S> fmt::Debug for ActivityRegistry<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.iter().map(|entry| entry.0)).finish()
+    }
+}
+
+/// The workflows and activities that an engine can run, by their durable names.
+#[derive(Default)]
+pub struct Registry {
+    workflows: BTreeMap<String, Arc<dyn ErasedWorkflow>>,
+    activities: BTreeMap<String, ErasedActivity>,
+    allow_override: bool,
+    problems: Vec<RegistryError>,
+}
+
+impl Registry {
+    /// Makes an empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets a later registration of a name replace the earlier one, as tests want it.
+    /// Default: two registrations of a name are an error.
+    pub fn set_allow_override(&mut self, allow: bool) -> &mut Self {
+        self.allow_override = allow;
+        self
+    }
+
+    /// Registers a workflow: a function of the form `async fn(WorkflowContext, I)`.
+    pub fn workflow<I, O, F, Fut>(&mut self, workflow: Workflow<I, O>, function: F) -> &mut Self
+    where
+        I: DeserializeOwned + 'static,
+        O: Serialize + 'static,
+        F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+    {
+        let name = workflow.name().to_owned();
+        if let Err(source) = id::check(&name) {
+            self.problems.push(RegistryError::InvalidWorkflowName { name: name.clone(), source });
+        }
+        let earlier = self.workflows.insert(name.clone(), erased::workflow(function));
+        if earlier.is_some() && !self.allow_override {
+            self.problems.push(RegistryError::DuplicateWorkflow { name });
+        }
+        self
+    }
+
+    /// Registers an activity: a function of the form `async fn(ActivityContext, I)`.
+    pub fn activity<I, O, F, Fut>(&mut self, activity: Activity<I, O>, function: F) -> &mut Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + 'static,
+        F: Fn(ActivityContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+    {
+        let run = erased::activity(activity.name(), function);
+        self.insert(activity.name(), &activity.options(), run);
+        self
+    }
+
+    /// Registers the methods of a struct.
+    pub fn activities<S: Activities>(&mut self, service: Arc<S>) -> &mut Self {
+        let mut methods = ActivityRegistry { service, entries: Vec::new() };
+        S::register(&mut methods);
+        for (name, options, run) in methods.entries {
+            self.insert(name, &options, run);
+        }
+        self
+    }
+
+    fn insert(&mut self, name: &str, options: &ActivityOptions, run: ErasedActivity) {
+        let name = name.to_owned();
+        if let Err(source) = id::check(&name) {
+            self.problems.push(RegistryError::InvalidActivityName { name: name.clone(), source });
+        }
+        if let Err(source) = options.validate() {
+            let name = name.clone();
+            self.problems.push(RegistryError::InvalidActivityOptions { name, source });
+        }
+        let earlier = self.activities.insert(name.clone(), run);
+        if earlier.is_some() && !self.allow_override {
+            self.problems.push(RegistryError::DuplicateActivity { name });
+        }
+    }
+
+    /// Tells the first thing that was wrong with a registration.
+    ///
+    /// # Errors
+    /// [`RegistryError`]; [`problems`](Self::problems) tells all of them.
+    pub fn validate(&self) -> Result<(), RegistryError> {
+        self.problems.first().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Everything that was wrong with a registration, in the order of registration.
+    #[must_use]
+    pub fn problems(&self) -> &[RegistryError] {
+        &self.problems
+    }
+
+    /// Looks up a workflow.
+    #[must_use]
+    pub fn find_workflow(&self, name: &str) -> Option<Arc<dyn ErasedWorkflow>> {
+        self.workflows.get(name).cloned()
+    }
+
+    /// Looks up an activity.
+    #[must_use]
+    pub fn find_activity(&self, name: &str) -> Option<ErasedActivity> {
+        self.activities.get(name).cloned()
+    }
+
+    /// The names of the workflows, sorted.
+    pub fn workflow_names(&self) -> impl Iterator<Item = &str> {
+        self.workflows.keys().map(String::as_str)
+    }
+
+    /// The names of the activities, sorted.
+    pub fn activity_names(&self) -> impl Iterator<Item = &str> {
+        self.activities.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("workflows", &self.workflows.keys())
+            .field("activities", &self.activities.keys())
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
+}

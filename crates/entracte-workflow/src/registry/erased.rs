@@ -1,0 +1,95 @@
+//! Functions without their types: payloads in, payloads out.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use entracte_model::{DecodeError, EncodeError, Failure, Payload};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::activity::ActivityContext;
+use crate::context::WorkflowContext;
+
+/// A running workflow. The inner error says that its result could not be encoded.
+pub type WorkflowFuture = BoxFuture<'static, Result<Result<Payload, EncodeError>, Failure>>;
+
+/// A workflow without its types.
+pub trait ErasedWorkflow: Send + Sync {
+    /// Makes the workflow's future; nothing of it runs yet.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the input is not what the workflow takes.
+    fn start(&self, ctx: WorkflowContext, input: &[Payload])
+    -> Result<WorkflowFuture, DecodeError>;
+}
+
+/// An activity without its types. Undecodable input and an unencodable result are
+/// non-retryable failures of the types `DecodeError` and `EncodeError`.
+pub type ErasedActivity = Arc<
+    dyn Fn(ActivityContext, Vec<Payload>) -> BoxFuture<'static, Result<Payload, Failure>>
+        + Send
+        + Sync,
+>;
+
+struct TypedWorkflow<I, O, F> {
+    function: F,
+    types: PhantomData<fn(I) -> O>,
+}
+
+impl<I, O, F, Fut> ErasedWorkflow for TypedWorkflow<I, O, F>
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    F: Fn(WorkflowContext, I) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+{
+    fn start(
+        &self,
+        ctx: WorkflowContext,
+        input: &[Payload],
+    ) -> Result<WorkflowFuture, DecodeError> {
+        let future = (self.function)(ctx, Payload::decode_one(input)?);
+        Ok(Box::pin(async move { future.await.map(|output| Payload::encode(&output)) }))
+    }
+}
+
+pub(super) fn workflow<I, O, F, Fut>(function: F) -> Arc<dyn ErasedWorkflow>
+where
+    I: DeserializeOwned + 'static,
+    O: Serialize + 'static,
+    F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+{
+    Arc::new(TypedWorkflow { function, types: PhantomData })
+}
+
+pub(super) fn activity<I, O, F, Fut>(name: &'static str, function: F) -> ErasedActivity
+where
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize + 'static,
+    F: Fn(ActivityContext, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+{
+    let function = Arc::new(function);
+    Arc::new(move |ctx, payloads| {
+        let function = Arc::clone(&function);
+        Box::pin(async move {
+            let input = Payload::decode_one(&payloads).map_err(|error| {
+                Failure::non_retryable(
+                    "DecodeError",
+                    format!("input of activity `{name}`: {error}"),
+                )
+            })?;
+            let future = function(ctx, input);
+            let result = future.await.map(|output| Payload::encode(&output))?;
+            result.map_err(|error| {
+                Failure::non_retryable(
+                    "EncodeError",
+                    format!("result of activity `{name}`: {error}"),
+                )
+            })
+        })
+    })
+}

@@ -1,0 +1,111 @@
+//! From external events to jobs.
+
+use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::failure::{ActivityFailure, FailureKind};
+use entracte_model::{EventAttributes, EventId, Failure, RetryState};
+
+use super::drive::TurnEvents;
+use crate::machine::{ActivityResolution, InitializeWorkflow, Job, TurnFailure};
+
+/// What an event means for the machine.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// It is external and brings this job.
+    Job(Job),
+    /// It is external and brings no job.
+    Silent,
+}
+
+/// Tells what an external event means for the machine.
+pub(crate) fn role(
+    turn: &TurnEvents<'_>,
+    attributes: &EventAttributes,
+) -> Result<Role, TurnFailure> {
+    let job = match attributes {
+        EventAttributes::WorkflowExecutionStarted(started) => {
+            Job::InitializeWorkflow(Box::new(initialize(started)))
+        }
+        EventAttributes::WorkflowExecutionCancelRequested(request) => {
+            Job::CancelWorkflow { reason: request.reason.clone() }
+        }
+        EventAttributes::TimerFired(fired) => Job::FireTimer { seq: fired.seq },
+        EventAttributes::ActivityTaskCompleted(end) => {
+            let (seq, _) = find(turn, end.scheduled_event_id)?;
+            let resolution = ActivityResolution::Completed(end.result.clone());
+            Job::ResolveActivity { seq, resolution }
+        }
+        EventAttributes::ActivityTaskFailed(end) => {
+            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
+            wrapper.started_event_id = end.started_event_id;
+            wrapper.retry_state = end.retry_state;
+            let failure = Failure::activity(wrapper, end.failure.clone());
+            Job::ResolveActivity { seq, resolution: ActivityResolution::Failed(failure) }
+        }
+        EventAttributes::ActivityTaskTimedOut(end) => {
+            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
+            wrapper.started_event_id = end.started_event_id;
+            wrapper.retry_state = end.retry_state;
+            let failure = Failure::activity(wrapper, end.failure.clone());
+            Job::ResolveActivity { seq, resolution: ActivityResolution::Failed(failure) }
+        }
+        EventAttributes::ActivityTaskCanceled(end) => {
+            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
+            wrapper.started_event_id = end.started_event_id;
+            let details = end.details.clone();
+            let cause = Failure::new(FailureKind::Canceled { details }, "canceled");
+            let failure = Failure::activity(wrapper, cause);
+            Job::ResolveActivity { seq, resolution: ActivityResolution::Cancelled(failure) }
+        }
+        EventAttributes::ActivityTaskStarted(_)
+        | EventAttributes::WorkflowExecutionTerminated(_) => return Ok(Role::Silent),
+        other => {
+            let event_type = other.event_type();
+            let message = format_args!("{event_type:?} is not an external event");
+            return Err(TurnFailure::internal(message));
+        }
+    };
+    Ok(Role::Job(job))
+}
+
+/// Whether events of this kind record commands.
+pub(crate) fn is_command_event(attributes: &EventAttributes) -> bool {
+    matches!(
+        attributes,
+        EventAttributes::ActivityTaskScheduled(_)
+            | EventAttributes::ActivityTaskCancelRequested(_)
+            | EventAttributes::TimerStarted(_)
+            | EventAttributes::TimerCanceled(_)
+            | EventAttributes::WorkflowExecutionCompleted(_)
+            | EventAttributes::WorkflowExecutionFailed(_)
+            | EventAttributes::WorkflowExecutionCanceled(_)
+    )
+}
+
+fn initialize(started: &WorkflowExecutionStarted) -> InitializeWorkflow {
+    InitializeWorkflow {
+        workflow_id: started.workflow_id.clone(),
+        workflow_type: started.workflow_type.clone(),
+        input: started.input.clone(),
+        attempt: started.attempt,
+        randomness_seed: started.randomness_seed,
+        first_execution_run_id: started.first_execution_run_id,
+    }
+}
+
+fn find(
+    turn: &TurnEvents<'_>,
+    scheduled_event_id: EventId,
+) -> Result<(entracte_model::Seq, ActivityFailure), TurnFailure> {
+    turn.activity_by_event(scheduled_event_id).ok_or_else(|| {
+        TurnFailure::internal(format_args!(
+            "event {scheduled_event_id} schedules no pending activity"
+        ))
+    })
+}
+
+/// The failure of an activity that the workflow no longer waits for, without the event that
+/// would tell its end.
+pub(crate) fn cancelled(wrapper: ActivityFailure) -> ActivityResolution {
+    debug_assert_eq!(wrapper.retry_state, RetryState::CancelRequested);
+    ActivityResolution::Cancelled(Failure::activity(wrapper, Failure::canceled()))
+}

@@ -1,0 +1,210 @@
+//! Drives workflows as an engine would, and checks at every turn that a run rebuilt from its
+//! history is the same run and goes on in the same way.
+
+#![expect(dead_code, reason = "each test file uses its own part")]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte_model::event::*;
+use entracte_model::{
+    Event, EventAttributes, EventId, Failure, Payload, RetryState, RunId, Seq, Timestamp,
+    WorkflowId,
+};
+use entracte_workflow::{
+    Activity, ErasedWorkflow, HistoryState, Machine, Registry, TurnFailure, Workflow,
+    WorkflowContext, replay, turn,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const CHARGE: Activity<u64, u64> = Activity::new("charge").start_to_close_timeout(SECOND);
+pub const SHIP: Activity<u64, u64> = Activity::new("ship").start_to_close_timeout(SECOND);
+pub const REFUND: Activity<u64, String> = Activity::new("refund").start_to_close_timeout(SECOND);
+
+/// A workflow without its types.
+pub fn erase<I, O, F, Fut>(function: F) -> Arc<dyn ErasedWorkflow>
+where
+    I: DeserializeOwned + 'static,
+    O: Serialize + 'static,
+    F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+{
+    let mut registry = Registry::new();
+    registry.workflow(Workflow::<I, O>::new("test"), function);
+    registry.find_workflow("test").unwrap()
+}
+
+pub fn run_id() -> RunId {
+    RunId::from_time_and_random(Timestamp::from_unix_millis(1_000), [7; 10])
+}
+
+pub fn started(input: &impl Serialize) -> EventAttributes {
+    EventAttributes::WorkflowExecutionStarted(WorkflowExecutionStarted {
+        format_version: HISTORY_FORMAT_VERSION,
+        workflow_id: WorkflowId::new("order-42").unwrap(),
+        workflow_type: "test".into(),
+        input: vec![Payload::encode(input).unwrap()],
+        request_id: "request".into(),
+        first_execution_run_id: run_id(),
+        attempt: 1,
+        randomness_seed: 42,
+    })
+}
+
+pub struct Rig {
+    pub workflow: Arc<dyn ErasedWorkflow>,
+    pub machine: Machine,
+    pub state: HistoryState,
+    pub events: Vec<Event>,
+    pub now: Timestamp,
+}
+
+impl Rig {
+    /// A run that has not begun.
+    pub fn new<I, O, F, Fut>(function: F) -> Self
+    where
+        I: DeserializeOwned + 'static,
+        O: Serialize + 'static,
+        F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, Failure>> + Send + 'static,
+    {
+        let workflow = erase(function);
+        Self {
+            machine: Machine::new(Arc::clone(&workflow)),
+            workflow,
+            state: HistoryState::new(),
+            events: Vec::new(),
+            now: Timestamp::from_unix_millis(1_000),
+        }
+    }
+
+    /// Takes one turn, on this machine and on one that is rebuilt for it.
+    pub fn try_turn(&mut self, external: Vec<EventAttributes>) -> Result<Vec<String>, TurnFailure> {
+        self.now = self.now.saturating_add(SECOND);
+        let count = external.len();
+        let twin = match self.events.is_empty() {
+            true => None,
+            false => Some(replay(Arc::clone(&self.workflow), run_id(), &self.events).unwrap()),
+        };
+        let produced = turn(&mut self.machine, &self.state, run_id(), self.now, external.clone())?;
+        if let Some(mut twin) = twin {
+            assert_eq!(twin.state, self.state, "the rebuilt state");
+            let again = turn(&mut twin.machine, &twin.state, run_id(), self.now, external)?;
+            assert_eq!(again, produced, "the rebuilt run goes on in the same way");
+            assert_eq!(twin.machine.outstanding(), self.machine.outstanding());
+        }
+        for event in &produced {
+            self.state.apply(event).unwrap();
+        }
+        let commands = produced.iter().skip(count).map(|event| brief(&event.attributes)).collect();
+        self.events.extend(produced);
+        Ok(commands)
+    }
+
+    pub fn turn(&mut self, external: Vec<EventAttributes>) -> Vec<String> {
+        self.try_turn(external).unwrap()
+    }
+
+    pub fn start(&mut self, input: impl Serialize) -> Vec<String> {
+        self.turn(vec![started(&input)])
+    }
+
+    /// The events with which an activity ends.
+    pub fn end_of(
+        &self,
+        seq: u32,
+        end: impl FnOnce(EventId, EventId) -> EventAttributes,
+    ) -> Vec<EventAttributes> {
+        let scheduled_event_id = self.state.activities[&Seq::new(seq)].scheduled_event_id;
+        let start = ActivityTaskStarted { scheduled_event_id, attempt: 1, last_failure: None };
+        vec![
+            EventAttributes::ActivityTaskStarted(start),
+            end(scheduled_event_id, self.state.next_event_id),
+        ]
+    }
+
+    pub fn completed(&self, seq: u32, output: impl Serialize) -> Vec<EventAttributes> {
+        let result = Payload::encode(&output).unwrap();
+        self.end_of(seq, |scheduled_event_id, started_event_id| {
+            EventAttributes::ActivityTaskCompleted(ActivityTaskCompleted {
+                scheduled_event_id,
+                started_event_id,
+                result,
+            })
+        })
+    }
+
+    pub fn complete(&mut self, seq: u32, output: impl Serialize) -> Vec<String> {
+        self.turn(self.completed(seq, output))
+    }
+
+    pub fn fail(&mut self, seq: u32, failure: Failure) -> Vec<String> {
+        let external = self.end_of(seq, |scheduled_event_id, started_event_id| {
+            EventAttributes::ActivityTaskFailed(ActivityTaskFailed {
+                scheduled_event_id,
+                started_event_id,
+                failure,
+                retry_state: RetryState::MaximumAttemptsReached,
+            })
+        });
+        self.turn(external)
+    }
+
+    /// The activity ends as cancelled, without ever having started.
+    pub fn activity_cancelled(&mut self, seq: u32) -> Vec<String> {
+        let scheduled_event_id = self.state.activities[&Seq::new(seq)].scheduled_event_id;
+        self.turn(vec![EventAttributes::ActivityTaskCanceled(ActivityTaskCanceled {
+            scheduled_event_id,
+            started_event_id: EventId::default(),
+            details: None,
+        })])
+    }
+
+    pub fn fired(&self, seq: u32) -> Vec<EventAttributes> {
+        let seq = Seq::new(seq);
+        let started_event_id = self.state.timers[&seq].started_event_id;
+        vec![EventAttributes::TimerFired(TimerFired { seq, started_event_id })]
+    }
+
+    pub fn fire(&mut self, seq: u32) -> Vec<String> {
+        self.turn(self.fired(seq))
+    }
+
+    pub fn cancel(&mut self) -> Vec<String> {
+        let reason = "by hand".to_owned();
+        let request = WorkflowExecutionCancelRequested { reason };
+        self.turn(vec![EventAttributes::WorkflowExecutionCancelRequested(request)])
+    }
+}
+
+/// A command event in a few words.
+pub fn brief(attributes: &EventAttributes) -> String {
+    match attributes {
+        EventAttributes::ActivityTaskScheduled(scheduled) => {
+            assert_eq!(*scheduled.activity_id, scheduled.seq.to_string());
+            format!("schedule {} {}", scheduled.seq, scheduled.activity_type)
+        }
+        EventAttributes::ActivityTaskCancelRequested(request) => {
+            format!("cancel activity of event {}", request.scheduled_event_id)
+        }
+        EventAttributes::TimerStarted(timer) => {
+            format!("start timer {} {:?}", timer.seq, timer.start_to_fire_timeout)
+        }
+        EventAttributes::TimerCanceled(timer) => format!("cancel timer {}", timer.seq),
+        EventAttributes::WorkflowExecutionCompleted(end) => {
+            let number = end.result.decode::<u64>().map(|number| number.to_string());
+            let text = || end.result.decode::<String>();
+            format!("complete {}", number.or_else(|_| text()).unwrap_or_else(|_| "()".to_owned()))
+        }
+        EventAttributes::WorkflowExecutionFailed(end) => format!("fail: {}", end.failure),
+        EventAttributes::WorkflowExecutionCanceled(end) => format!("cancelled: {}", end.failure),
+        external => panic!("{external:?} is not a command event"),
+    }
+}
+
+pub fn declined() -> Failure {
+    Failure::application("Declined", "card declined")
+}
