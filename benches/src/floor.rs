@@ -15,6 +15,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use entracte::store::FjallOptions;
 use fjall::{Database, KeyspaceCreateOptions};
 use ractor::{Actor, ActorRef};
 use tokio::sync::oneshot;
@@ -31,11 +32,6 @@ mod run;
 
 #[cfg(test)]
 mod tests;
-
-// The settings of the engine's store, so that both write in the same way.
-const MEMTABLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-const JOURNALS_BYTES_MAX: u64 = 128 * 1024 * 1024;
-const WORKER_THREADS: usize = 2;
 
 /// A running floor.
 #[derive(Debug)]
@@ -91,12 +87,16 @@ impl Floor {
 }
 
 fn open(directory: &Path) -> fjall::Result<(Database, fjall::Keyspace)> {
+    // As the engine's store does it, so that both write in the same way.
+    let options = FjallOptions::default();
     let database = Database::builder(directory)
-        .worker_threads(WORKER_THREADS)
-        .max_journaling_size(JOURNALS_BYTES_MAX)
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(options.journal_bytes_max)
+        .worker_threads(options.worker_threads)
+        .manual_journal_persist(true)
         .open()?;
     let history = database.keyspace("history", || {
-        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX)
+        KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes_max)
     })?;
     Ok((database, history))
 }

@@ -8,7 +8,7 @@
 
 pub mod disk;
 pub mod drive;
-pub mod durability;
+pub mod engine_load;
 pub mod figures;
 pub mod floor;
 pub mod load;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::durability::Durability;
+use entracte::store::StoreError;
+use entracte::{Durability, ShutdownError, StartEngineError, StartWorkflowError, WorkflowError};
 
 /// A number of runs of the sequence: three activities, one after the other, each of which takes
 /// and returns the same payload.
@@ -55,6 +56,29 @@ pub enum LoadError {
         /// The number of the run.
         run: u64,
     },
+    /// The engine's store could not be opened.
+    #[error("store of the engine: {0}")]
+    EngineStore(#[from] StoreError),
+    /// The engine could not be started.
+    #[error("engine could not be started: {0}")]
+    EngineStart(#[from] StartEngineError),
+    /// The engine did not start a run.
+    #[error("run was not started: {0}")]
+    Start(#[from] StartWorkflowError),
+    /// A run of the engine failed.
+    #[error("run failed: {0}")]
+    Run(#[from] WorkflowError),
+    /// A run of the engine gave back something else than its payload.
+    #[error("run {run} gave `{result}`, which is not its payload")]
+    WrongResult {
+        /// The number of the run.
+        run: u64,
+        /// What it gave.
+        result: String,
+    },
+    /// The engine could not be shut down.
+    #[error("engine could not be shut down: {0}")]
+    EngineShutdown(#[from] ShutdownError),
     /// A task of the driver panicked.
     #[error("task of the driver: {0}")]
     Task(#[from] tokio::task::JoinError),

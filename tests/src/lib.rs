@@ -1,1 +1,9 @@
-//! Integration tests of Entracte: one file per behaviour, on real disks and real processes.
+//! What the integration tests of Entracte share: small workflows, and ways to look at them.
+
+pub mod look;
+pub mod steps;
+
+/// The code blocks of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use entracte_benches::durability::Durability;
+use entracte::Durability;
+use entracte_benches::engine_load::EngineTarget;
 use entracte_benches::figures::{self, HEADINGS};
 use entracte_benches::floor::Floor;
 use entracte_benches::{Load, LoadError, Round, disk, drive};
@@ -176,11 +177,14 @@ async fn on_floor(
 }
 
 async fn on_engine(
-    _directory: &Path,
-    _load: &Load,
-    _progress: &ProgressBar,
+    directory: &Path,
+    load: &Load,
+    progress: &ProgressBar,
 ) -> Result<Round, LoadError> {
-    unimplemented!()
+    let target = EngineTarget::start(directory, load).await?;
+    let round = drive::round(&target, load, progress).await?;
+    target.stop().await?;
+    Ok(round)
 }
 
 fn progress(side: Side, load: &Load) -> ProgressBar {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use entracte::Durability;
 use fjall::{Database, Keyspace, PersistMode};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::run;
-use crate::durability::Durability;
 use crate::figures::JournalFigures;
+
+/// How the engine's store syncs.
+const SYNC: PersistMode = PersistMode::SyncData;
 
 #[derive(Debug)]
 pub(crate) enum Msg {
@@ -134,8 +137,8 @@ impl State {
     fn commit(&mut self, myself: ActorRef<Msg>) {
         let appends = std::mem::take(&mut self.waiting);
         let mode = match self.store.durability {
-            Durability::Sync => PersistMode::SyncAll,
-            _ => PersistMode::Buffer,
+            Durability::Sync => SYNC,
+            Durability::Interval(_) | Durability::OsBuffered => PersistMode::Buffer,
         };
         let (database, history) = (self.store.database.clone(), self.store.history.clone());
         let counters = Arc::clone(&self.store.counters);
@@ -170,7 +173,7 @@ impl State {
         let database = self.store.database.clone();
         let counters = Arc::clone(&self.store.counters);
         tokio::task::spawn_blocking(move || {
-            let synced = database.persist(PersistMode::SyncAll);
+            let synced = database.persist(SYNC);
             counters.syncs.fetch_add(1, Ordering::Relaxed);
             drop(database);
             let _ = myself.cast(Msg::Synced(synced));

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
+use entracte::Durability;
 use indicatif::ProgressBar;
 
 use super::*;
 use crate::drive;
-use crate::durability::Durability;
 
 fn load(durability: Durability) -> Load {
     Load { runs: 20, in_flight: 5, durability, payload: Load::payload_of(100) }

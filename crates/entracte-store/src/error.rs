@@ -73,7 +73,9 @@ pub enum StoreError {
         reason: String,
     },
     /// A batch holds an operation that no store takes. Nothing of it was written.
-    #[error("a batch holds a key of {key_bytes} bytes and a value of {value_bytes} bytes for the space {space}; keys have 1 to {KEY_BYTES_MAX} bytes, values less than 4 GiB")]
+    #[error(
+        "a batch holds a key of {key_bytes} bytes and a value of {value_bytes} bytes for the space {space}; keys have 1 to {KEY_BYTES_MAX} bytes, values less than 4 GiB"
+    )]
     InvalidBatch {
         /// Where the operation was to happen.
         space: Space,

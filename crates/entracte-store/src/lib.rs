@@ -1,6 +1,7 @@
 //! The storage of the Entracte journal.
 //!
 //! A [`Store`] is three ordered maps with atomic batches: small enough to be implemented on
+//! anything in an afternoon, with [`suite`] to prove that it was done right. This crate has
 //! three of them: [`FjallStore`] on disk, [`MemoryStore`] for tests, and [`SimulatedStore`],
 //! which crashes and fails on request. What is kept in the maps, and under which keys, is told
 //! by [`keys`] and [`rows`]; [`StoreExt`] and the typed methods of [`Batch`] speak in them.
@@ -8,15 +9,18 @@
 mod batch;
 mod error;
 mod ext;
+pub mod fjall;
 pub mod keys;
 mod memory;
 pub mod rows;
 mod store;
+pub mod suite;
 mod tables;
 
 pub use self::batch::{Batch, Op};
 pub use self::error::StoreError;
 pub use self::ext::{RecoveryIndex, StoreExt};
+pub use self::fjall::{FjallOptions, FjallStore};
 pub use self::keys::InvalidKey;
 pub use self::memory::MemoryStore;
 pub use self::rows::InvalidRow;

@@ -35,7 +35,7 @@ use entracte_engine::{Engine, EngineBuilder};
 use entracte_model::Timestamp;
 use entracte_store::Store;
 
-pub use entracte_store::{SimulatedDisk, SimulatedStore};
+//SIM
 
 /// When the clock of a test engine starts: 2026-01-01T00:00:00Z.
 pub const TEST_EPOCH: Timestamp = Timestamp::from_unix_millis(1_767_225_600_000);

@@ -51,6 +51,17 @@ impl WorkflowContext {
     /// no event: with a non-retryable application failure of type `InvalidActivityOptions`
     /// (rules TMO-2 and RET-7) or `EncodeError`, or as cancelled if the run was asked to
     /// cancel and the call is not [shielded](Self::shield) (rule CAN-3).
+    ///
+    /// The input must be of the constant's type:
+    ///
+    /// ```compile_fail,E0308
+    /// use entracte_workflow::{Activity, WorkflowContext, WorkflowResult};
+    ///
+    /// const GREET: Activity<String, String> = Activity::new("greet");
+    /// async fn greet(ctx: WorkflowContext, number: u64) -> WorkflowResult<String> {
+    ///     ctx.activity(GREET, number).await // expected `String`, found `u64`
+    /// }
+    /// ```
     #[track_caller]
     pub fn activity<I: Serialize, O: DeserializeOwned>(
         &self,

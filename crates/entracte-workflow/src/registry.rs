@@ -35,7 +35,7 @@ pub enum RegistryError {
         name: String,
     },
     /// A workflow's name cannot be one.
-    #[error("workflow name `{name}` is invalid")]
+    #[error("workflow name `{name}` is invalid: {source}")]
     InvalidWorkflowName {
         /// The name.
         name: String,
@@ -43,7 +43,7 @@ pub enum RegistryError {
         source: IdError,
     },
     /// An activity's name cannot be one.
-    #[error("activity name `{name}` is invalid")]
+    #[error("activity name `{name}` is invalid: {source}")]
     InvalidActivityName {
         /// The name.
         name: String,
@@ -168,6 +168,18 @@ impl Registry {
     }
 
     /// Registers an activity: a function of the form `async fn(ActivityContext, I)`.
+    ///
+    /// The types must be those of the constant:
+    ///
+    /// ```compile_fail,E0631
+    /// use entracte_workflow::{Activity, ActivityContext, ActivityResult, Registry};
+    ///
+    /// const GREET: Activity<String, String> = Activity::new("greet");
+    /// async fn greet(_: ActivityContext, name: u64) -> ActivityResult<String> {
+    ///     Ok(name.to_string())
+    /// }
+    /// Registry::new().activity(GREET, greet); // expected a function that takes a `String`
+    /// ```
     pub fn activity<I, O, F, Fut>(&mut self, activity: Activity<I, O>, function: F) -> &mut Self
     where
         I: DeserializeOwned + Send + 'static,

@@ -1,64 +1,44 @@
-//! The stages of a deployment and what undoes them.
-
-use std::fmt;
+//! The stages of a deployment.
 
 use clap::ValueEnum;
 
-/// A stage of a deployment, or the undoing of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Forward(Forward),
-    Undo(Forward),
-}
-
-/// A stage that brings the site closer to its users.
+/// A stage of a deployment, named as its activity is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Forward {
+pub(crate) enum Stage {
+    /// Copies the site into a release of its own.
     Provision,
+    /// Chooses a port and writes the server's configuration.
     Configure,
+    /// Starts the server.
     Deploy,
+    /// Asks the server for every file.
     HealthCheck,
+    /// Makes the release the current one.
     Switch,
 }
 
 impl Stage {
-    /// The name of the stage's activity.
+    /// The name of the stage and of its activity.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Forward(Forward::Provision) => "provision",
-            Self::Forward(Forward::Configure) => "configure",
-            Self::Forward(Forward::Deploy) => "deploy",
-            Self::Forward(Forward::HealthCheck) => "health-check",
-            Self::Forward(Forward::Switch) => "switch",
-            Self::Undo(Forward::Provision) => "undo-provision",
-            Self::Undo(Forward::Configure) => "undo-configure",
-            Self::Undo(Forward::Deploy) => "undo-deploy",
-            Self::Undo(Forward::HealthCheck) => "undo-health-check",
-            Self::Undo(Forward::Switch) => "undo-switch",
+            Self::Provision => "provision",
+            Self::Configure => "configure",
+            Self::Deploy => "deploy",
+            Self::HealthCheck => "health-check",
+            Self::Switch => "switch",
         }
     }
 }
 
-impl Forward {
-    pub(crate) const fn name(self) -> &'static str {
-        Stage::Forward(self).name()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Forward {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl From<Forward> for Stage {
-    fn from(stage: Forward) -> Self {
-        Self::Forward(stage)
+    #[test]
+    fn stages_are_named_on_the_command_line_as_their_activities_are() {
+        for stage in Stage::value_variants() {
+            let value = stage.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), stage.name());
+        }
     }
 }

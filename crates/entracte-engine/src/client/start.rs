@@ -81,6 +81,9 @@ impl<I, O> StartWorkflow<I, O> {
         let started = self.first_event()?;
         let workflow_id = started.workflow_id.clone();
         let mut asked_before = false;
+        if let Some(stopped) = self.client.stopped() {
+            return Err(stopped.into());
+        }
         loop {
             let question = |reply| {
                 DirectoryMessage::Start(Box::new(StartRequest {

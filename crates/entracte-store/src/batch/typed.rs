@@ -4,8 +4,8 @@ use entracte_model::{Event, RunId, Timestamp, WorkflowId};
 
 use super::Batch;
 use crate::keys::{
-    DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, RunKey, WorkflowIdKey,
-    CLOCK_KEY,
+    CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, RunKey,
+    WorkflowIdKey,
 };
 use crate::rows::{InboxRow, PendingActivityRow, RunRow, WorkflowIdRow};
 use crate::store::Space;

@@ -23,8 +23,7 @@ impl Key for WorkflowIdKey {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, InvalidKey> {
-        let (kind, id) =
-            bytes.split_first().ok_or(InvalidKey::Length { expected: 2, found: 0 })?;
+        let (kind, id) = bytes.split_first().ok_or(InvalidKey::Length { expected: 2, found: 0 })?;
         expect_kind(Kind::WorkflowId, *kind)?;
         let id = std::str::from_utf8(id).map_err(|_| InvalidKey::NotText)?;
         Ok(Self { workflow_id: WorkflowId::new(id)? })

@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use entracte_model::{DecodeError, EncodeError, Failure, Payload};
 use futures_util::future::BoxFuture;
@@ -51,7 +53,23 @@ where
         input: &[Payload],
     ) -> Result<WorkflowFuture, DecodeError> {
         let future = (self.function)(ctx, Payload::decode_one(input)?);
-        Ok(Box::pin(async move { future.await.map(|output| Payload::encode(&output)) }))
+        Ok(Box::pin(TypedFuture(Box::pin(future))))
+    }
+}
+
+/// Encodes the output and, unlike an async block, keeps the future that it came from: what that
+/// future still holds must be dropped by the machine, when the context is inert.
+struct TypedFuture<Fut>(Pin<Box<Fut>>);
+
+impl<O, Fut> Future for TypedFuture<Fut>
+where
+    O: Serialize,
+    Fut: Future<Output = Result<O, Failure>>,
+{
+    type Output = Result<Result<Payload, EncodeError>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map_ok(|output| Payload::encode(&output))
     }
 }
 

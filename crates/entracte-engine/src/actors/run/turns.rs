@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use entracte_model::{Event, EventAttributes, Seq};
 use entracte_workflow::{Machine, ReplayError, replay, turn};
+use futures_util::FutureExt;
 use ractor::ActorProcessingErr;
 
 use super::RunMessage;
@@ -15,6 +16,14 @@ use crate::shared::JournalCounters;
 
 /// A turn that takes longer than this is reported (rule TIM-10).
 const TURN_REPORTED: Duration = Duration::from_secs(1);
+
+/// Runs workflow code outside of tokio's budget for cooperative scheduling: a channel inside the
+/// workflow that ran out of it would put its wake off until after the turn.
+fn without_budget<T>(work: impl FnOnce() -> T) -> T {
+    let result = tokio::task::coop::unconstrained(async { work() }).now_or_never();
+    #[expect(clippy::expect_used, reason = "the future has no point at which it could wait")]
+    result.expect("work without an await is done at the first poll")
+}
 
 impl RunState {
     /// Takes something up that happened to the run: at once, or when the run can.
@@ -70,7 +79,7 @@ impl RunState {
         let now = self.now();
         let Some(machine) = self.machine.as_mut() else { return Ok(()) };
         let begun = Instant::now();
-        let turned = turn(machine, &self.history, self.run_id, now, external);
+        let turned = without_budget(|| turn(machine, &self.history, self.run_id, now, external));
         let taken = begun.elapsed();
         if taken > TURN_REPORTED {
             tracing::warn!(
@@ -144,7 +153,7 @@ impl RunState {
         let machine = if let Some(started) = &self.history.started {
             let workflow = self.find_workflow(&started.workflow_type)?;
             JournalCounters::add(&self.shared.counters.replays, 1);
-            let replayed = replay(workflow, self.run_id, events).map_err(|error| match error {
+            let replayed = without_budget(|| replay(workflow, self.run_id, events)).map_err(|error| match error {
                 ReplayError::Turn(failure) => ParkCause::Turn { failure },
                 ReplayError::History(error) => ParkCause::HistoryInvalid { error },
             })?;

@@ -1,11 +1,9 @@
 //! The machine's basics: exact commands for jobs, the end of a run, failed turns.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::*;
+use crate::rig::*;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
     EventId, Failure, FailureKind, Payload, RetryState, Seq, Timestamp, WorkflowId,
@@ -42,9 +40,8 @@ fn begin(workflow: Arc<dyn ErasedWorkflow>) -> Result<Vec<Command>, TurnFailure>
 #[test]
 fn jobs_in_commands_out() {
     let line = line!() + 2;
-    let workflow = erase(async |ctx: WorkflowContext, cents: u64| {
-        ctx.activity(CHARGE, cents).await
-    });
+    let workflow =
+        erase(async |ctx: WorkflowContext, cents: u64| ctx.activity(CHARGE, cents).await);
     let mut machine = Machine::new(workflow);
     let commands = machine.activate(activation(vec![initialize(vec![number(5)])])).unwrap();
     let scheduled = Command::ScheduleActivity {
@@ -145,9 +142,11 @@ fn tmo_2_and_ret_7_bad_options_fail_the_call_at_once_without_an_event() {
     });
     assert_eq!(
         rig.start(1),
-        ["complete activity `bare`: a valid StartToCloseTimeout or ScheduleToCloseTimeout must be \
+        [
+            "complete activity `bare`: a valid StartToCloseTimeout or ScheduleToCloseTimeout must be \
           set on the activity\nactivity `odd`: BackoffCoefficient cannot be less than 1 on retry \
-          policy."]
+          policy."
+        ]
     );
 }
 
@@ -162,8 +161,7 @@ impl serde::Serialize for Unwritable {
 
 #[test]
 fn values_that_cannot_be_written_or_read_are_named() {
-    const WRITE: Activity<Unwritable, u64> =
-        Activity::new("write").start_to_close_timeout(SECOND);
+    const WRITE: Activity<Unwritable, u64> = Activity::new("write").start_to_close_timeout(SECOND);
     let mut rig = Rig::new(async |ctx: WorkflowContext, cents: u64| {
         let failure = ctx.activity(WRITE, Unwritable).await.unwrap_err();
         assert_eq!(failure.application_type(), Some("EncodeError"));

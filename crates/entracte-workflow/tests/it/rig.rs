@@ -1,8 +1,6 @@
 //! Drives workflows as an engine would, and checks at every turn that a run rebuilt from its
 //! history is the same run and goes on in the same way.
 
-#![expect(dead_code, reason = "each test file uses its own part")]
-
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +17,15 @@ use entracte_workflow::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub const SECOND: Duration = Duration::from_secs(1);
-pub const CHARGE: Activity<u64, u64> = Activity::new("charge").start_to_close_timeout(SECOND);
-pub const SHIP: Activity<u64, u64> = Activity::new("ship").start_to_close_timeout(SECOND);
-pub const REFUND: Activity<u64, String> = Activity::new("refund").start_to_close_timeout(SECOND);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const CHARGE: Activity<u64, u64> =
+    Activity::new("charge").start_to_close_timeout(SECOND);
+pub(crate) const SHIP: Activity<u64, u64> = Activity::new("ship").start_to_close_timeout(SECOND);
+pub(crate) const REFUND: Activity<u64, String> =
+    Activity::new("refund").start_to_close_timeout(SECOND);
 
 /// A workflow without its types.
-pub fn erase<I, O, F, Fut>(function: F) -> Arc<dyn ErasedWorkflow>
+pub(crate) fn erase<I, O, F, Fut>(function: F) -> Arc<dyn ErasedWorkflow>
 where
     I: DeserializeOwned + 'static,
     O: Serialize + 'static,
@@ -37,11 +37,11 @@ where
     registry.find_workflow("test").unwrap()
 }
 
-pub fn run_id() -> RunId {
+pub(crate) fn run_id() -> RunId {
     RunId::from_time_and_random(Timestamp::from_unix_millis(1_000), [7; 10])
 }
 
-pub fn started(input: &impl Serialize) -> EventAttributes {
+pub(crate) fn started(input: &impl Serialize) -> EventAttributes {
     EventAttributes::WorkflowExecutionStarted(WorkflowExecutionStarted {
         format_version: HISTORY_FORMAT_VERSION,
         workflow_id: WorkflowId::new("order-42").unwrap(),
@@ -54,17 +54,17 @@ pub fn started(input: &impl Serialize) -> EventAttributes {
     })
 }
 
-pub struct Rig {
-    pub workflow: Arc<dyn ErasedWorkflow>,
-    pub machine: Machine,
-    pub state: HistoryState,
-    pub events: Vec<Event>,
-    pub now: Timestamp,
+pub(crate) struct Rig {
+    pub(crate) workflow: Arc<dyn ErasedWorkflow>,
+    pub(crate) machine: Machine,
+    pub(crate) state: HistoryState,
+    pub(crate) events: Vec<Event>,
+    pub(crate) now: Timestamp,
 }
 
 impl Rig {
     /// A run that has not begun.
-    pub fn new<I, O, F, Fut>(function: F) -> Self
+    pub(crate) fn new<I, O, F, Fut>(function: F) -> Self
     where
         I: DeserializeOwned + 'static,
         O: Serialize + 'static,
@@ -82,7 +82,10 @@ impl Rig {
     }
 
     /// Takes one turn, on this machine and on one that is rebuilt for it.
-    pub fn try_turn(&mut self, external: Vec<EventAttributes>) -> Result<Vec<String>, TurnFailure> {
+    pub(crate) fn try_turn(
+        &mut self,
+        external: Vec<EventAttributes>,
+    ) -> Result<Vec<String>, TurnFailure> {
         self.now = self.now.saturating_add(SECOND);
         let count = external.len();
         let twin = match self.events.is_empty() {
@@ -104,16 +107,16 @@ impl Rig {
         Ok(commands)
     }
 
-    pub fn turn(&mut self, external: Vec<EventAttributes>) -> Vec<String> {
+    pub(crate) fn turn(&mut self, external: Vec<EventAttributes>) -> Vec<String> {
         self.try_turn(external).unwrap()
     }
 
-    pub fn start(&mut self, input: impl Serialize) -> Vec<String> {
+    pub(crate) fn start(&mut self, input: impl Serialize) -> Vec<String> {
         self.turn(vec![started(&input)])
     }
 
     /// The events with which an activity ends.
-    pub fn end_of(
+    pub(crate) fn end_of(
         &self,
         seq: u32,
         end: impl FnOnce(EventId, EventId) -> EventAttributes,
@@ -126,7 +129,7 @@ impl Rig {
         ]
     }
 
-    pub fn completed(&self, seq: u32, output: impl Serialize) -> Vec<EventAttributes> {
+    pub(crate) fn completed(&self, seq: u32, output: impl Serialize) -> Vec<EventAttributes> {
         let result = Payload::encode(&output).unwrap();
         self.end_of(seq, |scheduled_event_id, started_event_id| {
             EventAttributes::ActivityTaskCompleted(ActivityTaskCompleted {
@@ -137,11 +140,11 @@ impl Rig {
         })
     }
 
-    pub fn complete(&mut self, seq: u32, output: impl Serialize) -> Vec<String> {
+    pub(crate) fn complete(&mut self, seq: u32, output: impl Serialize) -> Vec<String> {
         self.turn(self.completed(seq, output))
     }
 
-    pub fn fail(&mut self, seq: u32, failure: Failure) -> Vec<String> {
+    pub(crate) fn fail(&mut self, seq: u32, failure: Failure) -> Vec<String> {
         let external = self.end_of(seq, |scheduled_event_id, started_event_id| {
             EventAttributes::ActivityTaskFailed(ActivityTaskFailed {
                 scheduled_event_id,
@@ -154,7 +157,7 @@ impl Rig {
     }
 
     /// The activity ends as cancelled, without ever having started.
-    pub fn activity_cancelled(&mut self, seq: u32) -> Vec<String> {
+    pub(crate) fn activity_cancelled(&mut self, seq: u32) -> Vec<String> {
         let scheduled_event_id = self.state.activities[&Seq::new(seq)].scheduled_event_id;
         self.turn(vec![EventAttributes::ActivityTaskCanceled(ActivityTaskCanceled {
             scheduled_event_id,
@@ -163,17 +166,17 @@ impl Rig {
         })])
     }
 
-    pub fn fired(&self, seq: u32) -> Vec<EventAttributes> {
+    pub(crate) fn fired(&self, seq: u32) -> Vec<EventAttributes> {
         let seq = Seq::new(seq);
         let started_event_id = self.state.timers[&seq].started_event_id;
         vec![EventAttributes::TimerFired(TimerFired { seq, started_event_id })]
     }
 
-    pub fn fire(&mut self, seq: u32) -> Vec<String> {
+    pub(crate) fn fire(&mut self, seq: u32) -> Vec<String> {
         self.turn(self.fired(seq))
     }
 
-    pub fn cancel(&mut self) -> Vec<String> {
+    pub(crate) fn cancel(&mut self) -> Vec<String> {
         let reason = "by hand".to_owned();
         let request = WorkflowExecutionCancelRequested { reason };
         self.turn(vec![EventAttributes::WorkflowExecutionCancelRequested(request)])
@@ -181,7 +184,7 @@ impl Rig {
 }
 
 /// A command event in a few words.
-pub fn brief(attributes: &EventAttributes) -> String {
+pub(crate) fn brief(attributes: &EventAttributes) -> String {
     match attributes {
         EventAttributes::ActivityTaskScheduled(scheduled) => {
             assert_eq!(*scheduled.activity_id, scheduled.seq.to_string());
@@ -205,6 +208,6 @@ pub fn brief(attributes: &EventAttributes) -> String {
     }
 }
 
-pub fn declined() -> Failure {
+pub(crate) fn declined() -> Failure {
     Failure::application("Declined", "card declined")
 }

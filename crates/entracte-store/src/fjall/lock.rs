@@ -1,0 +1,42 @@
+//! The lock that keeps a directory to one store.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use crate::error::StoreError;
+
+/// The name of the lock's file.
+pub(super) const LOCK_FILE: &str = "LOCK";
+
+/// The lock of a directory, held until it is dropped, at the latest until the process ends.
+#[derive(Debug)]
+pub(super) struct DirectoryLock(File);
+
+impl DirectoryLock {
+    /// Takes the lock of a directory.
+    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(LOCK_FILE);
+        let doing = "take the lock";
+        let name = |error| StoreError::from_io(doing, Some(&path), error);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(&path).map_err(name)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Locked { path: directory.to_path_buf() })
+            }
+            Err(TryLockError::Error(error)) => Err(name(error)),
+        }
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // A child process that was started meanwhile may hold a copy of the file, and with it
+        // the lock, for longer than this one: so it is given back by name.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the store's lock was not given back");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! How a store on disk is run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+
+const MIB: u64 = 1024 * 1024;
+/// The least that fjall takes for all of its journals.
+const JOURNAL_BYTES_MIN: u64 = 64 * MIB;
+
+/// How a store on disk is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FjallOptions {
+    /// How much memory may hold blocks that were read. Default 32 MiB.
+    pub cache_bytes: u64,
+    /// How much each of the three spaces gathers in memory before it is written to a table.
+    ///
+    /// Up to four times as much waits in memory when the disk is slow, and commits wait with
+    /// it. Default 16 MiB.
+    pub memtable_bytes_max: u64,
+    /// How much the journal files may take on disk before tables are written for their sake.
+    ///
+    /// It bounds how much is read again when the store opens. At least 64 MiB, which is also
+    /// the default: fjall begins a new file of that size each time, so up to one more may
+    /// exist.
+    pub journal_bytes_max: u64,
+    /// How many threads write and compact tables. Default 2: one of them is always free to
+    /// write what waits in memory while the other one compacts.
+    pub worker_threads: usize,
+}
+
+impl Default for FjallOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 * MIB,
+            memtable_bytes_max: 16 * MIB,
+            journal_bytes_max: JOURNAL_BYTES_MIN,
+            worker_threads: 2,
+        }
+    }
+}
+
+impl FjallOptions {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidOption`] names the first option that is wrong.
+    pub fn validate(&self) -> Result<(), StoreError> {
+        let invalid = |option, reason| Err(StoreError::InvalidOption { option, reason });
+        if self.memtable_bytes_max == 0 {
+            return invalid("memtable_bytes_max", "it is zero".to_owned());
+        }
+        if self.journal_bytes_max < JOURNAL_BYTES_MIN {
+            let found = self.journal_bytes_max;
+            let reason = format!("{found} is less than {JOURNAL_BYTES_MIN}");
+            return invalid("journal_bytes_max", reason);
+        }
+        if self.worker_threads == 0 {
+            return invalid("worker_threads", "it is zero".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_options_are_named() {
+        assert!(FjallOptions::default().validate().is_ok());
+        let name = |options: FjallOptions| match options.validate() {
+            Err(StoreError::InvalidOption { option, .. }) => option,
+            other => panic!("{other:?}"),
+        };
+        let default = FjallOptions::default();
+        let memtable = FjallOptions { memtable_bytes_max: 0, ..default };
+        assert_eq!(name(memtable), "memtable_bytes_max");
+        let journal = FjallOptions { journal_bytes_max: 1, ..default };
+        assert_eq!(name(journal), "journal_bytes_max");
+        assert_eq!(name(FjallOptions { worker_threads: 0, ..default }), "worker_threads");
+    }
+}

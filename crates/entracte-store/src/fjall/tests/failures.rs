@@ -1,0 +1,61 @@
+//! What happens when the disk fails.
+
+use super::*;
+use crate::fjall::layout::JOURNAL_DIRECTORY;
+
+/// Takes the files of a keyspace away while the store is open, then commits until fjall
+/// notices that it cannot write its tables.
+async fn commit_until_failure(store: &FjallStore) -> StoreError {
+    let keyspaces = store.path().join(JOURNAL_DIRECTORY).join("keyspaces");
+    fs::remove_dir_all(keyspaces).unwrap();
+    for n in 0..100_000_u32 {
+        let mut batch = Batch::new();
+        batch.put(Space::State, n.to_be_bytes().to_vec(), vec![0; 16 * 1024]);
+        if let Err(error) = store.commit(batch, Persist::Buffer).await {
+            return error;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the store never noticed that its files are gone");
+}
+
+#[tokio::test]
+async fn a_failure_in_the_background_poisons_the_store() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    store.commit(batch("k", "v"), Persist::Sync).await.unwrap();
+    let error = commit_until_failure(&store).await;
+    assert!(matches!(error, StoreError::Poisoned { .. }), "{error}");
+    let refused = store.commit(batch("k", "w"), Persist::Sync).await;
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    let refused = store.sync().await;
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    assert_eq!(store.get(Space::State, b"k").unwrap().unwrap(), "v", "reads still work");
+    let closed = store.close().await;
+    assert!(matches!(closed, Err(StoreError::Poisoned { .. })), "{closed:?}");
+    assert!(store.close().await.is_ok());
+    assert!(matches!(store.get(Space::State, b"k"), Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn the_first_failure_is_the_one_that_is_told() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    store.shared.fail(StoreError::Backend { reason: "first".to_owned() });
+    store.shared.fail(StoreError::Backend { reason: "second".to_owned() });
+    let Err(StoreError::Poisoned { reason }) = store.sync().await else { panic!("not poisoned") };
+    assert_eq!(&*reason, "the storage engine failed: first");
+}
+
+#[test]
+fn damage_that_stops_an_opening_is_an_error_and_not_a_panic() {
+    let directory = TempDir::new().unwrap();
+    FjallStore::open_blocking(directory.path(), &SMALL).unwrap();
+    let journal = directory.path().join(JOURNAL_DIRECTORY);
+    fs::write(journal.join("version"), "garbage").unwrap();
+    let error = FjallStore::open_blocking(directory.path(), &SMALL).unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "{error}");
+    fs::remove_file(directory.path().join("LOCK")).unwrap();
+    fs::remove_dir_all(journal.join("keyspaces")).unwrap();
+    FjallStore::open_blocking(directory.path(), &SMALL).unwrap_err();
+}

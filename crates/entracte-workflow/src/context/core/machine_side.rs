@@ -1,0 +1,125 @@
+//! What a machine does with the shared state: begin jobs, end operations, take commands.
+
+use std::task::Waker;
+
+use entracte_model::{Seq, Timestamp};
+
+use super::{Core, IMMEDIATE_RESOLUTIONS_MAX};
+use crate::context::operation::{Operation, OperationKind, Outcome};
+use crate::machine::{ActivityResolution, Command};
+
+impl Core {
+    pub(crate) fn begin_job(&self, now: Timestamp, is_replaying: bool, history_length: u64) {
+        let mut state = self.lock();
+        state.now = now;
+        state.is_replaying = is_replaying;
+        state.history_length = history_length;
+        state.immediate_resolutions = 0;
+    }
+
+    /// Takes the commands of the job: what was issued in order, then the cancellations in the
+    /// order of their numbers.
+    pub(crate) fn take_commands(&self) -> Vec<Command> {
+        let mut state = self.lock();
+        let mut commands = std::mem::take(&mut state.commands);
+        commands.extend(std::mem::take(&mut state.cancellations).into_values());
+        commands
+    }
+
+    /// Ends a timer; tells whether the number was ever given.
+    pub(crate) fn fire_timer(&self, seq: Seq) -> bool {
+        self.resolve(seq, Outcome::Fired)
+    }
+
+    /// Ends an activity; tells whether the number was ever given.
+    pub(crate) fn resolve_activity(&self, seq: Seq, resolution: ActivityResolution) -> bool {
+        self.resolve(seq, Outcome::Activity(resolution))
+    }
+
+    fn resolve(&self, seq: Seq, outcome: Outcome) -> bool {
+        let mut state = self.lock();
+        let known = seq.get() >= 1 && seq.get() <= state.seq_last;
+        let mut waker = None;
+        if let Some(operation) = state.operations.get_mut(&seq) {
+            let fits = matches!(
+                (&operation.kind, &outcome),
+                (OperationKind::Activity { .. }, Outcome::Activity(_))
+                    | (OperationKind::Timer { .. }, Outcome::Fired)
+            );
+            if !fits {
+                return false;
+            }
+            if operation.is_pending() {
+                waker = operation.resolve(outcome);
+            }
+        }
+        drop(state);
+        wake(waker);
+        known
+    }
+
+    /// Marks the run as cancelled; what is pending and not shielded reacts. Timers end here
+    /// and now, activities when their resolution comes.
+    pub(crate) fn cancel(&self, reason: String) {
+        let mut state = self.lock();
+        if state.cancel_reason.is_some() {
+            return;
+        }
+        state.cancel_reason = Some(reason);
+        let mut wakers: Vec<_> = std::mem::take(&mut state.cancel_waiters).into_values().collect();
+        let mut operations = std::mem::take(&mut state.operations);
+        for (seq, operation) in &mut operations {
+            if !operation.is_pending() || operation.shielded {
+                continue;
+            }
+            state.request_cancellation(*seq, &operation.kind);
+            match operation.kind {
+                OperationKind::Timer { .. } => {
+                    wakers.extend(operation.resolve(Outcome::TimerCancelled));
+                }
+                OperationKind::Activity { .. } => operation.cancel_requested = true,
+            }
+        }
+        state.operations = operations;
+        drop(state);
+        wake(wakers);
+    }
+
+    /// Whether something waits for the operation.
+    pub(crate) fn awaits(&self, seq: Seq) -> bool {
+        self.lock().operations.get(&seq).is_some_and(Operation::is_pending)
+    }
+
+    /// Whether anything can still wake the run: a pending operation, or its cancellation.
+    pub(crate) fn is_anything_outstanding(&self) -> bool {
+        let state = self.lock();
+        !state.cancel_waiters.is_empty() || state.operations.values().any(Operation::is_pending)
+    }
+
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.lock().immediate_resolutions > IMMEDIATE_RESOLUTIONS_MAX
+    }
+
+    /// From now on, calls record nothing.
+    pub(crate) fn make_inert(&self) {
+        let mut state = self.lock();
+        state.inert = true;
+        let operations = std::mem::take(&mut state.operations);
+        let waiters = std::mem::take(&mut state.cancel_waiters);
+        drop(state);
+        drop(operations);
+        drop(waiters);
+    }
+
+    pub(crate) fn pending<T>(&self, describe: impl Fn(Seq, &Operation) -> T) -> Vec<T> {
+        let state = self.lock();
+        let pending = state.operations.iter().filter(|(_, operation)| operation.is_pending());
+        pending.map(|(seq, operation)| describe(*seq, operation)).collect()
+    }
+}
+
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        waker.wake();
+    }
+}

@@ -1,0 +1,16 @@
+//! Tests of workflows as their authors write them: events in, exact commands out.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
+mod batches;
+mod cancellation;
+mod combine;
+mod foreign;
+mod inert;
+mod machine;
+mod mismatch;
+mod registry;
+mod replay;
+mod rig;
+mod saga;
+mod timers;

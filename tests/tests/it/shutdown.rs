@@ -1,0 +1,114 @@
+//! Shutdown in order: told, waited for, cut off, committed, closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte::prelude::*;
+use entracte::{RunError, StartWorkflowError};
+use tokio::sync::Notify;
+
+const WORK: Activity<u64, u64> = Activity::new("work")
+    .start_to_close_timeout(Duration::from_secs(3_600))
+    .retry_policy(RetryPolicy::none());
+const TWO: Workflow<u64, u64> = Workflow::new("two");
+
+async fn two(ctx: WorkflowContext, number: u64) -> WorkflowResult<u64> {
+    let number = ctx.activity(WORK, number).await?;
+    ctx.activity(WORK, number).await
+}
+
+/// How the activity behaves.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    /// Works until it is told of the shutdown, then ends with a result.
+    Polite,
+    /// Never ends.
+    Deaf,
+    /// Returns at once.
+    Quick,
+}
+
+async fn engine(directory: &std::path::Path, manner: Manner, runs: &Arc<Notify>) -> Engine {
+    let runs = Arc::clone(runs);
+    Engine::builder(directory)
+        .shutdown_grace(Duration::from_millis(200))
+        .workflow(TWO, two)
+        .activity(WORK, move |ctx: ActivityContext, number| {
+            let runs = Arc::clone(&runs);
+            async move {
+                runs.notify_one();
+                match manner {
+                    Manner::Polite => {
+                        assert_eq!(ctx.cancelled().await, CancelCause::EngineShutdown);
+                    }
+                    Manner::Deaf => std::future::pending().await,
+                    Manner::Quick => {}
+                }
+                Ok(number + 1)
+            }
+        })
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrk_2_an_attempt_that_ends_in_the_grace_counts_and_the_next_one_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = Arc::new(Notify::new());
+    let first = engine(directory.path(), Manner::Polite, &runs).await;
+    first.start_workflow(TWO, 40).workflow_id("two").await.unwrap();
+    runs.notified().await;
+    first.shutdown().await.unwrap();
+
+    // The lock is free as soon as the shutdown has returned.
+    let second = engine(directory.path(), Manner::Quick, &runs).await;
+    let run = second.workflow_handle(TWO, "two").await.unwrap();
+    // One attempt each: had the second one been started and lost, this would be a failure.
+    assert_eq!(run.result().await.unwrap(), 42);
+    second.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrk_2_an_attempt_that_outlasts_the_grace_is_cut_off_and_counts_as_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = Arc::new(Notify::new());
+    let first = engine(directory.path(), Manner::Deaf, &runs).await;
+    first.start_workflow(TWO, 40).workflow_id("two").await.unwrap();
+    runs.notified().await;
+    first.shutdown().await.unwrap();
+
+    let second = engine(directory.path(), Manner::Quick, &runs).await;
+    let run = second.workflow_handle(TWO, "two").await.unwrap();
+    let error = run.result().await.unwrap_err();
+    assert_eq!(error.to_string(), "attempt lost: the engine stopped while it ran");
+    second.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_was_shut_down_refuses_everything_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = Arc::new(Notify::new());
+    let engine = engine(directory.path(), Manner::Quick, &runs).await;
+    let run = engine.start_workflow(TWO, 40).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 42);
+    engine.shutdown().await.unwrap();
+    let error = engine.start_workflow(TWO, 1).await.unwrap_err();
+    assert!(matches!(error, StartWorkflowError::EngineStopped(_)), "{error:?}");
+    assert_eq!(error.to_string(), "the engine has stopped: it was shut down");
+    let error = run.describe().await.unwrap_err();
+    assert!(matches!(error, RunError::EngineStopped(_)), "{error:?}");
+    assert!(engine.shutdown().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_and_opening_again_many_times_never_finds_the_lock_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = Arc::new(Notify::new());
+    for number in 0..20 {
+        let engine = engine(directory.path(), Manner::Quick, &runs).await;
+        let run = engine.start_workflow(TWO, number).await.unwrap();
+        assert_eq!(run.result().await.unwrap(), number + 2);
+        engine.shutdown().await.unwrap();
+    }
+}
