@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::Timestamp;
-use entracte_store::{FjallOptions, FjallStore, MemoryStore, Store, StoreError, StoreExt};
+use entracte_store::{FjallOptions, FjallStore, MemoryStore, Store, StoreExt};
 use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityResult, Registry, Workflow, WorkflowContext,
     WorkflowResult,
@@ -184,7 +184,7 @@ impl EngineBuilder {
         self.registry.validate()?;
         let store = match self.storage {
             Storage::Store(store) => store,
-            Storage::Directory(path, options) => open_directory(path, options).await?,
+            Storage::Directory(path, options) => Arc::new(FjallStore::open(path, options).await?),
         };
         let floor = store.clock()?.unwrap_or(Timestamp::EPOCH);
         let shared = Arc::new(Shared {
@@ -197,17 +197,6 @@ impl EngineBuilder {
         });
         start_actors(shared, self.supervisor).await
     }
-}
-
-async fn open_directory(
-    path: PathBuf,
-    options: FjallOptions,
-) -> Result<Arc<dyn Store>, StartEngineError> {
-    let opening = tokio::task::spawn_blocking(move || FjallStore::open(path, options));
-    let opened = opening.await.unwrap_or_else(|panic| {
-        Err(StoreError::Poisoned { reason: format!("opening the store panicked: {panic}").into() })
-    });
-    Ok(Arc::new(opened?))
 }
 
 async fn start_actors(

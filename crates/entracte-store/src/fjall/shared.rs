@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, PersistMode, Readable};
@@ -77,6 +78,7 @@ impl Opened {
         if batch.is_empty() {
             return self.database.persist(mode);
         }
+        self.wait_for_memtables()?;
         let mut write = self.database.batch().durability(Some(mode));
         for op in last_of_each_key(batch) {
             match op {
@@ -85,6 +87,29 @@ impl Opened {
             }
         }
         write.commit()
+    }
+}
+
+/// How many full memtables of a space may wait for being written to tables.
+///
+/// One less than what makes fjall itself wait.
+const SEALED_MEMTABLES_MAX: usize = 3;
+/// How long a commit waits before it looks again whether there is room in memory.
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(2);
+
+impl Opened {
+    /// Waits until less of what was committed earlier is waiting to be written to tables.
+    ///
+    /// fjall would wait by itself, but in steps of 100 ms, and without an end once its threads
+    /// have stopped after a failed write: this ends with that failure instead.
+    fn wait_for_memtables(&self) -> fjall::Result<()> {
+        let is_full = |space: &Keyspace| space.sealed_memtable_count() >= SEALED_MEMTABLES_MAX;
+        while self.keyspaces.iter().any(is_full) {
+            // An error if fjall has stopped itself.
+            self.database.persist(PersistMode::Buffer)?;
+            std::thread::sleep(ROOM_CHECK_INTERVAL);
+        }
+        Ok(())
     }
 }
 

@@ -24,7 +24,8 @@ pub async fn stores_behave_like_maps(store: &dyn Store) {
     for _ in 0..BATCHES {
         let batch = random_batch(&mut random);
         model.apply(batch.clone());
-        let persist = if random.next_u32().is_multiple_of(8) { Persist::Sync } else { Persist::Buffer };
+        let persist =
+            if random.next_u32().is_multiple_of(8) { Persist::Sync } else { Persist::Buffer };
         commit(store, batch, persist).await;
         let space = Space::ALL[random.next_u32() as usize % 3];
         assert_eq!(read(store.scan(space, start, None, 99)), model.scan(space, start, None, 99));

@@ -61,7 +61,9 @@ impl RunState {
     pub(super) fn begin(&mut self) -> Result<(), ActorProcessingErr> {
         let Some(new_run) = &self.new_run else { return Ok(()) };
         let input = Input::Start(new_run.started.clone());
-        self.take_turn(QueuedInput { input, inbox_sequence: None })
+        self.take_turn(QueuedInput { input, inbox_sequence: None })?;
+        // The directory may have passed calls on before this actor had begun.
+        self.take_deferred_calls()
     }
 
     /// Reads what is stored of the run and goes on from there.
