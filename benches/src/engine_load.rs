@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte::prelude::*;
-use entracte::store::{FjallOptions, FjallStore};
 
 use crate::drive::Target;
 use crate::figures::JournalFigures;
@@ -33,15 +32,12 @@ pub struct EngineTarget {
 }
 
 impl EngineTarget {
-    /// Starts an engine on a store on disk, in a directory.
+    /// Starts an engine in a directory.
     ///
     /// # Errors
-    /// [`LoadError::EngineStore`] and [`LoadError::EngineStart`].
+    /// [`LoadError::EngineStart`].
     pub async fn start(directory: &Path, load: &Load) -> Result<Self, LoadError> {
-        // The store is opened here, so that there is no doubt that it lies on the disk and has
-        // the settings of the floor's.
-        let store = FjallStore::open(directory, FjallOptions::default()).await?;
-        let engine = Engine::on_store(Arc::new(store))
+        let engine = Engine::builder(directory)
             .workflow(SEQUENCE, sequence)
             .activity(STEP, step)
             .durability(load.durability)
@@ -83,7 +79,7 @@ impl Target for EngineTarget {
 
 #[cfg(test)]
 mod tests {
-    use entracte::store::{Space, Store};
+    use entracte::store::{FjallOptions, FjallStore, Space, Store};
     use indicatif::ProgressBar;
 
     use super::*;
@@ -101,7 +97,7 @@ mod tests {
         assert_eq!(round.journal.events, 20 * 11);
         assert_eq!(round.journal.syncs, round.journal.commits);
 
-        // The warm-up is as many runs as are in flight.
+        // All of it lies on the disk; the warm-up is as many runs as are in flight.
         let store = FjallStore::open(directory.path(), FjallOptions::default()).await.unwrap();
         let events = store.scan(Space::History, &[], None, usize::MAX).unwrap();
         assert_eq!(events.len(), (20 + 5) * 11);

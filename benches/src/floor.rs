@@ -87,7 +87,7 @@ impl Floor {
 }
 
 fn open(directory: &Path) -> fjall::Result<(Database, fjall::Keyspace)> {
-    // As the engine's store does it, so that both write in the same way.
+    // The options that the engine's store has by default, so that both write in the same way.
     let options = FjallOptions::default();
     let database = Database::builder(directory)
         .cache_size(options.cache_bytes)

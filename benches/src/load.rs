@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use entracte::store::StoreError;
 use entracte::{Durability, ShutdownError, StartEngineError, StartWorkflowError, WorkflowError};
 
 /// A number of runs of the sequence: three activities, one after the other, each of which takes
@@ -56,9 +55,6 @@ pub enum LoadError {
         /// The number of the run.
         run: u64,
     },
-    /// The engine's store could not be opened.
-    #[error("store of the engine: {0}")]
-    EngineStore(#[from] StoreError),
     /// The engine could not be started.
     #[error("engine could not be started: {0}")]
     EngineStart(#[from] StartEngineError),

@@ -217,10 +217,9 @@ async fn start_actors(
     let (root, _) = spawned.map_err(failed("root"))?;
     // From here on, an engine that is not returned takes its actors with it.
     let guard = crate::engine::RootGuard::new(root.get_cell());
-    let (journal, _) =
-        Actor::spawn_linked(None, Journal, Arc::clone(&shared), root.get_cell())
-            .await
-            .map_err(failed("journal"))?;
+    let (journal, _) = Actor::spawn_linked(None, Journal, Arc::clone(&shared), root.get_cell())
+        .await
+        .map_err(failed("journal"))?;
     let arguments = DirectoryArguments {
         shared: Arc::clone(&shared),
         journal: journal.clone(),
@@ -230,8 +229,7 @@ async fn start_actors(
         .await
         .map_err(failed("directory"))?;
     let _ = journal.cast(JournalMessage::Attach { directory: directory.clone() });
-    let organs =
-        RootMessage::Organs { journal: journal.get_id(), directory: directory.get_id() };
+    let organs = RootMessage::Organs { journal: journal.get_id(), directory: directory.get_id() };
     let _ = root.cast(organs);
     let (reply, recovered) = oneshot::channel();
     let _ = directory.cast(DirectoryMessage::Recover { reply });
@@ -245,4 +243,3 @@ async fn start_actors(
     }
     Ok(Engine::new(shared, guard, journal, directory))
 }
-

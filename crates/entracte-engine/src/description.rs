@@ -1,8 +1,6 @@
 //! What a run is doing, and what it waits for.
 
-use entracte_model::{
-    Failure, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus,
-};
+use entracte_model::{Failure, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus};
 use entracte_store::rows::RunRow;
 
 use crate::actors::run::ParkCause;

@@ -162,8 +162,7 @@ impl Engine {
 
 /// Checks a workflow id that a caller gave.
 fn parse_id(id: &str) -> Result<WorkflowId, RunError> {
-    WorkflowId::new(id)
-        .map_err(|source: IdError| RunError::InvalidId { id: shorten(id), source })
+    WorkflowId::new(id).map_err(|source: IdError| RunError::InvalidId { id: shorten(id), source })
 }
 
 /// The beginning of a text that may be far too long.

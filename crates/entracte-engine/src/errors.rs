@@ -109,9 +109,7 @@ fn already_started_text(workflow_id: &WorkflowId, run_id: RunId, closed: bool) -
              WorkflowId: {workflow_id}, RunId: {run_id}"
         )
     } else {
-        format!(
-            "Workflow execution is already running. WorkflowId: {workflow_id}, RunId: {run_id}"
-        )
+        format!("Workflow execution is already running. WorkflowId: {workflow_id}, RunId: {run_id}")
     }
 }
 

@@ -118,7 +118,8 @@ impl Payload {
             reason,
         };
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(data);
-        let value = T::deserialize(&mut deserializer).map_err(|error| malformed(error.to_string()))?;
+        let value =
+            T::deserialize(&mut deserializer).map_err(|error| malformed(error.to_string()))?;
         Ok(value)
     }
 

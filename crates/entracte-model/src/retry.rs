@@ -364,7 +364,8 @@ mod tests {
 
     #[test]
     fn ret_16_a_failure_can_ask_for_its_own_delay() {
-        let failure = Failure::application("E", "e").with_next_retry_delay(Duration::from_secs(900));
+        let failure =
+            Failure::application("E", "e").with_next_retry_delay(Duration::from_secs(900));
         let policy = RetryPolicy::default();
         let delay = Duration::from_secs(900);
         assert_eq!(decide(&end(&policy, &failure, 1)), RetryDecision::Retry { delay });

@@ -34,8 +34,8 @@
 pub use entracte_engine::{
     Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats, ParkCause,
     ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
-    PendingTimerDescription, RunError, RunNotFound, ShutdownError, StartEngineError,
-    StartWorkflow, StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle,
+    PendingTimerDescription, RunError, RunNotFound, ShutdownError, StartEngineError, StartWorkflow,
+    StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
@@ -56,8 +56,7 @@ pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
         Durability, Engine, Failure, ResultExt, RetryPolicy, Saga, Workflow, WorkflowContext,
-        WorkflowError, WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy,
-        WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join, join_all, select,
-        try_join_all,
+        WorkflowError, WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+        WorkflowResult, WorkflowStatus, join, join_all, select, try_join_all,
     };
 }

@@ -51,8 +51,12 @@ async fn a_sequence_of_activities_completes_with_the_shortest_history() {
 
 #[tokio::test(start_paused = true)]
 async fn ret_5_and_ret_19_the_default_ladder_leaves_one_scheduled_and_one_started_event() {
-    let engine =
-        TestEngine::builder().workflow(CALL, call).activity(WORK, failing(9)).start().await.unwrap();
+    let engine = TestEngine::builder()
+        .workflow(CALL, call)
+        .activity(WORK, failing(9))
+        .start()
+        .await
+        .unwrap();
     let run = engine.start_workflow(CALL, ()).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 10);
     let history = run.history().await.unwrap();
@@ -153,10 +157,7 @@ async fn fail_7_an_unregistered_activity_fails_its_attempts_and_can_be_registere
         }
     };
     let failure = pending.last_failure.unwrap();
-    assert_eq!(
-        failure.to_string(),
-        "unable to find activityType=work. Supported types: []"
-    );
+    assert_eq!(failure.to_string(), "unable to find activityType=work. Supported types: []");
     drop(engine);
     let engine = TestEngine::on_store(store)
         .workflow(CALL, call)

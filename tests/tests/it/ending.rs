@@ -30,11 +30,11 @@ async fn trip(ctx: WorkflowContext, (): ()) -> WorkflowResult<()> {
 /// What was done and undone, in order.
 type Log = Arc<Mutex<Vec<String>>>;
 
-fn logging(log: &Log, what: &'static str, fails_at: &'static str) -> impl Fn(
-    ActivityContext,
-    String,
-) -> std::future::Ready<ActivityResult<()>>
-+ use<> {
+fn logging(
+    log: &Log,
+    what: &'static str,
+    fails_at: &'static str,
+) -> impl Fn(ActivityContext, String) -> std::future::Ready<ActivityResult<()>> + use<> {
     let log = Arc::clone(log);
     move |_, step| {
         std::future::ready(if step == fails_at {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte::prelude::*;
 use entracte::StartWorkflowError;
+use entracte::prelude::*;
 use entracte_testing::TestEngine;
 use entracte_tests::steps::{ADD_ONE, THREE_STEPS, add_one, three_steps};
 
@@ -150,8 +150,7 @@ async fn lim_4_an_argument_that_is_too_large_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn starts_beyond_the_limit_of_open_runs_are_refused() {
-    let engine =
-        TestEngine::builder().open_runs_max(2).workflow(WAIT, wait).start().await.unwrap();
+    let engine = TestEngine::builder().open_runs_max(2).workflow(WAIT, wait).start().await.unwrap();
     let first = engine.start_workflow(WAIT, 1).await.unwrap();
     engine.start_workflow(WAIT, 1_000_000).await.unwrap();
     let error = engine.start_workflow(WAIT, 1).await.unwrap_err();
@@ -175,9 +174,9 @@ async fn wid_1_a_thousand_concurrent_starts_of_one_id_give_one_run() {
     let mut starts = tokio::task::JoinSet::new();
     for _ in 0..1_000 {
         let engine = Arc::clone(&engine);
-        starts.spawn(async move {
-            engine.start_workflow(WAIT, 1_000_000).workflow_id("the-one").await
-        });
+        starts.spawn(
+            async move { engine.start_workflow(WAIT, 1_000_000).workflow_id("the-one").await },
+        );
     }
     let mut started = Vec::new();
     let mut refused = Vec::new();

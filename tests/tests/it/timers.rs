@@ -31,10 +31,7 @@ async fn tim_2_a_timer_of_zero_leaves_no_event() {
     let run = engine.start_workflow(NONE, ()).await.unwrap();
     run.result().await.unwrap();
     let types = event_types(&run.history().await.unwrap());
-    assert_eq!(
-        types,
-        [EventType::WorkflowExecutionStarted, EventType::WorkflowExecutionCompleted]
-    );
+    assert_eq!(types, [EventType::WorkflowExecutionStarted, EventType::WorkflowExecutionCompleted]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,8 +72,7 @@ async fn a_timer_keeps_its_time_over_a_crash() {
     }
     let store: std::sync::Arc<dyn entracte::store::Store> =
         std::sync::Arc::new(entracte::store::MemoryStore::new());
-    let engine =
-        TestEngine::on_store(store.clone()).workflow(NAP, nap).start().await.unwrap();
+    let engine = TestEngine::on_store(store.clone()).workflow(NAP, nap).start().await.unwrap();
     engine.start_workflow(NAP, ()).workflow_id("nap").await.unwrap();
     drop(engine);
     // The second engine's clock starts where the first one's had been: nothing was journaled

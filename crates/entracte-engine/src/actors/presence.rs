@@ -22,11 +22,7 @@ struct Guard {
 }
 
 impl Presence {
-    pub(crate) fn new(
-        run_id: RunId,
-        epoch: Epoch,
-        directory: ActorRef<DirectoryMessage>,
-    ) -> Self {
+    pub(crate) fn new(run_id: RunId, epoch: Epoch, directory: ActorRef<DirectoryMessage>) -> Self {
         Self(Arc::new(Guard { run_id, epoch, directory }))
     }
 }
@@ -34,8 +30,7 @@ impl Presence {
 impl Drop for Guard {
     fn drop(&mut self) {
         // Without a directory the engine itself is gone, and nothing is to be re-created.
-        let _ = self
-            .directory
-            .cast(DirectoryMessage::Gone { run_id: self.run_id, epoch: self.epoch });
+        let _ =
+            self.directory.cast(DirectoryMessage::Gone { run_id: self.run_id, epoch: self.epoch });
     }
 }

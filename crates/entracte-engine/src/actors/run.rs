@@ -19,14 +19,12 @@ mod turns;
 use entracte_model::Seq;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
+pub(crate) use self::opening::{NewRun, Origin, RunArguments};
+pub use self::parking::ParkCause;
+pub(crate) use self::state::RunState;
 use super::attempt::AttemptOutcome;
 use super::journal::{AppendOutcome, Epoch};
-pub(crate) use self::calls::{
-    ResultReply, RunCall, StartReply, StartRequest, StartedRun,
-};
-pub use self::parking::ParkCause;
-pub(crate) use self::opening::{NewRun, Origin, RunArguments};
-pub(crate) use self::state::RunState;
 
 pub(crate) enum RunMessage {
     /// Take the first turn of a new run.

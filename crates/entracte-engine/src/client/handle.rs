@@ -48,8 +48,7 @@ impl<O> WorkflowHandle<O> {
     where
         O: DeserializeOwned,
     {
-        let question =
-            |reply| self.call(RunCall::Result { reply });
+        let question = |reply| self.call(RunCall::Result { reply });
         let (workflow_id, run_id) = (self.workflow_id.clone(), self.run_id);
         match self.client.ask(question).await?? {
             EventAttributes::WorkflowExecutionCompleted(completed) => completed

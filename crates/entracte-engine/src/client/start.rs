@@ -35,7 +35,6 @@ pub struct StartWorkflow<I, O> {
 }
 
 impl<I: Serialize, O> StartWorkflow<I, O> {
-    #[expect(clippy::needless_pass_by_value, reason = "callers hand their input over")]
     pub(crate) fn new(client: Client, workflow: Workflow<I, O>, input: I) -> Self {
         Self {
             client,

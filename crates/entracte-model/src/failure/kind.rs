@@ -57,10 +57,9 @@ impl FailureKind {
             | Self::Canceled { details }
             | Self::Timeout { last_heartbeat_details: details, .. }
             | Self::ResetWorkflow { last_heartbeat_details: details } => details.as_ref(),
-            Self::Terminated
-            | Self::Server { .. }
-            | Self::Activity(_)
-            | Self::ChildWorkflow(_) => None,
+            Self::Terminated | Self::Server { .. } | Self::Activity(_) | Self::ChildWorkflow(_) => {
+                None
+            }
         }
     }
 }

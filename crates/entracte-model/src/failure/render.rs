@@ -54,8 +54,8 @@ mod tests {
     /// The example of the article that the error chains are modelled on.
     fn article() -> Failure {
         let refused = Failure::application("ConnectionRefused", "connection refused");
-        let stop = Failure::activity(ActivityFailure::default(), refused)
-            .context("stop container abc123");
+        let stop =
+            Failure::activity(ActivityFailure::default(), refused).context("stop container abc123");
         Failure::child_workflow(ChildWorkflowFailure::default(), stop)
             .context("stop-and-snapshot for container abc123")
     }
@@ -90,10 +90,13 @@ mod tests {
 
     #[test]
     fn failed_compensations_are_part_of_the_text() {
-        let failure = article()
-            .with_failed_compensations(vec![Failure::application("", "disk is gone").context("undo")]);
-        assert!(failure.to_string().ends_with(
-            "connection refused; a compensation failed too: undo: disk is gone"
-        ));
+        let failure = article().with_failed_compensations(vec![
+            Failure::application("", "disk is gone").context("undo"),
+        ]);
+        assert!(
+            failure
+                .to_string()
+                .ends_with("connection refused; a compensation failed too: undo: disk is gone")
+        );
     }
 }

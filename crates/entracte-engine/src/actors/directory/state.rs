@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use entracte_model::{
-    EventId, RunId, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus,
-};
+use entracte_model::{EventId, RunId, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus};
 use entracte_store::rows::{RunRow, WorkflowIdRow};
 use entracte_store::{Store, StoreError, StoreExt};
 use ractor::{Actor, ActorCell, ActorRef};
@@ -14,8 +12,7 @@ use super::open_runs::{OpenRun, OpenRuns};
 use super::{DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Epoch, JournalMessage};
 use crate::actors::run::{
-    NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest,
-    StartedRun,
+    NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
 };
 use crate::description::WorkflowDescription;
 use crate::errors::{EngineStopped, RunError, RunNotFound, StartWorkflowError, WorkflowError};

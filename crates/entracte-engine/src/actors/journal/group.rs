@@ -8,9 +8,9 @@ use entracte_store::{Batch, Persist, Store, StoreError};
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
+use super::JournalMessage;
 use super::append::{Acknowledgement, Append, AppendOutcome};
 use super::heads::{ClaimedIds, Epoch, Heads};
-use super::JournalMessage;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
 use crate::options::Durability;

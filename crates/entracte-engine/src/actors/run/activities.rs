@@ -53,8 +53,7 @@ impl RunState {
                 }
             }
             Some(Child::Timer { seq }) => {
-                let is_current =
-                    self.timers.get(&seq).is_some_and(|timer| timer.get_id() == actor);
+                let is_current = self.timers.get(&seq).is_some_and(|timer| timer.get_id() == actor);
                 if is_current {
                     // It was stopped before its time: another one takes its place.
                     self.timers.remove(&seq);

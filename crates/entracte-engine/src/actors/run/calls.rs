@@ -1,9 +1,7 @@
 //! What clients ask of a run.
 
 use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{
-    EventAttributes, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-};
+use entracte_model::{EventAttributes, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
@@ -42,10 +40,20 @@ pub(crate) enum RunCall {
     /// Another start of the same workflow id.
     Start(Box<StartRequest>),
     /// Tell how the run ends, when it has.
-    Result { reply: ResultReply },
-    Describe { reply: DescribeReply },
-    Cancel { reason: String, reply: DoneReply },
-    Terminate { reason: String, reply: DoneReply },
+    Result {
+        reply: ResultReply,
+    },
+    Describe {
+        reply: DescribeReply,
+    },
+    Cancel {
+        reason: String,
+        reply: DoneReply,
+    },
+    Terminate {
+        reason: String,
+        reply: DoneReply,
+    },
 }
 
 /// An answer that waits until what it tells of is durable.
@@ -168,10 +176,8 @@ impl RunState {
     fn start_again(&mut self, request: StartRequest) -> Result<(), ActorProcessingErr> {
         let Some(rows) = &self.rows else { return Ok(()) };
         let row = rows.workflow_id.clone();
-        let existing = StartedRun {
-            run_id: row.run_id,
-            first_execution_run_id: row.first_execution_run_id,
-        };
+        let existing =
+            StartedRun { run_id: row.run_id, first_execution_run_id: row.first_execution_run_id };
         if row.request_id == request.started.request_id {
             self.answer(Answer::Start(request.reply, Ok(existing)));
         } else if self.is_closed() {

@@ -11,7 +11,7 @@ use ractor::{Actor, ActorProcessingErr};
 use super::RunMessage;
 use super::calls::Answer;
 use super::opening::NewRun;
-use super::state::{Child, Mode, RunningAttempt, RunState};
+use super::state::{Child, Mode, RunState, RunningAttempt};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};

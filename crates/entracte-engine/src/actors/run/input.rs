@@ -2,8 +2,8 @@
 
 use entracte_model::event::{
     ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
-    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested,
-    WorkflowExecutionStarted, WorkflowExecutionTerminated,
+    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionStarted,
+    WorkflowExecutionTerminated,
 };
 use entracte_model::{EventAttributes, EventId, Seq};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
@@ -100,12 +100,22 @@ fn activity_closed(closed: &ActivityClosed, next_event_id: EventId) -> Vec<Event
             let completed = ActivityTaskCompleted { scheduled_event_id, started_event_id, result };
             A::ActivityTaskCompleted(completed)
         }
-        ActivityOutcome::Failed { failure, retry_state } => A::ActivityTaskFailed(
-            ActivityTaskFailed { scheduled_event_id, started_event_id, failure, retry_state },
-        ),
-        ActivityOutcome::TimedOut { failure, retry_state } => A::ActivityTaskTimedOut(
-            ActivityTaskTimedOut { scheduled_event_id, started_event_id, failure, retry_state },
-        ),
+        ActivityOutcome::Failed { failure, retry_state } => {
+            A::ActivityTaskFailed(ActivityTaskFailed {
+                scheduled_event_id,
+                started_event_id,
+                failure,
+                retry_state,
+            })
+        }
+        ActivityOutcome::TimedOut { failure, retry_state } => {
+            A::ActivityTaskTimedOut(ActivityTaskTimedOut {
+                scheduled_event_id,
+                started_event_id,
+                failure,
+                retry_state,
+            })
+        }
         ActivityOutcome::Canceled { details } => A::ActivityTaskCanceled(ActivityTaskCanceled {
             scheduled_event_id,
             started_event_id,

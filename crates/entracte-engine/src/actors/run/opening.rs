@@ -125,12 +125,8 @@ impl RunState {
                 continue;
             };
             let due = row.admitted_at.is_none().then_some(row.next_attempt_at);
-            let activity = PendingActivity {
-                row: row.clone(),
-                input: scheduled.input,
-                due,
-                running: None,
-            };
+            let activity =
+                PendingActivity { row: row.clone(), input: scheduled.input, due, running: None };
             self.activities.insert(*seq, activity);
         }
         for (PendingActivityKey { seq, .. }, row) in pending {

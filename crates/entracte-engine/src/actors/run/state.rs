@@ -15,9 +15,7 @@ use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
 use super::{ResultReply, RunCall, RunMessage, StartRequest};
 use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::{
-    Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim,
-};
+use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
 use crate::actors::presence::Presence;
 use crate::shared::Shared;
 

@@ -153,10 +153,13 @@ impl RunState {
         let machine = if let Some(started) = &self.history.started {
             let workflow = self.find_workflow(&started.workflow_type)?;
             JournalCounters::add(&self.shared.counters.replays, 1);
-            let replayed = without_budget(|| replay(workflow, self.run_id, events)).map_err(|error| match error {
-                ReplayError::Turn(failure) => ParkCause::Turn { failure },
-                ReplayError::History(error) => ParkCause::HistoryInvalid { error },
-            })?;
+            let replayed =
+                without_budget(|| replay(workflow, self.run_id, events)).map_err(|error| {
+                    match error {
+                        ReplayError::Turn(failure) => ParkCause::Turn { failure },
+                        ReplayError::History(error) => ParkCause::HistoryInvalid { error },
+                    }
+                })?;
             replayed.machine
         } else {
             let Some(workflow_type) = self.workflow_type() else { return Ok(()) };
@@ -193,9 +196,7 @@ impl RunState {
             self.ready.push_back(Effect::StartTimer { seq, due: timer.due });
         }
         for (.., seq) in due {
-            let queued = |queued: &QueuedInput| {
-                matches!(queued.input, Input::TimerFired { seq: fired } if fired == seq)
-            };
+            let queued = |queued: &QueuedInput| matches!(queued.input, Input::TimerFired { seq: fired } if fired == seq);
             if !self.inputs.iter().any(queued) {
                 self.submit(Input::TimerFired { seq })?;
             }
