@@ -70,8 +70,7 @@ impl Host {
                 return Err(Failure::canceled());
             }
             let (effects, line) = (Arc::clone(&self.effects), name.to_owned());
-            blocking(move || effects.append(&line, attempt).context("note the effect"))
-                .await?;
+            blocking(move || effects.append(&line, attempt).context("note the effect")).await?;
             Ok((output, done))
         }
         .await;

@@ -59,7 +59,7 @@ impl LaunchError {
 pub(crate) async fn deploy(args: DeployArgs) -> Result<(), LaunchError> {
     let request = request::load(&args.request())?;
     let data = open_data(&args.data)?;
-    let engine = Engine::on_store(std::sync::Arc::new(entracte::store::FjallStore::open(data.engine(), entracte::store::FjallOptions::default()).await.unwrap()))
+    let engine = Engine::builder(data.engine())
         .workflow(DEPLOY_SITE, deploy_site)
         .activities(Host::new(data.clone(), args.faults()))
         .start()

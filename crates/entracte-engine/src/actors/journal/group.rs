@@ -1,10 +1,12 @@
 //! Group commit: which appends go into the next batch, and what happens when it has landed.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use entracte_model::{RunId, Timestamp};
-use entracte_store::{Batch, Persist, Store, StoreError};
+use entracte_store::{Batch, Persist, Store, StoreError, StoreFuture};
+use futures_util::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
@@ -95,7 +97,7 @@ impl JournalState {
         let store = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let result = store.commit(batch, persist).await;
+            let result = unpanicking(store.commit(batch, persist)).await;
             let _ = myself.cast(JournalMessage::Committed(result));
         });
     }
@@ -173,7 +175,7 @@ impl JournalState {
         let store = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let result = store.sync().await;
+            let result = unpanicking(store.sync()).await;
             let _ = myself.cast(JournalMessage::Synced(result));
         });
     }
@@ -188,11 +190,18 @@ impl JournalState {
         let store: Arc<dyn Store> = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let result = store.close().await;
+            let result = unpanicking(store.close()).await;
             let _ = reply.send(result);
             let _ = myself.cast(JournalMessage::Closed);
         });
     }
+}
+
+/// A store that panics has failed: its caller must hear of it, or it would wait for ever.
+async fn unpanicking(work: StoreFuture<'_>) -> Result<(), StoreError> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_panic| {
+        Err(StoreError::Poisoned { reason: "the store panicked while it wrote".into() })
+    })
 }
 
 fn refuse_all(waiting: &mut VecDeque<Box<Append>>, reason: &str) {

@@ -139,6 +139,7 @@ impl RunState {
             return;
         }
         activity.row.admitted_at = Some(change.time);
+        activity.backoff = None;
         change.rows.put_pending(key, &activity.row);
         let due = activity.due.take();
         if let Some(due) = due {

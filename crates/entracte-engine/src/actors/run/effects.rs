@@ -11,7 +11,7 @@ use ractor::{Actor, ActorProcessingErr};
 use super::RunMessage;
 use super::calls::Answer;
 use super::opening::NewRun;
-use super::state::{Child, Mode, RunState, RunningAttempt};
+use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
@@ -82,7 +82,9 @@ impl RunState {
                 Effect::ArmRetry { seq, attempt, at } => self.arm_retry(seq, attempt, at),
                 Effect::ArmTurnRetry { parking, at } => {
                     let delay = self.until(at);
-                    drop(self.myself.send_after(delay, move || RunMessage::RetryTurn { parking }));
+                    let wake =
+                        self.myself.send_after(delay, move || RunMessage::RetryTurn { parking });
+                    self.turn_retry = Some(Wake(wake));
                 }
                 Effect::Answer(answer) => answer.give(),
                 Effect::Closed => self.closed(),
@@ -223,8 +225,10 @@ impl RunState {
         let delay = self.until(at);
         if delay.is_zero() {
             self.retry_due(seq, attempt);
-        } else {
-            drop(self.myself.send_after(delay, move || RunMessage::RetryDue { seq, attempt }));
+        } else if let Some(activity) = self.activities.get_mut(&seq) {
+            let wake =
+                self.myself.send_after(delay, move || RunMessage::RetryDue { seq, attempt });
+            activity.backoff = Some(Wake(wake));
         }
     }
 }

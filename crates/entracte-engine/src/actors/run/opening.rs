@@ -86,16 +86,17 @@ impl RunState {
             self.leave();
             return Ok(());
         }
-        if let Err(cause) = self.restore() {
-            self.park(cause, None);
-        }
-        self.resume_pending(&store.pending_activities(self.run_id)?)?;
-        self.resume_timers();
         for (InboxKey { sequence, .. }, row) in store.inbox(self.run_id)? {
             self.inbox_next = self.inbox_next.max(sequence + 1);
             let input = Input::from_inbox(row.message);
             self.inputs.push_back(QueuedInput { input, inbox_sequence: Some(sequence) });
         }
+        if let Err(cause) = self.restore() {
+            self.park(cause, None);
+        }
+        // Before any turn is taken, which would add timers that are not durable yet.
+        self.resume_timers();
+        self.resume_pending(&store.pending_activities(self.run_id)?)?;
         self.pump()?;
         self.take_deferred_calls()
     }
@@ -126,7 +127,7 @@ impl RunState {
             };
             let due = row.admitted_at.is_none().then_some(row.next_attempt_at);
             let activity =
-                PendingActivity { row: row.clone(), input: scheduled.input, due, running: None };
+                PendingActivity { row: row.clone(), input: scheduled.input, due, running: None, backoff: None };
             self.activities.insert(*seq, activity);
         }
         for (PendingActivityKey { seq, .. }, row) in pending {

@@ -129,7 +129,7 @@ impl RunState {
             change.effects.push(Effect::StartAttempt { seq, attempt: 1 });
         }
         let input = scheduled.input.clone();
-        let activity = PendingActivity { row, input, due: None, running: None };
+        let activity = PendingActivity { row, input, due: None, running: None, backoff: None };
         self.activities.insert(seq, activity);
     }
 
@@ -200,10 +200,7 @@ impl RunState {
     }
 
     pub(super) fn seq_of(&self, scheduled_event_id: EventId) -> Option<Seq> {
-        self.activities
-            .iter()
-            .find(|(_, activity)| activity.row.scheduled_event_id == scheduled_event_id)
-            .map(|(seq, _)| *seq)
+        self.history.activity_by_event(scheduled_event_id).map(|(seq, _)| seq)
     }
 
     pub(super) fn pending_key(&self, seq: Seq) -> PendingActivityKey {

@@ -7,7 +7,7 @@ use entracte_model::{EventAttributes, EventId, Payload, RunId, Seq, Timestamp};
 use entracte_store::Batch;
 use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
 use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
-use ractor::{ActorId, ActorRef};
+use ractor::{ActorId, ActorRef, MessagingErr};
 
 use super::effects::Effect;
 use super::input::QueuedInput;
@@ -59,6 +59,8 @@ pub(crate) struct RunState {
     pub(super) failing_since: Option<Timestamp>,
     /// Whether the failed turn is to be tried again as soon as all appends are answered.
     pub(super) turn_retry_waits: bool,
+    /// Tells the run when to try the failed turn again.
+    pub(super) turn_retry: Option<Wake>,
 
     pub(super) mode: Mode,
     pub(super) close_event: Option<EventAttributes>,
@@ -83,6 +85,17 @@ pub(super) struct PendingActivity {
     /// When the attempt that waits is due, if a row says so.
     pub(super) due: Option<Timestamp>,
     pub(super) running: Option<RunningAttempt>,
+    /// Tells the run when the back-off before the next attempt is over.
+    pub(super) backoff: Option<Wake>,
+}
+
+/// A message that the run sends to itself later, unless this is dropped before.
+pub(super) struct Wake(pub(super) tokio::task::JoinHandle<Result<(), MessagingErr<RunMessage>>>);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 pub(super) struct RunningAttempt {
@@ -152,6 +165,7 @@ impl RunState {
             failed_turns: 0,
             failing_since: None,
             turn_retry_waits: false,
+            turn_retry: None,
             mode: Mode::Running,
             close_event: None,
             result_waiters: Vec::new(),
