@@ -15,6 +15,7 @@ pub const DEFAULT_TASK_QUEUE: &str = "default";
 #[serde(default)]
 pub struct ActivityOptions {
     /// The queue that admits the attempts. Default [`DEFAULT_TASK_QUEUE`].
+    #[serde(skip_serializing_if = "is_default_task_queue")]
     pub task_queue: String,
     /// How long one attempt may run. No default: this or `schedule_to_close_timeout` must be
     /// set (rule TMO-2).
@@ -30,10 +31,22 @@ pub struct ActivityOptions {
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub heartbeat_timeout: Option<Duration>,
     /// How failed attempts are retried. Default: without end (rule RET-2).
+    #[serde(skip_serializing_if = "is_default")]
     pub retry_policy: RetryPolicy,
     /// What a cancellation of the activity waits for. Default
     /// [`TryCancel`](ActivityCancellationType::TryCancel).
+    #[serde(skip_serializing_if = "is_default")]
     pub cancellation_type: ActivityCancellationType,
+}
+
+// What is the default is not written: every scheduled activity carries its options.
+
+fn is_default_task_queue(task_queue: &str) -> bool {
+    task_queue == DEFAULT_TASK_QUEUE
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for ActivityOptions {

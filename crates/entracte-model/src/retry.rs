@@ -15,14 +15,16 @@ use crate::time::{Timestamp, duration_option_serde, duration_serde};
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     /// The delay after the first failed attempt. Default 1 s.
-    #[serde(with = "duration_serde")]
+    #[serde(with = "duration_serde", skip_serializing_if = "is_default_interval")]
     pub initial_interval: Duration,
     /// By how much the delay grows after each further failure. Default 2.0, at least 1.
+    #[serde(skip_serializing_if = "is_default_coefficient")]
     pub backoff_coefficient: f64,
     /// The longest delay. Default 100 × `initial_interval` (rule RET-4).
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub maximum_interval: Option<Duration>,
     /// How many attempts there are, the first included; 0 is without limit. Default 0.
+    #[serde(skip_serializing_if = "is_unlimited")]
     pub maximum_attempts: u32,
     /// Types of application failures, and timeouts as `TemporalTimeout:StartToClose`, that
     /// are not retried. The match is exact (rules RET-8 and RET-9). Default none.
@@ -40,6 +42,22 @@ impl Default for RetryPolicy {
             non_retryable_error_types: Vec::new(),
         }
     }
+}
+
+// What is the default is not written: every scheduled activity carries its policy.
+
+fn is_default_interval(interval: &Duration) -> bool {
+    *interval == Duration::from_secs(1)
+}
+
+#[expect(clippy::float_cmp, reason = "only the very default is left out")]
+fn is_default_coefficient(coefficient: &f64) -> bool {
+    *coefficient == 2.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_unlimited(attempts: &u32) -> bool {
+    *attempts == 0
 }
 
 /// Says what is wrong with a retry policy, in Temporal's words (rules RET-7 and RET-9).

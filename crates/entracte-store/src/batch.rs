@@ -2,8 +2,6 @@
 
 mod typed;
 
-use bytes::Bytes;
-
 use crate::error::StoreError;
 use crate::store::{KEY_BYTES_MAX, Space};
 
@@ -11,129 +9,159 @@ use crate::store::{KEY_BYTES_MAX, Space};
 const OP_OVERHEAD_BYTES: usize = 16;
 
 /// One operation of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op<'a> {
     /// Writes a row, whether there was one under the key or not.
     Put {
         /// Where.
         space: Space,
         /// Under which key.
-        key: Bytes,
+        key: &'a [u8],
         /// What.
-        value: Bytes,
+        value: &'a [u8],
     },
     /// Deletes the row under a key, if there is one.
     Delete {
         /// Where.
         space: Space,
         /// Under which key.
-        key: Bytes,
+        key: &'a [u8],
     },
 }
 
-impl Op {
+impl<'a> Op<'a> {
     /// The space in which it happens.
     #[must_use]
-    pub const fn space(&self) -> Space {
+    pub const fn space(self) -> Space {
         match self {
-            Self::Put { space, .. } | Self::Delete { space, .. } => *space,
+            Self::Put { space, .. } | Self::Delete { space, .. } => space,
         }
     }
 
     /// The key under which it happens.
     #[must_use]
-    pub const fn key(&self) -> &Bytes {
+    pub const fn key(self) -> &'a [u8] {
         match self {
             Self::Put { key, .. } | Self::Delete { key, .. } => key,
-        }
-    }
-
-    fn value_bytes(&self) -> usize {
-        match self {
-            Self::Put { value, .. } => value.len(),
-            Self::Delete { .. } => 0,
         }
     }
 }
 
 /// Operations that are written together or not at all.
 ///
-/// They take effect in their order: of several on one key the last one counts.
+/// They happen in order: of two on the same key, the later one counts. All keys and values lie
+/// in one piece of memory, so that a batch costs two allocations, however many rows it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
-    ops: Vec<Op>,
-    size_bytes: usize,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+/// Where an operation lies in the batch's bytes: its key, then its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    space: Space,
+    is_put: bool,
+    key_at: usize,
+    value_at: usize,
+    end: usize,
 }
 
 impl Batch {
-    /// Makes a batch without operations.
+    /// Makes an empty batch.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the writing of a row.
-    pub fn put(&mut self, space: Space, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.push(Op::Put { space, key: key.into(), value: value.into() });
+    /// Writes a row, whether there is one under the key or not.
+    pub fn put(&mut self, space: Space, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.put_with(space, key, |bytes| bytes.extend_from_slice(value.as_ref()));
     }
 
-    /// Adds the deletion of a row.
-    pub fn delete(&mut self, space: Space, key: impl Into<Bytes>) {
-        self.push(Op::Delete { space, key: key.into() });
+    /// Writes a row whose value is appended to the bytes it is given.
+    pub(crate) fn put_with(
+        &mut self,
+        space: Space,
+        key: impl AsRef<[u8]>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let key_at = self.bytes.len();
+        self.bytes.extend_from_slice(key.as_ref());
+        let value_at = self.bytes.len();
+        write(&mut self.bytes);
+        let end = self.bytes.len();
+        self.entries.push(Entry { space, is_put: true, key_at, value_at, end });
     }
 
-    /// Moves the operations of another batch behind those of this one.
+    /// Deletes the row under a key, if there is one.
+    pub fn delete(&mut self, space: Space, key: impl AsRef<[u8]>) {
+        let key_at = self.bytes.len();
+        self.bytes.extend_from_slice(key.as_ref());
+        let end = self.bytes.len();
+        self.entries.push(Entry { space, is_put: false, key_at, value_at: end, end });
+    }
+
+    /// Moves all operations of another batch behind those of this one.
     pub fn append(&mut self, other: &mut Self) {
-        self.ops.append(&mut other.ops);
-        self.size_bytes += std::mem::take(&mut other.size_bytes);
+        let offset = self.bytes.len();
+        self.bytes.append(&mut other.bytes);
+        self.entries.extend(other.entries.drain(..).map(|entry| Entry {
+            key_at: entry.key_at + offset,
+            value_at: entry.value_at + offset,
+            end: entry.end + offset,
+            ..entry
+        }));
     }
 
     /// How many operations there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ops.len()
+        self.entries.len()
     }
 
     /// Whether there are no operations.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.entries.is_empty()
     }
 
-    /// How much there is to write, roughly, in bytes.
+    /// How much memory and journal the batch takes, roughly, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.size_bytes
+        self.bytes.len() + self.entries.len() * OP_OVERHEAD_BYTES
     }
 
-    /// The operations in their order.
-    pub fn ops(&self) -> impl ExactSizeIterator<Item = &Op> {
-        self.ops.iter()
+    /// The operations, in order.
+    pub fn ops(&self) -> impl ExactSizeIterator<Item = Op<'_>> + DoubleEndedIterator {
+        self.entries.iter().map(|entry| {
+            let Entry { space, is_put, key_at, value_at, end } = *entry;
+            let key = &self.bytes[key_at..value_at];
+            if is_put {
+                Op::Put { space, key, value: &self.bytes[value_at..end] }
+            } else {
+                Op::Delete { space, key }
+            }
+        })
     }
 
-    /// Takes the batch apart into its operations, in their order.
-    #[must_use]
-    pub fn into_ops(self) -> Vec<Op> {
-        self.ops
-    }
-
-    /// Checks that every store can take the batch.
+    /// Checks that every store can hold the batch: keys of 1 to [`KEY_BYTES_MAX`] bytes, values
+    /// below 4 GiB.
     ///
     /// # Errors
-    /// [`StoreError::InvalidBatch`] names the first operation that no store takes.
+    /// [`StoreError::InvalidBatch`] names the first operation that no store can hold.
     pub fn check(&self) -> Result<(), StoreError> {
-        for op in &self.ops {
-            let (key_bytes, value_bytes) = (op.key().len(), op.value_bytes());
+        for op in self.ops() {
+            let key_bytes = op.key().len();
+            let value_bytes = match op {
+                Op::Put { value, .. } => value.len(),
+                Op::Delete { .. } => 0,
+            };
             if key_bytes == 0 || key_bytes > KEY_BYTES_MAX || u32::try_from(value_bytes).is_err() {
                 return Err(StoreError::InvalidBatch { space: op.space(), key_bytes, value_bytes });
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, op: Op) {
-        self.size_bytes += op.key().len() + op.value_bytes() + OP_OVERHEAD_BYTES;
-        self.ops.push(op);
     }
 }
 

@@ -54,7 +54,7 @@ impl Store for MemoryStore {
 
     fn commit(&self, batch: Batch, _persist: Persist) -> StoreFuture<'_> {
         let result = batch.check().and_then(|()| {
-            self.lock().as_mut().ok_or(StoreError::Closed)?.apply(batch);
+            self.lock().as_mut().ok_or(StoreError::Closed)?.apply(&batch);
             Ok(())
         });
         Box::pin(std::future::ready(result))

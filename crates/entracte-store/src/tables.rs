@@ -39,12 +39,17 @@ impl Tables {
         rows.map(|(key, value)| Row { key: key.clone(), value: value.clone() }).collect()
     }
 
-    pub(crate) fn apply(&mut self, batch: Batch) {
-        for op in batch.into_ops() {
+    pub(crate) fn apply(&mut self, batch: &Batch) {
+        for op in batch.ops() {
+            let table = self.table_mut(op.space());
             match op {
-                Op::Put { space, key, value } => self.table_mut(space).insert(key, value),
-                Op::Delete { space, key } => self.table_mut(space).remove(&key),
-            };
+                Op::Put { key, value, .. } => {
+                    table.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                }
+                Op::Delete { key, .. } => {
+                    table.remove(key);
+                }
+            }
         }
     }
 

@@ -158,11 +158,19 @@ impl Event {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut buffer = Vec::with_capacity(256);
+        self.write_to(&mut buffer);
+        buffer
+    }
+
+    /// Appends the event, as it is stored, to a buffer.
+    ///
+    /// # Panics
+    /// Never: the attributes of events hold nothing that cannot be written.
+    pub fn write_to(&self, buffer: &mut Vec<u8>) {
         buffer.extend(self.attributes.event_type().number().to_be_bytes());
         buffer.extend(self.time.as_unix_nanos().to_be_bytes());
         #[expect(clippy::expect_used, reason = "writing plain data to memory cannot fail")]
-        self.attributes.write(&mut buffer).expect("event attributes are plain data");
-        buffer
+        self.attributes.write(buffer).expect("event attributes are plain data");
     }
 
     /// Reads an event as it is stored.

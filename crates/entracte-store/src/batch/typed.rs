@@ -13,23 +13,24 @@ use crate::store::Space;
 impl Batch {
     /// Writes an event of a run.
     pub fn put_event(&mut self, run_id: RunId, event: &Event) {
-        self.put_key(&HistoryKey { run_id, event_id: event.id }, event.to_bytes());
+        let key = HistoryKey { run_id, event_id: event.id };
+        self.put_with(HistoryKey::SPACE, key.encode(), |bytes| event.write_to(bytes));
     }
 
     /// Writes where a run stands.
     pub fn put_run(&mut self, run_id: RunId, row: &RunRow) {
-        self.put_key(&RunKey { run_id }, row.to_bytes());
+        self.put_key(&RunKey { run_id }, |bytes| row.write_to(bytes));
     }
 
     /// Writes which run a workflow id stands for.
     pub fn put_workflow_id(&mut self, workflow_id: &WorkflowId, row: &WorkflowIdRow) {
         let key = WorkflowIdKey { workflow_id: workflow_id.clone() };
-        self.put_key(&key, row.to_bytes());
+        self.put_key(&key, |bytes| row.write_to(bytes));
     }
 
     /// Writes where an open activity stands.
     pub fn put_pending(&mut self, key: PendingActivityKey, row: &PendingActivityRow) {
-        self.put_key(&key, row.to_bytes());
+        self.put_key(&key, |bytes| row.write_to(bytes));
     }
 
     /// Deletes an activity that is no longer open.
@@ -39,7 +40,7 @@ impl Batch {
 
     /// Writes that something is due at some time.
     pub fn put_due(&mut self, key: DueKey) {
-        self.put_key(&key, Vec::new());
+        self.put_key(&key, |_bytes| {});
     }
 
     /// Deletes what is no longer due.
@@ -49,7 +50,7 @@ impl Batch {
 
     /// Writes what must reach a run.
     pub fn put_inbox(&mut self, key: InboxKey, row: &InboxRow) {
-        self.put_key(&key, row.to_bytes());
+        self.put_key(&key, |bytes| row.write_to(bytes));
     }
 
     /// Deletes what has reached its run.
@@ -59,16 +60,16 @@ impl Batch {
 
     /// Writes the engine time up to which the journal goes.
     pub fn put_clock(&mut self, time: Timestamp) {
-        self.put(Space::Meta, CLOCK_KEY, time.as_unix_nanos().to_be_bytes().to_vec());
+        self.put(Space::Meta, CLOCK_KEY, time.as_unix_nanos().to_be_bytes());
     }
 
     /// Writes the format of the store.
     pub fn put_format(&mut self, format: u32) {
-        self.put(Space::Meta, FORMAT_KEY, format.to_be_bytes().to_vec());
+        self.put(Space::Meta, FORMAT_KEY, format.to_be_bytes());
     }
 
-    fn put_key<K: Key>(&mut self, key: &K, value: Vec<u8>) {
-        self.put(K::SPACE, key.encode(), value);
+    fn put_key<K: Key>(&mut self, key: &K, write: impl FnOnce(&mut Vec<u8>)) {
+        self.put_with(K::SPACE, key.encode(), write);
     }
 
     fn delete_key<K: Key>(&mut self, key: &K) {

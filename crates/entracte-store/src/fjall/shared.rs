@@ -48,7 +48,7 @@ impl Opened {
             return Ok(None);
         }
         let value = self.database.snapshot().get(self.keyspace(space), key)?;
-        Ok(value.map(Bytes::from))
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
     /// Scans through a snapshot, like [`get`](Self::get).
@@ -67,14 +67,14 @@ impl Opened {
         rows.take(limit)
             .map(|row| {
                 let (key, value) = row.into_inner()?;
-                Ok(Row { key: key.into(), value: value.into() })
+                Ok(Row { key: Bytes::copy_from_slice(&key), value: Bytes::copy_from_slice(&value) })
             })
             .collect()
     }
 
     /// Writes a batch. Of several operations on one key only the last one is handed on,
     /// because all operations of a batch have the same age for fjall.
-    fn commit(&self, batch: Batch, mode: PersistMode) -> fjall::Result<()> {
+    fn commit(&self, batch: &Batch, mode: PersistMode) -> fjall::Result<()> {
         if batch.is_empty() {
             return self.database.persist(mode);
         }
@@ -153,7 +153,7 @@ impl Shared {
     pub(super) fn commit(&self, batch: Batch, mode: PersistMode) -> Result<(), StoreError> {
         batch.check()?;
         self.write(|opened| {
-            opened.commit(batch, mode).map_err(|error| self.name("commit a batch", error))
+            opened.commit(&batch, mode).map_err(|error| self.name("commit a batch", error))
         })
     }
 
@@ -210,12 +210,11 @@ impl Shared {
     }
 }
 
-fn last_of_each_key(batch: Batch) -> Vec<Op> {
+fn last_of_each_key(batch: &Batch) -> Vec<Op<'_>> {
     let mut seen = std::collections::HashSet::with_capacity(batch.len());
-    let mut ops = batch.into_ops();
     // From the back, so that the last one on a key is the first one seen.
-    ops.reverse();
-    ops.retain(|op| seen.insert((op.space(), op.key().clone())));
+    let mut ops: Vec<_> =
+        batch.ops().rev().filter(|op| seen.insert((op.space(), op.key()))).collect();
     ops.reverse();
     ops
 }

@@ -66,13 +66,11 @@ impl InvalidRow {
 }
 
 /// Writes a header, then a struct with its field names.
-pub(crate) fn write<T: Serialize>(header: &[u8], body: &T) -> Vec<u8> {
-    let mut buffer = Vec::with_capacity(128);
+pub(crate) fn write<T: Serialize>(header: &[u8], body: &T, buffer: &mut Vec<u8>) {
     buffer.extend_from_slice(header);
     #[expect(clippy::expect_used, reason = "writing plain data to memory cannot fail")]
-    body.serialize(&mut rmp_serde::Serializer::new(&mut buffer).with_struct_map())
+    body.serialize(&mut rmp_serde::Serializer::new(buffer).with_struct_map())
         .expect("rows are plain data");
-    buffer
 }
 
 /// Cuts the header off a row and checks its version, the first byte.
@@ -105,7 +103,15 @@ macro_rules! plain_row {
             /// Writes the row as it is stored.
             #[must_use]
             pub fn to_bytes(&self) -> Vec<u8> {
-                $crate::rows::codec::write(&[$crate::rows::codec::ROW_FORMAT_VERSION], self)
+                let mut buffer = Vec::new();
+                self.write_to(&mut buffer);
+                buffer
+            }
+
+            /// Appends the row, as it is stored, to a buffer.
+            pub fn write_to(&self, buffer: &mut Vec<u8>) {
+                let header = [$crate::rows::codec::ROW_FORMAT_VERSION];
+                $crate::rows::codec::write(&header, self, buffer);
             }
 
             /// Reads the row as it is stored.

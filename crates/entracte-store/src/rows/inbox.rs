@@ -47,10 +47,17 @@ impl InboxRow {
     /// Writes the row as it is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        self.write_to(&mut buffer);
+        buffer
+    }
+
+    /// Appends the row, as it is stored, to a buffer.
+    pub fn write_to(&self, buffer: &mut Vec<u8>) {
         match &self.message {
-            InboxMessage::Start(started) => self.write(1, started),
-            InboxMessage::ActivityClosed(closed) => self.write(2, Stored::from(closed)),
-            InboxMessage::CancelRequested { reason } => self.write(3, reason),
+            InboxMessage::Start(started) => self.write(1, started, buffer),
+            InboxMessage::ActivityClosed(closed) => self.write(2, Stored::from(closed), buffer),
+            InboxMessage::CancelRequested { reason } => self.write(3, reason, buffer),
         }
     }
 
@@ -73,9 +80,9 @@ impl InboxRow {
         }
     }
 
-    fn write<M: Serialize>(&self, number: u8, message: M) -> Vec<u8> {
+    fn write<M: Serialize>(&self, number: u8, message: M, buffer: &mut Vec<u8>) {
         let fields = Fields { sender: self.sender, received_at: self.received_at, message };
-        codec::write(&[ROW_FORMAT_VERSION, number], &fields)
+        codec::write(&[ROW_FORMAT_VERSION, number], &fields, buffer);
     }
 
     fn of<M>(fields: Fields<M>, message: impl FnOnce(M) -> InboxMessage) -> Self {

@@ -24,7 +24,7 @@ pub struct PendingActivityRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat_details: Option<Payload>,
     /// Whether the run asked it to cancel.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
 }
 

@@ -131,7 +131,7 @@ impl Machine {
         if self.fail_at.take_if(|at| *at == number).is_some() {
             return Some(Err(self.fail(batch, number)));
         }
-        self.visible.apply(batch.clone());
+        self.visible.apply(&batch);
         self.unsynced.push(batch);
         if persist == Persist::Sync {
             self.flush();
@@ -202,7 +202,7 @@ impl Machine {
     /// Makes everything committed so far durable.
     fn flush(&mut self) {
         for batch in self.unsynced.drain(..) {
-            self.durable.apply(batch);
+            self.durable.apply(&batch);
         }
     }
 

@@ -23,7 +23,7 @@ pub async fn stores_behave_like_maps(store: &dyn Store) {
     let start: &[u8] = b"\xe0";
     for _ in 0..BATCHES {
         let batch = random_batch(&mut random);
-        model.apply(batch.clone());
+        model.apply(&batch);
         let persist =
             if random.next_u32().is_multiple_of(8) { Persist::Sync } else { Persist::Buffer };
         commit(store, batch, persist).await;

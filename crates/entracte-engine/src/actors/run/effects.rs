@@ -226,8 +226,7 @@ impl RunState {
         if delay.is_zero() {
             self.retry_due(seq, attempt);
         } else if let Some(activity) = self.activities.get_mut(&seq) {
-            let wake =
-                self.myself.send_after(delay, move || RunMessage::RetryDue { seq, attempt });
+            let wake = self.myself.send_after(delay, move || RunMessage::RetryDue { seq, attempt });
             activity.backoff = Some(Wake(wake));
         }
     }

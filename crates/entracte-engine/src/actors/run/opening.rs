@@ -126,8 +126,13 @@ impl RunState {
                 continue;
             };
             let due = row.admitted_at.is_none().then_some(row.next_attempt_at);
-            let activity =
-                PendingActivity { row: row.clone(), input: scheduled.input, due, running: None, backoff: None };
+            let activity = PendingActivity {
+                row: row.clone(),
+                input: scheduled.input,
+                due,
+                running: None,
+                backoff: None,
+            };
             self.activities.insert(*seq, activity);
         }
         for (PendingActivityKey { seq, .. }, row) in pending {
