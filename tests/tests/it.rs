@@ -1,5 +1,7 @@
 //! The integration tests, one file per behaviour.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "it/activities.rs"]
 mod activities;
 #[path = "it/ending.rs"]

@@ -84,7 +84,7 @@ async fn commit(store: &dyn Store, batch: Batch, persist: Persist) {
 fn puts(rows: &[(&str, &str)]) -> Batch {
     let mut batch = Batch::new();
     for (key, value) in rows {
-        batch.put(Space::State, key.as_bytes().to_vec(), value.as_bytes().to_vec());
+        batch.put(Space::State, key, value);
     }
     batch
 }

@@ -22,7 +22,7 @@ async fn open(path: &Path) -> Result<FjallStore, StoreError> {
 
 fn batch(key: &str, value: &str) -> Batch {
     let mut batch = Batch::new();
-    batch.put(Space::State, key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    batch.put(Space::State, key, value);
     batch
 }
 
@@ -98,11 +98,11 @@ async fn rows_survive_tables_and_compactions() {
     for round in 0..200_u32 {
         let mut batch = Batch::new();
         for n in 0..20_u32 {
-            batch.put(Space::State, n.to_be_bytes().to_vec(), vec![0xab; 400]);
+            batch.put(Space::State, n.to_be_bytes(), vec![0xab; 400]);
             let key = [round.to_be_bytes(), n.to_be_bytes()].concat();
             batch.put(Space::History, key, vec![0xcd; 200]);
         }
-        batch.put(Space::State, "round", round.to_be_bytes().to_vec());
+        batch.put(Space::State, "round", round.to_be_bytes());
         store.commit(batch, Persist::Buffer).await.unwrap();
     }
     store.close().await.unwrap();

@@ -14,7 +14,7 @@ fn disk(seed: u64) -> SimulatedDisk {
 
 fn batch(key: &str, value: &str) -> Batch {
     let mut batch = Batch::new();
-    batch.put(Space::State, key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    batch.put(Space::State, key, value);
     batch
 }
 

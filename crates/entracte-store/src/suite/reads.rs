@@ -35,7 +35,7 @@ pub async fn scans_are_ordered_and_bounded(store: &dyn Store) {
     let mut batch = Batch::new();
     let keys: [&[u8]; 7] = [b"\xff\xff", b"b", b"a\0", b"\0", b"a", b"\xff", b"ab"];
     for key in keys {
-        batch.put(Space::History, key.to_vec(), key.to_vec());
+        batch.put(Space::History, key, key);
     }
     commit(store, batch, Persist::Buffer).await;
     let scan = |start: &[u8], end: Option<&[u8]>, limit| -> Vec<Vec<u8>> {

@@ -10,7 +10,7 @@ async fn commit_until_failure(store: &FjallStore) -> StoreError {
     fs::remove_dir_all(keyspaces).unwrap();
     for n in 0..100_000_u32 {
         let mut batch = Batch::new();
-        batch.put(Space::State, n.to_be_bytes().to_vec(), vec![0; 16 * 1024]);
+        batch.put(Space::State, n.to_be_bytes(), vec![0; 16 * 1024]);
         if let Err(error) = store.commit(batch, Persist::Buffer).await {
             return error;
         }
