@@ -77,6 +77,7 @@ async fn ret_5_and_ret_19_the_default_ladder_leaves_one_scheduled_and_one_starte
     assert_eq!(started.attempt, 10);
     let last_failure = started.last_failure.as_ref().unwrap();
     assert_eq!(last_failure.to_string(), "attempt 9 failed");
+    assert_eq!(started.started_time.saturating_since(history[1].time).as_secs(), 327);
     // 1 + 2 + 4 + 8 + 16 + 32 + 64 + 100 + 100 seconds of back-off.
     let waited = history[3].time.saturating_since(history[1].time);
     assert_eq!(waited.as_secs(), 327);

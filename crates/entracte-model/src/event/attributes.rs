@@ -10,7 +10,7 @@ use crate::failure::{Failure, RetryState};
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
-use crate::time::duration_serde;
+use crate::time::{Timestamp, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
 #[derive(Debug, Clone, PartialEq)]
@@ -170,6 +170,8 @@ pub struct ActivityTaskStarted {
     pub scheduled_event_id: EventId,
     /// The number of the attempt, from 1.
     pub attempt: u32,
+    /// When the attempt really started, which is before the event was written (rule RET-19).
+    pub started_time: Timestamp,
     /// Why the attempt before it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,

@@ -122,7 +122,13 @@ impl Rig {
         end: impl FnOnce(EventId, EventId) -> EventAttributes,
     ) -> Vec<EventAttributes> {
         let scheduled_event_id = self.state.activities[&Seq::new(seq)].scheduled_event_id;
-        let start = ActivityTaskStarted { scheduled_event_id, attempt: 1, last_failure: None };
+        let started_time = entracte_model::Timestamp::EPOCH;
+        let start = ActivityTaskStarted {
+            scheduled_event_id,
+            attempt: 1,
+            started_time,
+            last_failure: None,
+        };
         vec![
             EventAttributes::ActivityTaskStarted(start),
             end(scheduled_event_id, self.state.next_event_id),

@@ -38,6 +38,7 @@ fn a_history() -> Vec<Event> {
         EventAttributes::ActivityTaskStarted(ActivityTaskStarted {
             scheduled_event_id: EventId::new(1),
             attempt: 2,
+            started_time: Timestamp::EPOCH,
             last_failure: Some(Failure::application("Full", "the disk is full")),
         }),
         EventAttributes::ActivityTaskCompleted(ActivityTaskCompleted {

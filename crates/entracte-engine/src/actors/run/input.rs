@@ -87,9 +87,10 @@ fn activity_closed(closed: &ActivityClosed, next_event_id: EventId) -> Vec<Event
     use EventAttributes as A;
     let scheduled_event_id = closed.scheduled_event_id;
     let mut events = Vec::with_capacity(2);
-    let started_event_id = if closed.started_at.is_some() {
+    let started_event_id = if let Some(started_time) = closed.started_at {
         let (attempt, last_failure) = (closed.attempt, closed.last_failure.clone());
-        let started = ActivityTaskStarted { scheduled_event_id, attempt, last_failure };
+        let started =
+            ActivityTaskStarted { scheduled_event_id, attempt, started_time, last_failure };
         events.push(A::ActivityTaskStarted(started));
         next_event_id
     } else {

@@ -74,6 +74,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                 EventType::ActivityTaskStarted => A::ActivityTaskStarted(ActivityTaskStarted {
                     scheduled_event_id,
                     attempt: seq.get(),
+                    started_time: Timestamp::from_unix_nanos(number),
                     last_failure: Some(failure(&text)),
                 }),
                 EventType::ActivityTaskCompleted => {
