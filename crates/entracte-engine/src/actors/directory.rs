@@ -34,6 +34,8 @@ pub(crate) enum DirectoryMessage {
     Leaving { run_id: RunId, epoch: Epoch },
     /// The last trace of a run's actors is gone.
     Gone { run_id: RunId, epoch: Epoch },
+    /// Open a run whose actor was lost, after a while.
+    Reopen { run_id: RunId, workflow_id: WorkflowId, losses: u32 },
     /// The engine can acknowledge nothing more.
     EngineStopped,
     /// Refuse what is new, tell the runs, and answer when all have left.
@@ -86,6 +88,9 @@ impl Actor for Directory {
             }
             DirectoryMessage::Leaving { run_id, epoch } => state.leaving(run_id, epoch),
             DirectoryMessage::Gone { run_id, epoch } => state.gone(run_id, epoch).await,
+            DirectoryMessage::Reopen { run_id, workflow_id, losses } => {
+                state.reopen(run_id, workflow_id, losses).await;
+            }
             DirectoryMessage::EngineStopped => state.engine_stopped(),
             DirectoryMessage::Drain { reply } => state.drain(reply),
             DirectoryMessage::CutOff => state.cut_off(),

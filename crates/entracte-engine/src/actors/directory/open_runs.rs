@@ -14,6 +14,8 @@ pub(super) struct OpenRun {
     pub(super) workflow_id: WorkflowId,
     pub(super) epoch: Epoch,
     pub(super) actor: ActorRef<RunMessage>,
+    /// How many actors of this run have ended without leaving, one after the other.
+    pub(super) losses: u32,
 }
 
 /// The runs in memory, by run id and by workflow id.

@@ -1,6 +1,7 @@
 //! What the directory knows, and what it decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entracte_model::{EventId, RunId, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus};
 use entracte_store::rows::{RunRow, WorkflowIdRow};
@@ -97,14 +98,20 @@ impl DirectoryState {
         let workflow_id = request.started.workflow_id.clone();
         let StartRequest { started, reply, .. } = request;
         let origin = Origin::New(Box::new(NewRun { started, replaces, reply }));
-        self.spawn(run_id, workflow_id, origin).await;
+        self.spawn(run_id, workflow_id, origin, 0).await;
     }
 
     async fn open_stored(&mut self, run_id: RunId, workflow_id: WorkflowId) -> bool {
-        self.spawn(run_id, workflow_id, Origin::Stored).await
+        self.spawn(run_id, workflow_id, Origin::Stored, 0).await
     }
 
-    async fn spawn(&mut self, run_id: RunId, workflow_id: WorkflowId, origin: Origin) -> bool {
+    async fn spawn(
+        &mut self,
+        run_id: RunId,
+        workflow_id: WorkflowId,
+        origin: Origin,
+        losses: u32,
+    ) -> bool {
         self.epochs += 1;
         let epoch = Epoch(self.epochs);
         let arguments = RunArguments {
@@ -117,7 +124,7 @@ impl DirectoryState {
         };
         match Actor::spawn_linked(None, Run, arguments, self.root.clone()).await {
             Ok((actor, _)) => {
-                self.open.insert(run_id, OpenRun { workflow_id, epoch, actor });
+                self.open.insert(run_id, OpenRun { workflow_id, epoch, actor, losses });
                 true
             }
             Err(error) => {
@@ -199,9 +206,21 @@ impl DirectoryState {
     /// alive is opened again from the store.
     pub(super) async fn gone(&mut self, run_id: RunId, epoch: Epoch) {
         let Some(run) = self.open.remove(run_id, epoch) else { return };
-        if self.stopped().is_none() {
-            tracing::debug!(workflow.run_id = %run_id, "a run's actor is gone: opening it again");
-            self.open_stored(run_id, run.workflow_id).await;
+        let (workflow_id, losses) = (run.workflow_id, run.losses.saturating_add(1));
+        tracing::debug!(workflow.run_id = %run_id, losses, "a run's actor is lost");
+        let delay = reopening_delay(losses);
+        if delay.is_zero() {
+            self.reopen(run_id, workflow_id, losses).await;
+        } else {
+            let reopen = move || DirectoryMessage::Reopen { run_id, workflow_id, losses };
+            drop(self.myself.send_after(delay, reopen));
+        }
+    }
+
+    pub(super) async fn reopen(&mut self, run_id: RunId, workflow_id: WorkflowId, losses: u32) {
+        // A call may have opened it in the meantime.
+        if self.stopped().is_none() && self.open.get(run_id).is_none() {
+            self.spawn(run_id, workflow_id, Origin::Stored, losses).await;
         }
     }
 
@@ -231,6 +250,15 @@ impl DirectoryState {
         {
             let _ = reply.send(());
         }
+    }
+}
+
+/// The first losses of a run's actor are made good at once; a run that keeps losing its actors
+/// must not keep a processor busy.
+fn reopening_delay(losses: u32) -> Duration {
+    match losses.checked_sub(8) {
+        None => Duration::ZERO,
+        Some(more) => Duration::from_millis(10 << more.min(7)),
     }
 }
 
