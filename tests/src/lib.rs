@@ -1,7 +1,9 @@
 //! What the integration tests of Entracte share: small workflows, and ways to look at them.
 
 pub mod look;
+pub mod small;
 pub mod steps;
+pub mod workload;
 
 /// The code blocks of the README, compiled and run.
 #[cfg(doctest)]

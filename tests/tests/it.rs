@@ -4,8 +4,14 @@
 
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/crash_everywhere.rs"]
+mod crash_everywhere;
+#[path = "it/determinism.rs"]
+mod determinism;
 #[path = "it/ending.rs"]
 mod ending;
+#[path = "it/killed_actors.rs"]
+mod killed_actors;
 #[path = "it/parking.rs"]
 mod parking;
 #[path = "it/recovery.rs"]

@@ -5,6 +5,10 @@
 //! every event, and a later registration of a name replaces an earlier one, so that a test
 //! can replace single activities.
 //!
+//! A [`CrashTest`] plays a scenario with a crash at every commit. Its parts can be used alone:
+//! the [`SimulatedDisk`], which dies and fails on request; the [`Witness`], who keeps the books
+//! of what the journal writes; and [`check_store`], for what must hold at any moment.
+//!
 //! ```
 //! use std::time::Duration;
 //!
@@ -29,13 +33,22 @@
 //! # }
 //! ```
 
+mod check;
+pub mod crash;
+mod outcome;
+pub mod witness;
+
 use std::sync::Arc;
 
 use entracte_engine::{Engine, EngineBuilder};
 use entracte_model::Timestamp;
 use entracte_store::Store;
+pub use entracte_store::{CrashPoint, SimulatedDisk, SimulatedOptions, SimulatedStore};
 
-//SIM
+pub use self::check::{BrokenStore, StoredRun, check_store};
+pub use self::crash::CrashTest;
+pub use self::outcome::Outcome;
+pub use self::witness::{Violation, Witness, WitnessStore};
 
 /// When the clock of a test engine starts: 2026-01-01T00:00:00Z.
 pub const TEST_EPOCH: Timestamp = Timestamp::from_unix_millis(1_767_225_600_000);
