@@ -39,6 +39,9 @@ pub const TRIP: Workflow<(), ()> = Workflow::new("trip");
 /// Waits to be cancelled, and takes one more step when it is.
 pub const PATIENT: Workflow<u64, u64> = Workflow::new("patient");
 
+/// Stands for a workflow of any name and type, to wait for runs however they end.
+pub const ANY: Workflow<(), serde::de::IgnoredAny> = Workflow::new("any");
+
 /// The input of [`WORK`].
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub struct Work {

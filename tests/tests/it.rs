@@ -10,6 +10,8 @@ mod crash_everywhere;
 mod determinism;
 #[path = "it/ending.rs"]
 mod ending;
+#[path = "it/group_commit.rs"]
+mod group_commit;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
 #[path = "it/parking.rs"]
@@ -20,5 +22,7 @@ mod recovery;
 mod shutdown;
 #[path = "it/starting.rs"]
 mod starting;
+#[path = "it/storage_errors.rs"]
+mod storage_errors;
 #[path = "it/timers.rs"]
 mod timers;

@@ -7,7 +7,7 @@ use entracte::{EventAttributes, RunId};
 use entracte_testing::{
     CrashPoint, SimulatedDisk, SimulatedOptions, StoredRun, TestEngine, check_store,
 };
-use entracte_tests::small::{assert_endings, small_workflows, start_all};
+use entracte_tests::small::{ANY, ENDINGS, assert_endings, small_workflows, start_all};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -49,8 +49,9 @@ fn live(disk: &SimulatedDisk, random: &mut ChaCha8Rng) {
                 run.kill();
             }
         }
-        while !engine.run_actors().await.unwrap().is_empty() {
-            sleep(Duration::from_secs(60)).await;
+        for (name, _) in ENDINGS {
+            let run = engine.workflow_handle(ANY, name).await.unwrap();
+            let _ = run.result().await;
         }
         engine.shutdown().await.unwrap();
     };
@@ -84,8 +85,7 @@ fn masked(run: &StoredRun) -> impl Iterator<Item = (String, Vec<u8>)> {
 
 #[test]
 fn one_seed_gives_the_same_histories_twice() {
-    for seed in 10..800 {
- eprintln!("seed {seed}");
+    for seed in 0..10 {
         let ((events, trace), (events_again, trace_again)) = (simulate(seed), simulate(seed));
         let differing = events.iter().zip(&events_again).find(|(one, other)| one != other);
         assert_eq!(differing, None, "seed {seed}");

@@ -11,7 +11,7 @@ use entracte_testing::{
     SimulatedDisk, SimulatedOptions, TestEngine, Witness, WitnessStore, check_store,
 };
 use entracte_tests::small::{
-    ENDINGS, NAP, assert_endings, assert_replayable, small_workflows, start, start_all,
+    ANY, ENDINGS, NAP, assert_endings, assert_replayable, small_workflows, start, start_all,
 };
 use entracte_tests::steps::THREE_STEPS;
 use ractor::ActorCell;
@@ -20,9 +20,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-
-/// Stands for a workflow of any name and type.
-const ANY: Workflow<(), serde::de::IgnoredAny> = Workflow::new("any");
 
 /// A slow disk, a watched store on it, and who watches.
 fn slow_store(seed: u64) -> (SimulatedDisk, Arc<WitnessStore>, Witness) {
@@ -67,6 +64,8 @@ async fn outlive_killings(seed: u64) -> JournalStats {
     let (disk, store, witness) = slow_store(seed);
     let engine = small_workflows(TestEngine::on_store(store.clone()))
         .replay_every_event(seed.is_multiple_of(2))
+        // Appends of killed actors wait for longer where commits take few.
+        .commit_appends_max(if seed.is_multiple_of(3) { 1 } else { 4_096 })
         .start()
         .await
         .unwrap();
@@ -98,7 +97,7 @@ async fn outlive_killings(seed: u64) -> JournalStats {
 #[tokio::test(start_paused = true)]
 async fn random_killings_change_no_outcome_and_no_event_is_written_twice() {
     let mut refused = 0;
-    for seed in 0..12 {
+    for seed in 0..600 {
         let stats = outlive_killings(seed).await;
         println!("seed {seed}: {stats:?}");
         refused += stats.appends_refused;
@@ -211,9 +210,13 @@ async fn kill_all(engine: &Engine, random: &mut ChaCha8Rng) {
 
 #[tokio::test(start_paused = true)]
 async fn wid_1_a_thousand_concurrent_starts_give_one_run_though_runs_are_killed() {
-    for seed in 0..4 {
+    for seed in 0..300 {
         let (_, store, witness) = slow_store(seed);
-        let engine = small_workflows(TestEngine::on_store(store.clone())).start().await.unwrap();
+        let engine = small_workflows(TestEngine::on_store(store.clone()))
+            .commit_appends_max(if seed.is_multiple_of(2) { 1 } else { 4_096 })
+            .start()
+            .await
+            .unwrap();
         let mut starts = tokio::task::JoinSet::new();
         for _ in 0..1_000 {
             let engine = engine.clone();

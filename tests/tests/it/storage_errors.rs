@@ -1,0 +1,210 @@
+//! What stands in the way of a store has a name, and nothing panics.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use entracte::prelude::*;
+use entracte::store::StoreError;
+use entracte::{RunError, StartEngineError, StartWorkflowError};
+use entracte_testing::{SimulatedDisk, TestEngine};
+use entracte_tests::steps::{ADD_ONE, THREE_STEPS, add_one, three_steps};
+
+async fn open(directory: &Path) -> Result<Engine, StartEngineError> {
+    Engine::builder(directory)
+        .workflow(THREE_STEPS, three_steps)
+        .activity(ADD_ONE, add_one)
+        .start()
+        .await
+}
+
+fn store_error(result: Result<Engine, StartEngineError>) -> StoreError {
+    match result {
+        Err(StartEngineError::Store(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_engine_on_a_directory_is_refused_and_the_first_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = open(directory.path()).await.unwrap();
+    let error = store_error(open(directory.path()).await);
+    assert!(matches!(error, StoreError::Locked { .. }), "{error:?}");
+    assert!(error.to_string().ends_with("is open already"), "{error}");
+    let run = first.start_workflow(THREE_STEPS, 1).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 4);
+    first.shutdown().await.unwrap();
+    open(directory.path()).await.unwrap().shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_of_something_else_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let letter = directory.path().join("letter.txt");
+    std::fs::write(&letter, "dear reader").unwrap();
+    let error = store_error(open(directory.path()).await);
+    assert!(matches!(error, StoreError::NotAStore { .. }), "{error:?}");
+    let entries: Vec<_> =
+        directory.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(entries, [letter.clone()]);
+
+    let error = store_error(open(&letter).await);
+    assert!(matches!(error, StoreError::NotADirectory { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_a_newer_format_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path()).await.unwrap().shutdown().await.unwrap();
+    let format = directory.path().join("FORMAT");
+    let text = std::fs::read_to_string(&format).unwrap();
+    std::fs::write(&format, text.replace('1', "999")).unwrap();
+    let error = store_error(open(directory.path()).await);
+    assert!(matches!(error, StoreError::NewerFormat { found: 999, .. }), "{error:?}");
+    std::fs::write(&format, text).unwrap();
+    open(directory.path()).await.unwrap().shutdown().await.unwrap();
+}
+
+#[test]
+fn a_directory_that_may_not_be_written_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = directory.path().join("read-only");
+    std::fs::create_dir(&parent).unwrap();
+    let program = directory.path().join("workload");
+    std::fs::copy(env!("CARGO_BIN_EXE_workload"), &program).unwrap();
+    let permit = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    permit(directory.path(), 0o755);
+    permit(&program, 0o755);
+    permit(&parent, 0o555);
+    let mut command = Command::new(&program);
+    command.arg("--data").arg(parent.join("engine"));
+    // The acknowledgements go where everybody may write.
+    command.args(["--acks", "/dev/null", "run", "--starts", "1"]);
+    // Permissions do not bind the superuser: the process gives that up.
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    permit(&parent, 0o755);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("ermission denied"), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+/// A real disk that is full: the process may write no file beyond a few megabytes.
+#[test]
+fn a_full_disk_stops_the_workload_with_a_named_error_and_nothing_acknowledged_is_lost() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let workload = |limit: &str, arguments: &str| {
+        let script = format!(
+            "trap '' XFSZ; {limit} exec '{}' --data '{path}/engine' --acks '{path}/acks' {arguments}",
+            env!("CARGO_BIN_EXE_workload"),
+            path = directory.path().display(),
+        );
+        Command::new("sh").arg("-c").arg(script).output().unwrap()
+    };
+    // Once without a limit, because the journal's file is set up in full at first.
+    let output = workload("", "run --starts 50");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // In blocks of 512 bytes: no file may be written beyond 100 KiB.
+    let output = workload("ulimit -f 200;", "run");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.starts_with("error: "), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    let output = workload("", "check");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_stops_the_engine_and_its_callers_know_what_they_do_not_know() {
+    let disk = SimulatedDisk::new(Default::default());
+    let start = async || {
+        TestEngine::on_store(disk.reopen())
+            .workflow(THREE_STEPS, three_steps)
+            .activity(ADD_ONE, add_one)
+            .start()
+            .await
+            .unwrap()
+    };
+    let engine = start().await;
+    let first = engine.start_workflow(THREE_STEPS, 1).workflow_id("first").await.unwrap();
+    assert_eq!(first.result().await.unwrap(), 4);
+    disk.fail_at_commit(disk.commits() + 1);
+    let error = engine
+        .start_workflow(THREE_STEPS, 2)
+        .workflow_id("second")
+        .request_id("request")
+        .await
+        .unwrap_err();
+    let StartWorkflowError::OutcomeUnknown { workflow_id, reason } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(workflow_id.as_str(), "second");
+    assert!(reason.starts_with("the journal could not be written"), "{reason}");
+    // From here on everything is refused, by name.
+    let error = engine.start_workflow(THREE_STEPS, 3).await.unwrap_err();
+    assert!(matches!(error, StartWorkflowError::EngineStopped(_)), "{error:?}");
+    let error = first.describe().await.unwrap_err();
+    assert!(matches!(error, RunError::EngineStopped(_)), "{error:?}");
+    drop(engine);
+
+    let engine = start().await;
+    let second = engine
+        .start_workflow(THREE_STEPS, 2)
+        .workflow_id("second")
+        .request_id("request")
+        .await
+        .unwrap();
+    assert_eq!(second.result().await.unwrap(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_attempts_are_told_when_a_commit_fails() {
+    const WAIT: Activity<(), ()> =
+        Activity::new("wait").start_to_close_timeout(Duration::from_secs(60));
+    const PAIR: Workflow<(), ()> = Workflow::new("pair");
+    async fn pair(ctx: WorkflowContext, (): ()) -> WorkflowResult<()> {
+        ctx.activity(WAIT, ()).await
+    }
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = std::sync::Mutex::new(Some(tell));
+    let disk = SimulatedDisk::new(Default::default());
+    let engine = TestEngine::on_store(disk.reopen())
+        .workflow(THREE_STEPS, three_steps)
+        .activity(ADD_ONE, add_one)
+        .workflow(PAIR, pair)
+        .activity(WAIT, move |ctx: ActivityContext, ()| {
+            /// Tells, when the attempt's future is dropped, why.
+            struct Teller(ActivityContext, Option<tokio::sync::oneshot::Sender<CancelCause>>);
+            impl Drop for Teller {
+                fn drop(&mut self) {
+                    if let (Some(cause), Some(tell)) = (self.0.cancel_cause(), self.1.take()) {
+                        let _ = tell.send(cause);
+                    }
+                }
+            }
+            let teller = Teller(ctx, tell.lock().unwrap().take());
+            async move {
+                let _teller = teller;
+                std::future::pending().await
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    engine.start_workflow(PAIR, ()).await.unwrap();
+    while engine.run_actors().await.unwrap()[0].1.get_children().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    disk.fail_at_commit(disk.commits() + 1);
+    engine.start_workflow(THREE_STEPS, 2).await.unwrap_err();
+    assert_eq!(told.await.unwrap(), CancelCause::EngineStopped);
+}
