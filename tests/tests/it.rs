@@ -12,6 +12,8 @@ mod determinism;
 mod ending;
 #[path = "it/group_commit.rs"]
 mod group_commit;
+#[path = "it/journal_first.rs"]
+mod journal_first;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
 #[path = "it/parking.rs"]

@@ -1,7 +1,7 @@
 //! The engine's one clock.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use entracte_model::Timestamp;
 use tokio::time::Instant;
@@ -46,6 +46,16 @@ impl EngineClock {
         Self { wall, last: Mutex::new((floor, instant)) }
     }
 
+    /// The longest sleep at a stretch for whoever waits for a point in time: a machine that was
+    /// suspended, or whose wall clock was set forward, is noticed this much later at most.
+    pub(crate) fn sleep_max(&self) -> Duration {
+        match self.wall {
+            WallClock::System => Duration::from_secs(60),
+            // Goes with the runtime's clock, which every sleep follows.
+            WallClock::Virtual { .. } => Duration::MAX,
+        }
+    }
+
     /// The time now.
     pub(crate) fn now(&self) -> Timestamp {
         let instant = Instant::now();
@@ -59,8 +69,6 @@ impl EngineClock {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@
 //! come, and the run judges.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use entracte_model::{Seq, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -12,10 +11,6 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::presence::Presence;
 use super::run::RunMessage;
 use crate::shared::Shared;
-
-/// The longest sleep at a stretch: a machine that was suspended, or whose wall clock was set
-/// forward, is noticed this much later at most.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct Timer;
 
@@ -51,7 +46,7 @@ impl Actor for Timer {
             if left.is_zero() {
                 break;
             }
-            tokio::time::sleep(left.min(SLEEP_MAX)).await;
+            tokio::time::sleep(left.min(timer.shared.clock.sleep_max())).await;
         }
         let _ = timer.run.cast(RunMessage::TimerDue { seq: timer.seq });
         myself.stop(None);
