@@ -5,5 +5,5 @@ mod check;
 mod kinds;
 mod run;
 
-pub use self::check::{check, left_behind};
-pub use self::run::run;
+pub use self::check::{Checked, check, left_behind};
+pub use self::run::{Load, run};

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "it/acknowledged.rs"]
+mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
 #[path = "it/crash_everywhere.rs"]

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,8 +13,7 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-const KILLS: u32 = 200;
-const CHECK_EVERY: u32 = 50;
+const SIGKILL: i32 = 9;
 
 fn workload(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workload"));
@@ -22,16 +22,30 @@ fn workload(directory: &Path) -> Command {
     command
 }
 
-fn spawn(directory: &Path) -> Child {
+fn spawn(directory: &Path, durability: &str) -> Child {
     let mut command = workload(directory);
-    command.arg("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.args(["run", "--durability", durability]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits until the engine of a workload is open; false if the process ended before.
-fn ready(child: &mut Child) -> bool {
+/// Waits until the engine of a workload is open; panics if the process ended before.
+fn wait_until_ready(child: &mut Child) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    line.trim() == "ready"
+    if line.trim() != "ready" {
+        let mut error = String::new();
+        child.stderr.as_mut().unwrap().read_to_string(&mut error).unwrap();
+        panic!("it could not open its engine: {error}");
+    }
+}
+
+/// Kills the process, checks that it had not ended by itself, and tells what it had printed.
+fn kill(mut child: Child) -> String {
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(SIGKILL), "it ended by itself: {error}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn check(directory: &Path) -> String {
@@ -42,44 +56,33 @@ fn check(directory: &Path) -> String {
     text
 }
 
-/// Kills the process, after making sure that it had not ended by itself.
-fn kill(mut child: Child) {
-    if let Some(status) = child.try_wait().unwrap() {
-        let output = child.wait_with_output().unwrap();
-        panic!("it ended by itself, {status}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-#[test]
-fn every_acknowledged_start_survives_two_hundred_kills() {
+/// Kills processes on one directory, and checks it after every so many kills.
+fn kill_over_and_over(durability: &str, kills: u32, check_every: u32) {
     let seed = std::env::var("ENTRACTE_SEED").map_or(20_261_122, |seed| seed.parse().unwrap());
+    println!("ENTRACTE_SEED={seed}, durability {durability}");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let directory = directory.path();
     // The storage engine's very first opening of a directory cannot be killed safely yet, so
     // the first process is let in. All later openings are killed at any moment.
-    let mut first = spawn(directory);
-    assert!(ready(&mut first));
+    let mut first = spawn(directory, durability);
+    wait_until_ready(&mut first);
     kill(first);
-    let mut while_opening = 0;
-    for number in 1..=KILLS {
-        let mut child = spawn(directory);
-        // One in four is killed at a random moment of its opening, the others at work.
+    let mut before_ready = 0;
+    for number in 1..=kills {
+        let mut child = spawn(directory, durability);
+        // One in four is killed at a random moment around its opening, the others at work.
         if random.random_ratio(1, 4) {
-            std::thread::sleep(Duration::from_micros(random.random_range(0..30_000)));
-            while_opening += 1;
+            std::thread::sleep(Duration::from_micros(random.random_range(0..40_000)));
+            before_ready += u32::from(kill(child).is_empty());
         } else {
-            assert!(ready(&mut child), "{}", stderr(child));
+            wait_until_ready(&mut child);
             std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
+            kill(child);
         }
-        kill(child);
-        if number % CHECK_EVERY == 0 {
-            println!(
-                "seed {seed}, {number} kills, {while_opening} while opening: {}",
-                check(directory)
-            );
+        if number % check_every == 0 {
+            let checked = check(directory);
+            println!("{number} kills, {before_ready} of them before it was open: {checked}");
         }
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -87,8 +90,14 @@ fn every_acknowledged_start_survives_two_hundred_kills() {
     assert_eq!(left, 0, "rows of closed runs are left in the indexes");
 }
 
-fn stderr(child: Child) -> String {
-    String::from_utf8_lossy(&child.wait_with_output().unwrap().stderr).into_owned()
+#[test]
+fn every_acknowledged_start_survives_two_hundred_kills() {
+    kill_over_and_over("sync", 200, 50);
+}
+
+#[test]
+fn what_the_operating_system_has_survives_a_kill_of_the_process() {
+    kill_over_and_over("os-buffered", 30, 10);
 }
 
 #[test]
@@ -96,5 +105,5 @@ fn a_workload_that_is_not_killed_ends_by_itself() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let output = workload(directory.path()).args(["run", "--starts", "200"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(check(directory.path()).starts_with("200 acknowledged runs"));
+    assert!(check(directory.path()).starts_with("200 acknowledged runs and 0 others"));
 }

@@ -44,6 +44,7 @@
 
 mod failure;
 mod fault;
+mod life;
 mod play;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ use entracte_store::SimulatedOptions;
 
 pub use self::failure::{CrashTestFailure, Problem};
 pub use self::fault::{Fault, FaultKind};
+pub use self::life::one_life;
 use crate::Outcome;
 
 /// What the script of a [`CrashTest`] returns. An error fails the test, unless the engine was

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use entracte_tests::workload;
+use entracte::Durability;
+use entracte_tests::workload::{self, Checked, Load};
 
 #[derive(Parser)]
 struct Arguments {
@@ -22,6 +23,9 @@ struct Arguments {
 enum Command {
     /// Starts runs until it is killed.
     Run {
+        /// What the engine's answers survive.
+        #[arg(long, default_value_t = Durability::Sync)]
+        durability: Durability,
         /// How many runs are open at the same time.
         #[arg(long, default_value_t = 32)]
         in_flight: usize,
@@ -37,10 +41,19 @@ enum Command {
 async fn main() -> ExitCode {
     let Arguments { data, acks, command } = Arguments::parse();
     let done = match command {
-        Command::Run { in_flight, starts } => workload::run(&data, &acks, in_flight, starts).await,
+        Command::Run { durability, in_flight, starts } => {
+            let load = Load { durability, in_flight, starts };
+            workload::run(&data, &acks, load).await.map_err(|error| error.to_string())
+        }
         Command::Check => workload::check(&data, &acks)
             .await
-            .map(|runs| println!("{runs} acknowledged runs finished once, with the right result")),
+            .map(|Checked { acknowledged, unacknowledged }| {
+                println!(
+                    "{acknowledged} acknowledged runs and {unacknowledged} others finished once, \
+                     with the right result"
+                );
+            })
+            .map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use entracte::prelude::*;
 use entracte::store::StoreExt;
-use entracte::{Event, EventType};
+use entracte::{Event, EventType, RunError};
 
 use super::kinds::{MIXED, expected, register, request_id, workflow_id};
 use super::run::acknowledged;
@@ -15,37 +15,67 @@ use crate::look::{assert_well_formed, event_types};
 
 /// How long all runs together may take to come to their ends.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How many runs beyond the last acknowledged one may have been started at most.
+const UNACKNOWLEDGED_MAX: u64 = 1_000;
+/// How many violations are named.
+const NAMED_MAX: usize = 5;
 
-/// Opens an engine on a directory, waits until every acknowledged run is closed, and checks
-/// that each has closed once, with the right result. Gives their number.
+/// What a check has found to be in order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Runs whose start was acknowledged.
+    pub acknowledged: usize,
+    /// Runs that were started, but whose client was killed before it heard of it.
+    pub unacknowledged: usize,
+}
+
+/// Opens an engine on a directory, waits until every run is closed, and checks that every
+/// acknowledged one is there, and that each has closed once, with the right result.
 ///
 /// # Errors
-/// Names the first run that is not as it must be.
-pub async fn check(data: &Path, acks: &Path) -> Result<usize, Box<dyn Error>> {
+/// Names the first runs that are not as they must be.
+pub async fn check(data: &Path, acks: &Path) -> Result<Checked, Box<dyn Error>> {
     let numbers = acknowledged(acks)?;
     let unique: BTreeSet<u64> = numbers.iter().copied().collect();
     if unique.len() != numbers.len() {
         return Err("a number was acknowledged twice".into());
     }
     let engine = register(Engine::builder(data)).start().await?;
-    let checked = tokio::time::timeout(DEADLINE, async {
-        for number in &unique {
-            check_one(&engine, *number).await?;
+    let end = unique.last().map_or(0, |last| last + 1) + UNACKNOWLEDGED_MAX;
+    let (mut checked, mut violations) = (Checked::default(), Vec::new());
+    let all = tokio::time::timeout(DEADLINE, async {
+        for number in 0..end {
+            let is_acknowledged = unique.contains(&number);
+            match check_one(&engine, number, is_acknowledged).await {
+                Ok(false) => {}
+                Ok(true) if is_acknowledged => checked.acknowledged += 1,
+                Ok(true) => checked.unacknowledged += 1,
+                Err(violation) => violations.push(violation.to_string()),
+            }
         }
-        Ok::<_, Box<dyn Error>>(())
-    })
-    .await;
-    match checked {
-        Ok(result) => result?,
-        Err(_elapsed) => return Err(what_is_open(&engine, &unique).await),
+    });
+    if all.await.is_err() {
+        violations.push(what_is_open(&engine, end).await);
     }
     engine.shutdown().await?;
-    Ok(unique.len())
+    if violations.is_empty() {
+        return Ok(checked);
+    }
+    let count = violations.len();
+    violations.truncate(NAMED_MAX);
+    Err(format!("{count} violations, the first of which are:\n{}", violations.join("\n")).into())
 }
 
-async fn check_one(engine: &Engine, number: u64) -> Result<(), Box<dyn Error>> {
-    // A repeated start finds the run that was acknowledged, or it was lost.
-    let found = engine.workflow_handle(MIXED, workflow_id(number)).await?;
+/// Checks the run of a number, and tells whether there is one.
+async fn check_one(
+    engine: &Engine,
+    number: u64,
+    is_acknowledged: bool,
+) -> Result<bool, Box<dyn Error>> {
+    let found = match engine.workflow_handle(MIXED, workflow_id(number)).await {
+        Err(RunError::NotFound(_)) if !is_acknowledged => return Ok(false),
+        found => found?,
+    };
     let again = engine
         .start_workflow(MIXED, number)
         .workflow_id(workflow_id(number))
@@ -56,9 +86,10 @@ async fn check_one(engine: &Engine, number: u64) -> Result<(), Box<dyn Error>> {
     }
     let result = found.result().await.map_err(|error| error.to_string());
     if result != expected(number) {
-        return Err(format!("run {number} came to {result:?}").into());
+        return Err(format!("run {number} came to {result:?}, not {:?}", expected(number)).into());
     }
-    check_history(number, &found.history().await?)
+    check_history(number, &found.history().await?)?;
+    Ok(true)
 }
 
 fn check_history(number: u64, history: &[Event]) -> Result<(), Box<dyn Error>> {
@@ -72,18 +103,20 @@ fn check_history(number: u64, history: &[Event]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn what_is_open(engine: &Engine, numbers: &BTreeSet<u64>) -> Box<dyn Error> {
+/// What the first runs wait for that should have come to their ends long ago.
+async fn what_is_open(engine: &Engine, end: u64) -> String {
     let mut open = Vec::new();
-    for number in numbers {
-        if let Ok(run) = engine.workflow_handle(MIXED, workflow_id(*number)).await
+    for number in 0..end {
+        if let Ok(run) = engine.workflow_handle(MIXED, workflow_id(number)).await
             && let Ok(description) = run.describe().await
             && description.status.is_open()
         {
             open.push(format!("{description:?}"));
         }
     }
-    open.truncate(3);
-    format!("runs are still open after {DEADLINE:?}: {open:#?}").into()
+    let count = open.len();
+    open.truncate(NAMED_MAX);
+    format!("{count} runs are open after {DEADLINE:?}: {open:#?}")
 }
 
 /// The rows of the three indexes from which an engine takes its work up again; none is left

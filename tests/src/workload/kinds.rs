@@ -66,6 +66,11 @@ async fn mixed(ctx: WorkflowContext, number: u64) -> WorkflowResult<u64> {
     }
 }
 
+/// The name of what the run of a number does.
+pub(super) fn kind(number: u64) -> &'static str {
+    ["sequence", "fan-out", "retries", "timer", "saga"][(number % 5) as usize]
+}
+
 /// What the run of a number must come to: its result, or the text of its failure.
 pub(super) fn expected(number: u64) -> Result<u64, String> {
     match number % 5 {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use entracte::store::simulated::Traced;
 use entracte::{EventAttributes, RunId};
+use entracte_testing::crash::one_life;
 use entracte_testing::{
     CrashPoint, SimulatedDisk, SimulatedOptions, StoredRun, TestEngine, check_store,
 };
@@ -38,8 +39,7 @@ fn simulate(seed: u64) -> Remains {
 
 /// One engine, until the machine dies or all is done, in a runtime of its own.
 fn live(disk: &SimulatedDisk, random: &mut ChaCha8Rng) {
-    let store = disk.reopen();
-    let work = async {
+    let life = one_life(disk, async |store| {
         let engine = small_workflows(TestEngine::on_store(store)).start().await.unwrap();
         start_all(&engine, "").await.unwrap();
         for _ in 0..30 {
@@ -54,19 +54,9 @@ fn live(disk: &SimulatedDisk, random: &mut ChaCha8Rng) {
             let _ = run.result().await;
         }
         engine.shutdown().await.unwrap();
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        tokio::select! {
-            biased;
-            () = disk.crashed() => {}
-            () = work => {}
-        }
     });
+    // Whether the machine dies is the seed's business.
+    let _ = life.unwrap();
 }
 
 /// The events of a run as they are stored, but for its ids. The random part of a run id is the

@@ -56,19 +56,19 @@ async fn a_thousand_concurrent_runs_make_far_fewer_syncs_than_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn buffered_durabilities_sync_rarely_and_keep_everything_over_a_dropped_engine() {
+async fn buffered_durabilities_sync_rarely_and_lose_nothing_in_order() {
     for durability in [Durability::Interval(Duration::from_millis(20)), Durability::OsBuffered] {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let first = engine(directory.path(), durability).await;
         let stats = a_thousand_runs(&first).await;
         print(durability, stats);
-        assert!(stats.syncs <= stats.commits, "{stats:?}");
+        assert!(stats.syncs < stats.commits, "{stats:?}");
         if durability == Durability::OsBuffered {
             assert_eq!(stats.syncs, 0);
         }
         first.shutdown().await.unwrap();
         let second = engine(directory.path(), durability).await;
-        for number in [0, 500, 999] {
+        for number in 0..1_000 {
             let run = second.workflow_handle(THREE_STEPS, format!("run-{number}")).await.unwrap();
             assert_eq!(run.result().await.unwrap(), number + 3);
         }

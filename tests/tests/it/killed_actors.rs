@@ -227,9 +227,13 @@ async fn a_start_of_a_killed_run_is_refused_however_long_it_waits() {
     assert_eq!(witness.violations(), []);
 }
 
-/// Kills all runs again and again.
-async fn kill_all(engine: &Engine, random: &mut ChaCha8Rng) {
-    for _ in 0..40 {
+/// Kills all runs again and again, for the most part while their first commit is held.
+async fn kill_all(engine: &Engine, disk: &SimulatedDisk, random: &mut ChaCha8Rng) {
+    disk.hold();
+    for kill in 0..60 {
+        if kill == 40 {
+            disk.release();
+        }
         sleep(Duration::from_millis(random.random_range(0..20))).await;
         for (_, run) in engine.run_actors().await.unwrap() {
             run.kill();
@@ -239,8 +243,12 @@ async fn kill_all(engine: &Engine, random: &mut ChaCha8Rng) {
 
 #[tokio::test(start_paused = true)]
 async fn wid_1_a_thousand_concurrent_starts_give_one_run_though_runs_are_killed() {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(std::io::stderr)
+        .init();
     for seed in 0..4 {
-        let (_, store, witness) = slow_store(seed);
+        let (disk, store, witness) = slow_store(seed);
         let engine = small_workflows(TestEngine::on_store(store.clone()))
             .commit_appends_max(if seed.is_multiple_of(2) { 1 } else { 4_096 })
             .start()
@@ -258,7 +266,7 @@ async fn wid_1_a_thousand_concurrent_starts_give_one_run_though_runs_are_killed(
             });
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let (answers, ()) = tokio::join!(starts.join_all(), kill_all(&engine, &mut random));
+        let (answers, ()) = tokio::join!(starts.join_all(), kill_all(&engine, &disk, &mut random));
         let mut started = Vec::new();
         for answer in answers {
             match answer {

@@ -18,7 +18,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
 pub(crate) use self::append::{Acknowledgement, Append, AppendOutcome, WorkflowIdClaim};
-use self::group::JournalState;
+use self::group::{JournalState, Waiting};
 pub(crate) use self::heads::Epoch;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
@@ -69,9 +69,11 @@ impl Actor for Journal {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             JournalMessage::Attach { directory } => state.directory = Some(directory),
-            JournalMessage::Append(append) => state.waiting.push_back(append),
+            JournalMessage::Append(append) => state.waiting.push_back(Waiting::Append(append)),
             JournalMessage::Open { run_id, epoch, author } => state.open(run_id, epoch, author),
-            JournalMessage::Forget { run_id, epoch } => state.heads.forget(run_id, epoch),
+            JournalMessage::Forget { run_id, epoch } => {
+                state.waiting.push_back(Waiting::Forget { run_id, epoch });
+            }
             JournalMessage::Committed(result) => state.settle(result),
             JournalMessage::SyncDue => state.sync_due = true,
             JournalMessage::Synced(result) => state.settle(result),

@@ -8,9 +8,8 @@ use entracte_model::WorkflowStatus;
 use entracte_store::{SimulatedDisk, Store, StoreExt};
 use entracte_workflow::Workflow;
 use serde::de::IgnoredAny;
-use tokio::runtime;
 
-use super::{CrashTest, Fault, FaultKind, Outcomes, Problem, ScriptResult};
+use super::{CrashTest, Fault, FaultKind, Outcomes, Problem, ScriptResult, one_life};
 use crate::{BrokenStore, Outcome, TestEngine, Witness, check_store};
 
 /// Stands for a workflow of any name and type: only whether it is closed matters.
@@ -65,24 +64,18 @@ where
 
     /// One engine, from its start to its end.
     fn live(&self, disk: &SimulatedDisk, witness: &Witness) -> Result<End, Problem> {
-        let store = disk.reopen();
-        check_store(&*store)?;
-        let store = witness.watch(store).map_err(BrokenStore::from)?;
-        check_witness(witness)?;
-        // Everything that the engine has spawned ends with the runtime, as with a process.
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .map_err(|error| Problem::Runtime { reason: error.to_string() })?;
-        let end = runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = disk.crashed() => End::Died,
-                end = self.run_engine(store) => end.map_or_else(End::Failed, |()| End::Finished),
-            }
-        });
-        Ok(end)
+        let ended = one_life(disk, async |store| {
+            check_store(&*store)?;
+            let store = witness.watch(store).map_err(BrokenStore::from)?;
+            check_witness(witness)?;
+            self.run_engine(store).await
+        })
+        .map_err(|error| Problem::Runtime { reason: error.to_string() })?;
+        Ok(match ended {
+            None => End::Died,
+            Some(Ok(())) => End::Finished,
+            Some(Err(problem)) => End::Failed(problem),
+        })
     }
 
     async fn run_engine(&self, store: Arc<dyn Store>) -> Result<(), Problem> {

@@ -31,9 +31,10 @@ fn each_fault_strikes_at_each_commit() {
     let report = test.run().unwrap();
     // The start, the end of each activity.
     assert_eq!(report.commits, 3);
-    // Each kind once and twice, at each commit and at one more, which is not reached.
-    assert!(report.plays >= 1 + 6 * 4, "{report:?}");
-    assert!(report.faults >= 3 * (3 + 3 + 2), "{report:?}");
+    // Undisturbed; each kind once and twice, at each commit and at one more, which never comes.
+    assert_eq!(report.plays, 1 + 6 * 4);
+    // Not every second strike finds a commit that it could strike at.
+    assert!(report.faults > 2 * 3 * 3, "{report:?}");
 }
 
 #[test]

@@ -74,9 +74,13 @@ impl DirectoryState {
         match self.store().get_workflow_id(&workflow_id) {
             Err(error) => drop(request.reply.send(Err(error.into()))),
             Ok(Some(row)) if row.status.is_open() => {
-                // Its actor is gone for the moment: open the run, then let it judge.
-                if self.open_stored(row.run_id, workflow_id).await {
-                    let _ = self.myself.cast(DirectoryMessage::Start(Box::new(request)));
+                // Its actor is gone for the moment: open the run, then let it judge. If it is
+                // there after all, another run of the id had pushed it off the list of holders.
+                let is_there = self.open.get(row.run_id).is_some();
+                if (is_there || self.open_stored(row.run_id, workflow_id).await)
+                    && let Some(run) = self.open.get(row.run_id)
+                {
+                    let _ = run.actor.cast(RunMessage::Call(RunCall::Start(Box::new(request))));
                 }
             }
             Ok(replaces) => match judge_reuse(&request, replaces.as_ref()) {

@@ -22,7 +22,7 @@ pub(crate) struct JournalState {
     shared: Arc<Shared>,
     pub(super) heads: Heads,
     pub(super) directory: Option<ActorRef<DirectoryMessage>>,
-    pub(super) waiting: VecDeque<Box<Append>>,
+    pub(super) waiting: VecDeque<Waiting>,
     /// The authors of the batch that is being committed; none while a sync runs alone.
     in_flight: Option<Vec<Acknowledgement>>,
     /// Those who wait until the batch in flight is settled.
@@ -33,6 +33,17 @@ pub(crate) struct JournalState {
     sync_armed: bool,
     pub(super) sync_due: bool,
     last_time: Timestamp,
+}
+
+/// What waits for the next batch, in the order in which it came.
+pub(super) enum Waiting {
+    Append(Box<Append>),
+    /// A run's actor has left. Its head is forgotten only now, behind everything that an older
+    /// actor of the run had sent: without a head, nobody would know that the actor was older.
+    Forget {
+        run_id: RunId,
+        epoch: Epoch,
+    },
 }
 
 impl JournalState {
@@ -82,14 +93,18 @@ impl JournalState {
         if authors.is_empty() {
             return self.advance(myself);
         }
+        // A sync that is due goes along with the commit: on a busy engine there is never a
+        // moment without appends in which it could run alone.
         let persist = match self.shared.options.durability {
             Durability::Sync => Persist::Sync,
+            Durability::Interval(_) if self.sync_due => Persist::Sync,
             Durability::Interval(_) | Durability::OsBuffered => Persist::Buffer,
         };
         self.in_flight = Some(authors);
         JournalCounters::add(&self.shared.counters.commits, 1);
         if persist == Persist::Sync {
             JournalCounters::add(&self.shared.counters.syncs, 1);
+            self.disarm_sync();
         } else {
             self.dirty = true;
             self.arm_sync(myself);
@@ -109,7 +124,14 @@ impl JournalState {
         let mut claimed = ClaimedIds::new();
         let counters = &self.shared.counters;
         while authors.len() < self.shared.options.commit_appends_max {
-            let Some(mut append) = self.waiting.pop_front() else { break };
+            let mut append = match self.waiting.pop_front() {
+                None => break,
+                Some(Waiting::Append(append)) => append,
+                Some(Waiting::Forget { run_id, epoch }) => {
+                    self.heads.forget(run_id, epoch);
+                    continue;
+                }
+            };
             if let Err(refusal) = self.heads.admit(&*self.shared.store, &append, &mut claimed) {
                 JournalCounters::add(&counters.appends_refused, 1);
                 append.acknowledgement.answer(AppendOutcome::Refused(refusal));
@@ -164,10 +186,15 @@ impl JournalState {
         }
     }
 
-    fn sync(&mut self, myself: &ActorRef<JournalMessage>) {
+    /// Ends the wait for the next sync; tells whether there is anything to sync.
+    fn disarm_sync(&mut self) -> bool {
         self.sync_due = false;
         self.sync_armed = false;
-        if !std::mem::take(&mut self.dirty) {
+        std::mem::take(&mut self.dirty)
+    }
+
+    fn sync(&mut self, myself: &ActorRef<JournalMessage>) {
+        if !self.disarm_sync() {
             return self.advance(myself);
         }
         self.in_flight = Some(Vec::new());
@@ -204,9 +231,11 @@ async fn unpanicking(work: StoreFuture<'_>) -> Result<(), StoreError> {
     })
 }
 
-fn refuse_all(waiting: &mut VecDeque<Box<Append>>, reason: &str) {
-    for append in waiting.drain(..) {
-        let error = StoreError::Poisoned { reason: reason.into() };
-        append.acknowledgement.answer(AppendOutcome::Failed(error));
+fn refuse_all(waiting: &mut VecDeque<Waiting>, reason: &str) {
+    for waiting in waiting.drain(..) {
+        if let Waiting::Append(append) = waiting {
+            let error = StoreError::Poisoned { reason: reason.into() };
+            append.acknowledgement.answer(AppendOutcome::Failed(error));
+        }
     }
 }
