@@ -227,6 +227,32 @@ async fn a_start_of_a_killed_run_is_refused_however_long_it_waits() {
     assert_eq!(witness.violations(), []);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_workflow_id_is_claimed_once_though_its_first_run_seems_to_be_lost() {
+    let (disk, store, witness) = slow_store(1);
+    let engine = small_workflows(TestEngine::on_store(store.clone())).start().await.unwrap();
+    disk.hold();
+    let asker = engine.clone();
+    let asked = tokio::spawn(async move { start(&asker, THREE_STEPS, 10, "one").await });
+    sleep(Duration::from_millis(100)).await;
+    let first = engine.run_actors().await.unwrap()[0].0;
+    // The run is not in the store yet, and it is lost so often that it is opened again only
+    // after a while. Its client asks again at once, and that makes another run.
+    while engine.run_actors().await.unwrap().iter().all(|(run_id, _)| *run_id == first) {
+        engine.run_actors().await.unwrap().iter().for_each(|(_, run)| run.kill());
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    disk.release();
+    // The first run lands, so the other one's claim of the workflow id is refused.
+    let run = asked.await.unwrap().unwrap();
+    assert_eq!(run.run_id(), first);
+    assert_eq!(engine.journal_stats().appends_refused, 1);
+    assert_eq!(run.result().await.unwrap(), 13);
+    assert_eq!(check_store(&*store).unwrap().len(), 1);
+    assert_eq!(witness.violations(), []);
+}
+
 /// Kills all runs again and again, for the most part while their first commit is held.
 async fn kill_all(engine: &Engine, disk: &SimulatedDisk, random: &mut ChaCha8Rng) {
     disk.hold();
@@ -243,10 +269,6 @@ async fn kill_all(engine: &Engine, disk: &SimulatedDisk, random: &mut ChaCha8Rng
 
 #[tokio::test(start_paused = true)]
 async fn wid_1_a_thousand_concurrent_starts_give_one_run_though_runs_are_killed() {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(std::io::stderr)
-        .init();
     for seed in 0..4 {
         let (disk, store, witness) = slow_store(seed);
         let engine = small_workflows(TestEngine::on_store(store.clone()))
