@@ -55,7 +55,7 @@ pub(super) fn open(
     let progress = Progress::new(findings.last, keeper::look_after_bytes(options));
     let progress = Arc::new(progress);
     let store_id = findings.tail.store_id;
-    let mut opened = Opened::new(database, progress.clone(), store_id, lock);
+    let mut opened = Opened::new(directory, database, progress.clone(), store_id, lock);
     guarded(directory, || check(directory, &opened, &findings))?;
     let (database, keyspaces) = (opened.database(), opened.keyspaces());
     opened.keep_with(Keeper::start(database, keyspaces, progress, tail, options, poison)?);

@@ -97,7 +97,12 @@ pub(super) fn read(bytes: &[u8], at: usize, store_id: u64) -> Result<Commit, Fau
 }
 
 /// Looks for the first complete commit with a number above a limit, from an offset on.
-pub(super) fn find(bytes: &[u8], from: usize, store_id: u64, above: u64) -> Option<(usize, Commit)> {
+pub(super) fn find(
+    bytes: &[u8],
+    from: usize,
+    store_id: u64,
+    above: u64,
+) -> Option<(usize, Commit)> {
     let mut at = from;
     // A commit begins with the start of a batch and goes on with an item.
     while let Some(window) = bytes.get(at..at + START_LEN + 1) {

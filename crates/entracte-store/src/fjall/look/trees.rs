@@ -127,9 +127,8 @@ fn first_commit_row(table: &TableFile) -> Result<Option<CommitRow>, StoreError> 
 fn tables(keyspace: &Path) -> Result<Vec<TableFile>, StoreError> {
     let current = keyspace.join("current");
     let bytes = read(&current)?;
-    let bytes: [u8; CURRENT_LEN] = bytes
-        .try_into()
-        .map_err(|_| corrupt(&current, "it is not as long as it was written"))?;
+    let bytes: [u8; CURRENT_LEN] =
+        bytes.try_into().map_err(|_| corrupt(&current, "it is not as long as it was written"))?;
     let (version, rest) = bytes.split_at(8);
     let (expected, kind) = rest.split_at(16);
     let version = u64::from_le_bytes(version.try_into().unwrap_or_default());

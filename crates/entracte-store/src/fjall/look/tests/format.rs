@@ -30,7 +30,8 @@ fn write() -> (TempDir, Vec<u8>) {
     make_journal(path, &options, STORE_ID, &lock).unwrap();
     fs::rename(path.join(JOURNAL_DIRECTORY_NEW), path.join(JOURNAL_DIRECTORY)).unwrap();
     let database = open_database(path, JOURNAL_DIRECTORY, &options).unwrap();
-    let opened = Opened::new(database, Arc::new(Progress::new(1, usize::MAX)), STORE_ID, lock);
+    let opened =
+        Opened::new(path, database, Arc::new(Progress::new(1, usize::MAX)), STORE_ID, lock);
     let mut batch = Batch::new();
     batch.put(Space::History, "event", "happened");
     batch.put(Space::State, "run", vec![7; 300]);
@@ -103,7 +104,8 @@ fn the_tables_tell_how_far_they_reach() {
     let journal = path.join(JOURNAL_DIRECTORY);
     let lock = Arc::new(DirectoryLock::take(path).unwrap());
     let database = open_database(path, JOURNAL_DIRECTORY, &FjallOptions::default()).unwrap();
-    let opened = Opened::new(database, Arc::new(Progress::new(4, usize::MAX)), STORE_ID, lock);
+    let opened =
+        Opened::new(path, database, Arc::new(Progress::new(4, usize::MAX)), STORE_ID, lock);
     for (number, space) in (4..).zip(Space::ALL) {
         opened.keyspaces().of(space).rotate_memtable_and_wait().unwrap();
         let persisted = trees::look(&journal, STORE_ID).unwrap();
