@@ -20,6 +20,8 @@ mod group_commit;
 mod journal_first;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
+#[path = "it/leftovers.rs"]
+mod leftovers;
 #[path = "it/parking.rs"]
 mod parking;
 #[path = "it/recovery.rs"]
