@@ -1,9 +1,12 @@
 //! What reaches a run behind its close leaves nothing behind in the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use entracte::prelude::*;
 use entracte_testing::{SimulatedDisk, TestEngine, check_store};
 use entracte_tests::small::{NAP, small_workflows, start};
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 #[tokio::test(start_paused = true)]
@@ -26,6 +29,50 @@ async fn can_1_a_cancel_behind_a_termination_leaves_nothing_in_the_inbox() {
         tokio::join!(run.terminate("enough"), run.cancel("too late"), release);
     terminated.unwrap();
     cancelled.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    check_store(&*store).unwrap();
+}
+
+const FAILING: Activity<(), ()> =
+    Activity::new("failing").start_to_close_timeout(Duration::from_secs(3_600));
+const TRYING: Workflow<(), ()> = Workflow::new("trying");
+
+async fn trying(ctx: WorkflowContext, (): ()) -> WorkflowResult<()> {
+    ctx.activity(FAILING, ()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_fails_behind_a_termination_leaves_nothing_pending() {
+    let disk = SimulatedDisk::new(Default::default());
+    let store = disk.reopen();
+    let gate = Arc::new(Semaphore::new(0));
+    let engine = TestEngine::on_store(store.clone())
+        .workflow(TRYING, trying)
+        .activity(FAILING, {
+            let gate = Arc::clone(&gate);
+            move |_: ActivityContext, ()| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await?.forget();
+                    Err(Failure::application("NotYet", "once more"))
+                }
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(TRYING, ()).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    disk.hold();
+    let happen = async {
+        // The end of the run is on its way to the disk when its attempt fails.
+        sleep(Duration::from_secs(1)).await;
+        gate.add_permits(1);
+        sleep(Duration::from_secs(1)).await;
+        disk.release();
+    };
+    let (terminated, ()) = tokio::join!(run.terminate("enough"), happen);
+    terminated.unwrap();
     sleep(Duration::from_secs(1)).await;
     check_store(&*store).unwrap();
 }
