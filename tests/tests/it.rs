@@ -34,3 +34,5 @@ mod starting;
 mod storage_errors;
 #[path = "it/timers.rs"]
 mod timers;
+#[path = "it/unreadable.rs"]
+mod unreadable;

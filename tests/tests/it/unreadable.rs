@@ -1,0 +1,39 @@
+//! What of a run cannot be read is a named error for whoever asks, and is not waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entracte::prelude::*;
+use entracte::store::keys::{HistoryKey, Key};
+use entracte::store::{Batch, MemoryStore, Persist, Space, Store};
+use entracte_tests::small::{NAP, small_workflows, start};
+use tokio::time::timeout;
+
+/// Long enough for an answer that needs no waiting.
+const SOON: Duration = Duration::from_secs(5);
+
+async fn engine(store: &Arc<dyn Store>) -> Engine {
+    small_workflows(Engine::on_store(Arc::clone(store))).start().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wid_3_a_run_without_readable_history_cannot_be_terminated_by_a_start_which_says_so() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let first = engine(&store).await;
+    let run = start(&first, NAP, 1, "nap").await.unwrap();
+    while run.describe().await.unwrap().pending_timers.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let event_id = run.history().await.unwrap()[2].id;
+    drop(first);
+    let mut batch = Batch::new();
+    batch.delete(Space::History, HistoryKey { run_id: run.run_id(), event_id }.encode());
+    store.commit(batch, Persist::Sync).await.unwrap();
+
+    let second = engine(&store).await;
+    let asked = second
+        .start_workflow(NAP, 1)
+        .workflow_id("nap")
+        .id_conflict_policy(WorkflowIdConflictPolicy::TerminateExisting);
+    timeout(SOON, asked.into_future()).await.expect("there is an answer").unwrap_err();
+}
