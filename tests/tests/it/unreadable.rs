@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use entracte::prelude::*;
 use entracte::store::keys::{HistoryKey, Key};
-use entracte::store::{Batch, MemoryStore, Persist, Space, Store};
-use entracte_tests::small::{NAP, small_workflows, start};
+use entracte::store::{Batch, MemoryStore, Persist, Space, Store, StoreExt};
+use entracte_tests::small::{NAP, RACE, Work, small_workflows, start};
 use tokio::time::timeout;
 
 /// Long enough for an answer that needs no waiting.
@@ -36,4 +36,23 @@ async fn wid_3_a_run_without_readable_history_cannot_be_terminated_by_a_start_wh
         .workflow_id("nap")
         .id_conflict_policy(WorkflowIdConflictPolicy::TerminateExisting);
     timeout(SOON, asked.into_future()).await.expect("there is an answer").unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_a_corrupt_row_is_described_and_keeps_no_processor_busy() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let first = engine(&store).await;
+    let run = start(&first, RACE, Work { seconds: 3_600, result: 1 }, "race").await.unwrap();
+    drop(first);
+    let (key, _) = store.pending_activities(run.run_id()).unwrap().remove(0);
+    let mut batch = Batch::new();
+    batch.put(Space::State, key.encode(), "no row");
+    store.commit(batch, Persist::Sync).await.unwrap();
+
+    let second = engine(&store).await;
+    let run = second.workflow_handle(RACE, "race").await.unwrap();
+    let answer = timeout(SOON, run.describe()).await;
+    // Each time the run is opened, it is replayed.
+    let replays = second.journal_stats().replays;
+    assert!(answer.is_ok(), "no answer, but {replays} replays");
 }
