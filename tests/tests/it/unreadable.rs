@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use entracte::prelude::*;
 use entracte::store::keys::{HistoryKey, Key};
-use entracte::store::{Batch, MemoryStore, Persist, Space, Store, StoreExt};
+use entracte::store::{
+    Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreExt, StoreFuture,
+};
+use entracte_testing::TestEngine;
 use entracte_tests::small::{NAP, RACE, Work, small_workflows, start};
 use tokio::time::timeout;
 
@@ -55,4 +59,67 @@ async fn a_run_with_a_corrupt_row_is_described_and_keeps_no_processor_busy() {
     // Each time the run is opened, it is replayed.
     let replays = second.journal_stats().replays;
     assert!(answer.is_ok(), "no answer, but {replays} replays");
+}
+
+/// A store that cannot read histories for a while.
+#[derive(Debug)]
+struct Flaky {
+    store: MemoryStore,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl Store for Flaky {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.store.get(space, key)
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        start: &[u8],
+        end: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        if space == Space::History && self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(StoreError::corrupt(space, start, "not now"));
+        }
+        self.store.scan(space, start, end, limit)
+    }
+
+    fn commit(&self, batch: Batch, persist: Persist) -> StoreFuture<'_> {
+        self.store.commit(batch, persist)
+    }
+
+    fn sync(&self) -> StoreFuture<'_> {
+        self.store.sync()
+    }
+
+    fn close(&self) -> StoreFuture<'_> {
+        self.store.close()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_history_could_not_be_read_at_first_goes_on_when_it_can() {
+    let store = Arc::new(Flaky { store: MemoryStore::new(), fails: false.into() });
+    let open = async || {
+        let store: Arc<dyn Store> = store.clone();
+        small_workflows(TestEngine::on_store(store)).start().await.unwrap()
+    };
+    let first = open().await;
+    let run = start(&first, NAP, 30, "nap").await.unwrap();
+    while run.describe().await.unwrap().pending_timers.is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    drop(first);
+    store.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    let second = open().await;
+    let run = second.workflow_handle(NAP, "nap").await.unwrap();
+    let description = run.describe().await.unwrap();
+    assert!(description.parked.is_some(), "{description:?}");
+    store.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    // The timer of the workflow is due within an hour.
+    let result = timeout(Duration::from_secs(7 * 86_400), run.result()).await;
+    let description = run.describe().await.unwrap();
+    assert_eq!(result.unwrap_or_else(|_| panic!("{description:#?}")).unwrap(), 32);
 }
