@@ -26,6 +26,8 @@ mod leftovers;
 mod parking;
 #[path = "it/recovery.rs"]
 mod recovery;
+#[path = "it/reopened_closed.rs"]
+mod reopened_closed;
 #[path = "it/shutdown.rs"]
 mod shutdown;
 #[path = "it/starting.rs"]
