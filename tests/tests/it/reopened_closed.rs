@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use entracte::StartWorkflowError;
 use entracte::prelude::*;
 use entracte_testing::{SimulatedDisk, TestEngine};
 use entracte_tests::small::{NAP, small_workflows, start};
@@ -46,4 +47,23 @@ async fn a_closed_run_is_described_with_its_history_at_any_moment() {
     let lengths = asked.join_all().await;
     let length = run.history().await.unwrap().len() as u64;
     assert_eq!(lengths, vec![length; 600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wid_2_a_closed_run_stands_in_nobodys_way_at_any_moment() {
+    let (engine, run, disk) = closing_run().await;
+    disk.release();
+    let mut asked = JoinSet::new();
+    for number in 0..600 {
+        let engine = engine.clone();
+        asked.spawn(async move {
+            moment(number).await;
+            engine.start_workflow(NAP, 1).workflow_id("nap").await
+        });
+    }
+    for answer in asked.join_all().await {
+        if let Err(StartWorkflowError::AlreadyStarted { run_id, closed, .. }) = answer {
+            assert_ne!(run_id, run.run_id(), "that run is closed; the answer says {closed}");
+        }
+    }
 }
