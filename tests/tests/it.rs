@@ -10,6 +10,8 @@ mod activities;
 mod cancelled_backoff;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
+#[path = "it/deep_failure.rs"]
+mod deep_failure;
 #[path = "it/determinism.rs"]
 mod determinism;
 #[path = "it/ending.rs"]
