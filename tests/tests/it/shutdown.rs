@@ -146,3 +146,14 @@ async fn an_attempt_that_holds_its_thread_does_not_hold_the_shutdown_up() {
     drop(release);
     result.expect("the shutdown comes to its end").unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_shut_down_at_once_both_wait_until_the_store_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = Arc::new(Notify::new());
+    let engine = engine(directory.path(), Manner::Polite, &runs).await;
+    engine.start_workflow(TWO, 40).await.unwrap();
+    runs.notified().await;
+    let (one, other) = tokio::join!(engine.shutdown(), engine.shutdown());
+    assert!(one.is_ok() && other.is_ok(), "{one:?} and {other:?}");
+}
