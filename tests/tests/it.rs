@@ -30,6 +30,8 @@ mod parking;
 mod recovery;
 #[path = "it/reopened_closed.rs"]
 mod reopened_closed;
+#[path = "it/repeated_terminate.rs"]
+mod repeated_terminate;
 #[path = "it/shutdown.rs"]
 mod shutdown;
 #[path = "it/starting.rs"]
