@@ -28,6 +28,8 @@ mod leftovers;
 mod parking;
 #[path = "it/recovery.rs"]
 mod recovery;
+#[path = "it/refused_terminates.rs"]
+mod refused_terminates;
 #[path = "it/reopened_closed.rs"]
 mod reopened_closed;
 #[path = "it/repeated_terminate.rs"]
