@@ -26,6 +26,8 @@ mod killed_actors;
 mod leftovers;
 #[path = "it/parking.rs"]
 mod parking;
+#[path = "it/payload_limits.rs"]
+mod payload_limits;
 #[path = "it/recovery.rs"]
 mod recovery;
 #[path = "it/refused_terminates.rs"]
