@@ -20,6 +20,8 @@ mod ending;
 mod group_commit;
 #[path = "it/journal_first.rs"]
 mod journal_first;
+#[path = "it/kept_handle.rs"]
+mod kept_handle;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
 #[path = "it/leftovers.rs"]
