@@ -46,5 +46,7 @@ mod starting;
 mod storage_errors;
 #[path = "it/timers.rs"]
 mod timers;
+#[path = "it/unknown_cancel.rs"]
+mod unknown_cancel;
 #[path = "it/unreadable.rs"]
 mod unreadable;
