@@ -9,6 +9,7 @@ mod foreign;
 mod inert;
 mod machine;
 mod mismatch;
+mod outside;
 mod registry;
 mod replay;
 mod rig;
