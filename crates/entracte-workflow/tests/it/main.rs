@@ -14,4 +14,5 @@ mod registry;
 mod replay;
 mod rig;
 mod saga;
+mod shielded_join;
 mod timers;
