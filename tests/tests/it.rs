@@ -50,3 +50,5 @@ mod timers;
 mod unknown_cancel;
 #[path = "it/unreadable.rs"]
 mod unreadable;
+#[path = "it/zero_interval.rs"]
+mod zero_interval;
