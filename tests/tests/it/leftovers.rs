@@ -76,3 +76,47 @@ async fn an_attempt_that_fails_behind_a_termination_leaves_nothing_pending() {
     sleep(Duration::from_secs(1)).await;
     check_store(&*store).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_a_shutdown_puts_back_behind_a_termination_leaves_nothing_pending() {
+    const PASS: Activity<(), ()> =
+        Activity::new("pass").start_to_close_timeout(Duration::from_secs(3_600));
+    const TWO: Workflow<(), ()> = Workflow::new("two");
+    let disk = SimulatedDisk::new(Default::default());
+    let gate = Arc::new(Semaphore::new(0));
+    let engine = TestEngine::on_store(disk.reopen())
+        .workflow(TWO, |ctx: WorkflowContext, ()| async move {
+            ctx.activity(PASS, ()).await?;
+            ctx.activity(PASS, ()).await
+        })
+        .activity(PASS, {
+            let gate = Arc::clone(&gate);
+            move |_: ActivityContext, ()| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await?.forget();
+                    Ok(())
+                }
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(TWO, ()).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    disk.hold();
+    // The second attempt is admitted, the run is terminated, the engine is shut down: in this
+    // order, and before any of it is durable.
+    gate.add_permits(1);
+    sleep(Duration::from_secs(1)).await;
+    let terminating = tokio::spawn(async move { run.terminate("enough").await });
+    sleep(Duration::from_secs(1)).await;
+    let release = async {
+        sleep(Duration::from_secs(1)).await;
+        disk.release();
+    };
+    let (shut_down, ()) = tokio::join!(engine.shutdown(), release);
+    shut_down.unwrap();
+    terminating.await.unwrap().unwrap();
+    check_store(&*disk.reopen()).unwrap();
+}
