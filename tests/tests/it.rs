@@ -30,3 +30,5 @@ mod starting;
 mod storage_errors;
 #[path = "it/timers.rs"]
 mod timers;
+#[path = "it/verifying.rs"]
+mod verifying;
