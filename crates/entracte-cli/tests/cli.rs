@@ -1,5 +1,7 @@
 //! The program as a process: what it prints, how it ends, and that it changes nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "cli/damage.rs"]
 mod damage;
 #[path = "cli/refusals.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entracte_model::{RunId, Seq, Timestamp, WorkflowStatus};
+use entracte_model::{EventId, RunId, Seq, Timestamp, WorkflowStatus};
 use entracte_store::InvalidRow;
 use entracte_store::keys::{DueKey, DueKind, InboxKey, Key, PendingActivityKey};
 use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
@@ -20,8 +20,9 @@ pub(super) struct Operations {
     due: Vec<DueKey>,
     /// The places of all inbox rows.
     inbox: Vec<u64>,
-    /// The activities whose ends wait in the inbox.
-    ended: BTreeSet<Seq>,
+    /// The activities whose ends wait in the inbox: where in it, and the event that scheduled
+    /// them.
+    ended: BTreeMap<Seq, (u64, EventId)>,
     /// Whether the run's start waits in the inbox.
     pub(super) has_start: bool,
     /// Whether there are, or may be, inbox rows that cannot be read.
@@ -39,7 +40,7 @@ impl Operations {
             pending: BTreeMap::new(),
             due,
             inbox: Vec::new(),
-            ended: BTreeSet::new(),
+            ended: BTreeMap::new(),
             has_start: false,
             inbox_is_broken: false,
             pending_is_broken: false,
@@ -57,7 +58,8 @@ impl Operations {
             match InboxRow::from_bytes(&row.value).map(|row| row.message) {
                 Ok(InboxMessage::Start(_)) => operations.has_start = true,
                 Ok(InboxMessage::ActivityClosed(closed)) => {
-                    operations.ended.insert(closed.seq);
+                    let place = (sequence, closed.scheduled_event_id);
+                    operations.ended.insert(closed.seq, place);
                 }
                 Ok(InboxMessage::CancelRequested { .. }) => {}
                 Err(error) => {
@@ -117,7 +119,13 @@ impl Operations {
         };
         let unknown_due = self.due.iter().map(|key| IndexRow::from(*key));
         let unknown_due = unknown_due.filter(|row| !is_known(*row));
-        self.pending.iter().filter_map(unknown_activity).chain(unknown_due).collect()
+        // An end may come too late to matter, but not before the activity is scheduled.
+        let ended = self.ended.values();
+        let early =
+            ended.filter(|(_, scheduled_event_id)| *scheduled_event_id >= history.next_event_id);
+        let unknown_end = early.map(|(sequence, _)| IndexRow::Inbox { sequence: *sequence });
+        let pending = self.pending.iter().filter_map(unknown_activity);
+        pending.chain(unknown_due).chain(unknown_end).collect()
     }
 
     /// Whether the next attempt of an activity waits until a time.
@@ -138,7 +146,7 @@ impl Operations {
         let mut missing = Vec::new();
         if !self.pending_is_broken && !self.inbox_is_broken {
             let without_row =
-                |seq: &&Seq| !self.pending.contains_key(*seq) && !self.ended.contains(*seq);
+                |seq: &&Seq| !self.pending.contains_key(*seq) && !self.ended.contains_key(*seq);
             let seqs = history.activities.keys().filter(without_row);
             missing.extend(seqs.map(|seq| IndexRow::PendingActivity { seq: *seq }));
         }

@@ -197,7 +197,7 @@ pub enum Problem {
 
 /// Why the row of a workflow id and a run do not fit each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(tag = "fault", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WorkflowIdFault {
     /// The workflow id of the run has no row.
@@ -238,7 +238,7 @@ pub enum WorkflowIdFault {
 
 /// A row that says that something is to be done for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "row", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IndexRow {
     /// Something that must reach the run.

@@ -109,7 +109,7 @@ impl Verifier<'_> {
         let last = (EventId::new(told.events), state.last_time);
         let closed = state.closed.map(|_| last);
         let show = |close: Option<(EventId, Timestamp)>| match close {
-            Some((event_id, time)) => format!("event {event_id} at {time}"),
+            Some((event_id, time)) => format!("event {event_id} at {}", exactly(time)),
             None => "none".to_owned(),
         };
         compare("close", show(close), show(closed));
@@ -117,7 +117,7 @@ impl Verifier<'_> {
         if let Some((first, _)) = told.times
             && row.start_time > first
         {
-            compare("start", row.start_time.to_string(), first.to_string());
+            compare("start", exactly(row.start_time), exactly(first));
         }
     }
 
@@ -141,4 +141,9 @@ impl Verifier<'_> {
         let workflow_id = row.workflow_id.clone();
         (self.sink)(Problem::WorkflowId { workflow_id, run_id, fault });
     }
+}
+
+/// A time with all its nanoseconds: what differs must not look the same.
+fn exactly(time: Timestamp) -> String {
+    humantime::format_rfc3339_nanos(time.into()).to_string()
 }

@@ -1,6 +1,7 @@
 //! Into a sound store each kind of problem is planted by hand: exactly that one is reported.
 
 mod fixture;
+mod fuzz;
 mod indexes;
 mod reading;
 mod reports;

@@ -1,7 +1,9 @@
 //! What is to be done for runs, and the clock.
 
 use entracte_model::{EventId, RunId, Seq};
-use entracte_store::keys::{CLOCK_KEY, DueKey, DueKind, InboxKey, Key, PendingActivityKey};
+use entracte_store::keys::{
+    CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, PendingActivityKey,
+};
 use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
 use entracte_store::{Batch, Space};
 
@@ -71,6 +73,10 @@ async fn rows_of_operations_that_the_history_does_not_know_are_told() {
         let row = format!("the row of the next attempt of activity 1, {at}");
         assert_eq!(problems(plant).await, [text(run_id, &row)]);
     }
+    let event_id = EventId::new(2);
+    let key = HistoryKey { run_id: ACTIVITY_ENDED, event_id }.encode();
+    let found = problems(|batch| batch.delete(Space::History, key)).await;
+    assert_eq!(found, [text(ACTIVITY_ENDED, "row 0 of the inbox")]);
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn a_row_that_tells_something_else_than_the_history_is_told() {
     let differs = |field, row, history| {
         format!("run {CLOSED}: the {field} is {row} by its row, and {history} by its history")
     };
-    let at = |event| format!("event {event} at 1970-01-01T00:00:15.000Z");
+    let at = |event| format!("event {event} at 1970-01-01T00:00:15.000000000Z");
     assert_eq!(
         found,
         [
@@ -92,8 +92,8 @@ async fn a_row_that_tells_something_else_than_the_history_is_told() {
             differs("close", at(4), at(5)),
             differs(
                 "start",
-                "1970-01-01T00:00:11.000Z".to_owned(),
-                "1970-01-01T00:00:10.000Z".to_owned()
+                "1970-01-01T00:00:11.000000000Z".to_owned(),
+                "1970-01-01T00:00:10.000000000Z".to_owned()
             ),
         ]
     );
@@ -158,7 +158,7 @@ async fn a_workflow_id_that_names_an_older_run_is_told() {
         batch.put_run(CLOSED_BEFORE, &row);
     })
     .await;
-    let late = "the start is 1970-01-01T00:00:51.000Z by its row, and 1970-01-01T00:00:40.000Z by its history";
+    let late = "the start is 1970-01-01T00:00:51.000000000Z by its row, and 1970-01-01T00:00:40.000000000Z by its history";
     assert_eq!(
         found,
         [
