@@ -76,7 +76,7 @@ async fn keys_that_are_none_are_told() {
         (Space::State, &[3, 2], "a key of 2 bytes where 21"),
         (Space::State, &[4, 2], "a key of 2 bytes where 30"),
         (Space::State, &[5, 2], "a key of 2 bytes where 25"),
-        (Space::State, &[0], "key 00 in the space state is of no known kind"),
+        (Space::State, &[0, 7], "key 0007 in the space state is of no known kind"),
         (Space::State, &[6, 1], "key 0601 in the space state is of no known kind"),
         (Space::State, &[0xff], "key ff in the space state is of no known kind"),
         (Space::Meta, b"x", "key 78 in the space meta is of no known kind"),
