@@ -50,5 +50,7 @@ mod timers;
 mod unknown_cancel;
 #[path = "it/unreadable.rs"]
 mod unreadable;
+#[path = "it/verifying.rs"]
+mod verifying;
 #[path = "it/zero_interval.rs"]
 mod zero_interval;
