@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 /// Looks into the directory of an Entracte store.
 ///
 /// The directory is never changed, however damaged it is: `inspect` only reads its files,
-/// `verify` and `export` work on a scratch copy. No engine may have the store open.
+/// `verify` and `export` work on a scratch copy, `salvage` makes a new store. No engine may have the store open.
 ///
 /// The exit code is 0 if nothing is wrong, 1 if something is damaged or does not fit together,
 /// and 2 if there was no looking: the directory is no store, an engine has it open, or a file
@@ -43,6 +43,22 @@ pub(crate) enum Command {
         /// Writes the lines to this file, which must not exist yet [default: standard output]
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Makes a store out of what can be read, in another directory
+    ///
+    /// The new store holds every commit up to the first one that is missing, and an engine can
+    /// go on with it. What came after is lost with it: export it first, and compare. The
+    /// original is not changed.
+    Salvage {
+        /// The directory of the store
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The directory of the new store, which must be missing or empty
+        #[arg(value_name = "TARGET")]
+        target: PathBuf,
+        /// Tells the result as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

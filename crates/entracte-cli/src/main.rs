@@ -4,6 +4,7 @@
 //! entracte inspect <dir>                   what the directory holds
 //! entracte verify  <dir>                   whether everything in the store fits together
 //! entracte export  <dir> [--output file]   everything that can be read, as lines of JSON
+//! entracte salvage <dir> <target>          a new store of what can be read
 //! ```
 //!
 //! It ends with 0 if nothing is wrong, with 1 if something is, and with 2 if it could not look.
@@ -12,6 +13,7 @@ mod arguments;
 mod error;
 mod export;
 mod inspect;
+mod salvage;
 mod scratch;
 mod verify;
 
@@ -58,6 +60,7 @@ fn run(command: &Command) -> Result<Verdict, CliError> {
         Command::Inspect(look) => inspect::run(look),
         Command::Verify(look) => verify::run(look),
         Command::Export { look, output } => export::run(look, output.as_deref()),
+        Command::Salvage { directory, target, json } => salvage::run(directory, target, *json),
     }
 }
 

@@ -28,6 +28,27 @@ fn problems_are_told_and_the_exit_code_says_so() {
     assert_eq!(exported.lines().len(), 4, "all runs are there");
 }
 
+#[test]
+fn what_can_be_read_becomes_a_store_that_opens() {
+    let sandbox = Sandbox::crashed();
+    let path = &journals(&sandbox)[0];
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.iter().rposition(|byte| *byte != 0).unwrap() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let elsewhere = Sandbox::empty();
+    let target = elsewhere.store_path();
+    let target = target.to_str().unwrap();
+    let salvaged = sandbox.look("salvage", &[target]);
+    assert_eq!(salvaged.code, Some(1), "{salvaged:?}");
+    assert!(salvaged.stdout.contains("the original had synced up to"), "{salvaged:?}");
+    assert!(!salvaged.stdout.contains("cannot be opened"), "{salvaged:?}");
+    let verified = elsewhere.look("verify", &[]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    let again = sandbox.look("salvage", &[target]);
+    assert_eq!(again.code, Some(2), "it does not write over a store: {again:?}");
+}
+
 fn journals(sandbox: &Sandbox) -> Vec<PathBuf> {
     let files = fs::read_dir(sandbox.store_path().join("journal")).unwrap();
     let paths = files.map(|entry| entry.unwrap().path());
