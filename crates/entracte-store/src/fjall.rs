@@ -23,9 +23,11 @@
 //! next one is begun; so a sync of the current journal makes everything before it durable too.
 
 mod checksum;
+mod copy;
 mod create;
 mod database;
 mod errors;
+mod inspect;
 mod keeper;
 mod layout;
 mod lock;
@@ -45,6 +47,8 @@ use bytes::Bytes;
 use fjall::PersistMode;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+pub use self::copy::{copy_readable, open_readable};
+pub use self::inspect::{DamagedPlace, Inspection, JournalSize, check_tables, inspect};
 use self::keeper::Poison;
 pub use self::layout::FORMAT_SUPPORTED;
 pub use self::options::FjallOptions;

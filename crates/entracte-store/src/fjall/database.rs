@@ -1,6 +1,7 @@
 //! The open database: reads through snapshots, and commits with numbers.
 
 use std::ops::Bound;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,17 +64,21 @@ pub(super) struct Opened {
     database: Database,
     progress: Arc<Progress>,
     store_id: u64,
+    /// The store's directory.
+    path: PathBuf,
     _lock: Arc<DirectoryLock>,
 }
 
 impl Opened {
     pub(super) fn new(
+        directory: &Path,
         (database, keyspaces): (Database, Keyspaces),
         progress: Arc<Progress>,
         store_id: u64,
         lock: Arc<DirectoryLock>,
     ) -> Self {
-        Self { keeper: None, keyspaces, database, progress, store_id, _lock: lock }
+        let path = directory.to_path_buf();
+        Self { keeper: None, keyspaces, database, progress, store_id, path, _lock: lock }
     }
 
     pub(super) fn keep_with(&mut self, keeper: Keeper) {
@@ -158,7 +163,7 @@ impl Opened {
             }
         }
         progress.is_buffered |= mode == PersistMode::Buffer;
-        write.commit().map_err(|error| errors::name("commit a batch", None, error))?;
+        write.commit().map_err(|error| self.name("commit a batch", error))?;
         progress.committed(batch.size_bytes(), mode != PersistMode::Buffer);
         Ok(())
     }
@@ -167,9 +172,13 @@ impl Opened {
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         let mut progress = self.progress.lock();
         let synced = self.database.persist(PersistMode::SyncData);
-        synced.map_err(|error| errors::name("sync the journal", None, error))?;
+        synced.map_err(|error| self.name("sync the journal", error))?;
         progress.all_synced();
         Ok(())
+    }
+
+    fn name(&self, doing: &'static str, error: fjall::Error) -> StoreError {
+        errors::name(doing, Some(&self.path), error)
     }
 
     /// Stops the keeper, which notes how far the store is durable.
@@ -183,9 +192,8 @@ impl Opened {
     /// have stopped after a failed write: this ends with that failure instead.
     fn wait_for_room(&self) -> Result<(), StoreError> {
         let waiting = || {
-            let count = |space: &Keyspace| {
-                (space.sealed_memtable_count(), space.tree.l0_run_count())
-            };
+            let count =
+                |space: &Keyspace| (space.sealed_memtable_count(), space.tree.l0_run_count());
             let counts: Vec<_> = self.keyspaces.iter().map(count).collect();
             let is_full = counts.iter().any(|(memtables, runs)| {
                 *memtables >= SEALED_MEMTABLES_MAX || *runs >= UNSORTED_RUNS_MAX
@@ -197,7 +205,7 @@ impl Opened {
         while let Some(now) = waiting() {
             // An error if fjall has stopped itself.
             let alive = self.database.persist(PersistMode::Buffer);
-            alive.map_err(|error| errors::name("commit a batch", None, error))?;
+            alive.map_err(|error| self.name("commit a batch", error))?;
             if now != counts {
                 (counts, since) = (now, Instant::now());
             } else if since.elapsed() > STALL_MAX {

@@ -155,11 +155,7 @@ impl Work {
 }
 
 /// Closes a memtable and has it written to a table.
-fn rotate(
-    database: &Database,
-    progress: &Progress,
-    keyspace: &Keyspace,
-) -> Result<(), StoreError> {
+fn rotate(database: &Database, progress: &Progress, keyspace: &Keyspace) -> Result<(), StoreError> {
     let failed = |error| errors::name("write a table", None, error);
     let mut state = progress.lock();
     let guard: Option<Guard<'_>> = if state.is_buffered {

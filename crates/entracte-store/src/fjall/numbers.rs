@@ -38,12 +38,8 @@ impl CommitRow {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; LEN] = bytes.try_into().ok()?;
         let field = |i: usize| u64::from_be_bytes(array::from_fn(|j| bytes[8 * i + j]));
-        let row = Self {
-            store_id: field(0),
-            number: field(1),
-            synced: field(2),
-            seqno_min: field(3),
-        };
+        let row =
+            Self { store_id: field(0), number: field(1), synced: field(2), seqno_min: field(3) };
         (row.synced < row.number).then_some(row)
     }
 }

@@ -14,7 +14,7 @@ use super::database::{Keyspaces, Opened};
 use super::keeper::{self, Keeper, Poison};
 use super::layout::{self, Found, JOURNAL_DIRECTORY};
 use super::lock::DirectoryLock;
-use super::look::{self, Findings, Verdict};
+use super::look::{self, Findings};
 use super::options::FjallOptions;
 use super::progress::Progress;
 use super::tail::TailFile;
@@ -42,10 +42,10 @@ pub(super) fn open(
         create(directory, options, &lock)?;
     }
     let findings = guarded(directory, || look::look(directory))?;
-    match &findings.verdict {
-        Verdict::Refuse(error) => return Err(error.clone()),
-        Verdict::Open(cuts) => torn::cut_off(directory, cuts)?,
+    if let Some(refusal) = &findings.refusal {
+        return Err(refusal.clone());
     }
+    torn::cut_off(directory, &findings.cuts)?;
     let mut tail = TailFile::open(directory)?;
     let database = open_database(directory, JOURNAL_DIRECTORY, options)?;
     // fjall syncs the journal before it reads it, so what was found is durable by now.
@@ -55,7 +55,7 @@ pub(super) fn open(
     let progress = Progress::new(findings.last, keeper::look_after_bytes(options));
     let progress = Arc::new(progress);
     let store_id = findings.tail.store_id;
-    let mut opened = Opened::new(database, progress.clone(), store_id, lock);
+    let mut opened = Opened::new(directory, database, progress.clone(), store_id, lock);
     guarded(directory, || check(directory, &opened, &findings))?;
     let (database, keyspaces) = (opened.database(), opened.keyspaces());
     opened.keep_with(Keeper::start(database, keyspaces, progress, tail, options, poison)?);
@@ -99,7 +99,7 @@ pub(super) fn open_database(
 }
 
 /// Does something during which damaged files may make the storage crates panic.
-fn guarded<T>(
+pub(super) fn guarded<T>(
     directory: &Path,
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {

@@ -83,7 +83,8 @@ impl TailFile {
         let path = directory.join(TAIL_FILE);
         let last = read_slot(&path)?;
         let file = OpenOptions::new().write(true).open(&path);
-        let file = file.map_err(|error| StoreError::from_io("open the tail", Some(&path), error))?;
+        let file =
+            file.map_err(|error| StoreError::from_io("open the tail", Some(&path), error))?;
         Ok(Self { file, path, last })
     }
 

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::suite::{self, Fixture};
 
+mod copies;
 mod directory;
 mod failures;
 

@@ -28,9 +28,8 @@ pub(super) fn cut_off(directory: &Path, cuts: &[Cut]) -> Result<(), StoreError> 
             file.set_len(cut.offset)?;
             file.sync_all()
         };
-        cut_file().map_err(|error| {
-            StoreError::from_io("cut off a torn end", Some(&cut.path), error)
-        })?;
+        cut_file()
+            .map_err(|error| StoreError::from_io("cut off a torn end", Some(&cut.path), error))?;
         tracing::warn!(
             path = %cut.path.display(), offset = cut.offset, kept,
             "cut off the torn end of a journal: it had not been acknowledged as synced"
@@ -66,8 +65,9 @@ fn keep_aside(directory: &Path, cut: &Cut) -> io::Result<String> {
 
 /// Makes room for one more.
 fn forget_oldest(torn: &Path) -> io::Result<()> {
-    let mut names: Vec<_> =
-        fs::read_dir(torn)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+    let mut names: Vec<_> = fs::read_dir(torn)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
     names.sort_unstable();
     for oldest in names.iter().take((names.len() + 1).saturating_sub(KEPT_MAX)) {
         fs::remove_file(oldest)?;

@@ -59,8 +59,15 @@ pub(super) enum Fault {
     Seqno,
 }
 
-/// Reads the commit that begins at an offset.
-pub(super) fn read(bytes: &[u8], at: usize, store_id: u64) -> Result<Commit, Fault> {
+impl Commit {
+    /// The commit, if it belongs to a store.
+    pub(super) fn of(self, store_id: u64) -> Result<Self, Fault> {
+        if self.row.store_id == store_id { Ok(self) } else { Err(Fault::Foreign) }
+    }
+}
+
+/// Reads the commit that begins at an offset, of whatever store.
+pub(super) fn read(bytes: &[u8], at: usize) -> Result<Commit, Fault> {
     let mut cursor = Cursor { bytes, at };
     if cursor.byte()? != START {
         return Err(Fault::Malformed);
@@ -87,7 +94,7 @@ pub(super) fn read(bytes: &[u8], at: usize, store_id: u64) -> Result<Commit, Fau
         return Err(Fault::Checksum);
     }
     let [Some(row), Some(other), Some(third)] = rows else { return Err(Fault::Foreign) };
-    if row != other || row != third || row.store_id != store_id {
+    if row != other || row != third {
         return Err(Fault::Foreign);
     }
     if seqno < row.seqno_min || seqno - row.seqno_min > SEQNO_SLACK {
@@ -96,15 +103,19 @@ pub(super) fn read(bytes: &[u8], at: usize, store_id: u64) -> Result<Commit, Fau
     Ok(Commit { end: cursor.at, seqno, row })
 }
 
-/// Looks for the first complete commit with a number above a limit, from an offset on.
-pub(super) fn find(bytes: &[u8], from: usize, store_id: u64, above: u64) -> Option<(usize, Commit)> {
+/// Looks for the first complete commit of the kind that is wanted, from an offset on.
+pub(super) fn find(
+    bytes: &[u8],
+    from: usize,
+    is_wanted: impl Fn(CommitRow) -> bool,
+) -> Option<(usize, Commit)> {
     let mut at = from;
     // A commit begins with the start of a batch and goes on with an item.
     while let Some(window) = bytes.get(at..at + START_LEN + 1) {
         if window[0] == START
             && window[START_LEN] == ITEM
-            && let Ok(commit) = read(bytes, at, store_id)
-            && commit.row.number > above
+            && let Ok(commit) = read(bytes, at)
+            && is_wanted(commit.row)
         {
             return Some((at, commit));
         }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::super::numbers::CommitRow;
 use super::batch::{self, Commit, Fault};
 use crate::error::StoreError;
 
@@ -43,12 +44,18 @@ pub(super) fn list(journal: &Path) -> Result<Vec<JournalFile>, StoreError> {
 const READ_BYTES: usize = 256 * 1024;
 static ZEROS: [u8; READ_BYTES] = [0; READ_BYTES];
 
-/// Reads a journal file without the zeros at its end.
-///
-/// A file is made with its full length, as a hole: zeros to the end are its free part, and take
-/// no memory here.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+impl JournalFile {
+    /// Reads the file without the zeros at its end.
+    ///
+    /// A file is made with its full length, as a hole: zeros to the end are its free part, and
+    /// take no memory here.
+    pub(super) fn read(&self) -> Result<Vec<u8>, StoreError> {
+        let bytes = File::open(&self.path).and_then(read);
+        bytes.map_err(|error| StoreError::from_io("read a journal", Some(&self.path), error))
+    }
+}
+
+fn read(mut file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut zeros = 0;
     let mut chunk = vec![0; READ_BYTES];
@@ -67,6 +74,16 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
             zeros = 0;
         }
     }
+}
+
+/// The number of the store to which the first complete commit belongs.
+pub(super) fn store_id(journal: &Path) -> Result<Option<u64>, StoreError> {
+    for file in list(journal)? {
+        if let Some((_, commit)) = batch::find(&file.read()?, 0, |_| true) {
+            return Ok(Some(commit.row.store_id));
+        }
+    }
+    Ok(None)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
@@ -118,14 +135,17 @@ impl Iterator for Pieces<'_> {
         if rest.first().is_none_or(|first| *first == 0) && is_zero(rest) {
             return None;
         }
-        match batch::read(self.bytes, at, self.store_id) {
+        let commit = batch::read(self.bytes, at);
+        match commit.and_then(|commit| commit.of(self.store_id)) {
             Ok(commit) => {
                 self.at = commit.end;
                 self.highest = self.highest.max(commit.row.number);
                 Some((at, Piece::Commit(commit)))
             }
             Err(fault) => {
-                self.found = batch::find(self.bytes, at + 1, self.store_id, self.highest);
+                let is_ours =
+                    |row: CommitRow| row.store_id == self.store_id && row.number > self.highest;
+                self.found = batch::find(self.bytes, at + 1, is_ours);
                 self.at = self.found.map_or(self.bytes.len(), |(at, _)| at);
                 Some((at, Piece::Garbage(fault)))
             }

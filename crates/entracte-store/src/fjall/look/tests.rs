@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::super::checksum;
 use super::super::numbers::{CommitRow, Tail};
+use super::Findings;
 use super::walk::Walk;
-use super::{Findings, Verdict};
 use crate::error::StoreError;
 use crate::keys::RESERVED_KEY;
 
@@ -78,21 +78,16 @@ fn look_at(known: Known, files: &[Vec<u8>]) -> Findings {
 /// The last commit, and the cuts as file and offset, of a store that may be opened.
 fn opens(known: Known, files: &[Vec<u8>]) -> (u64, Vec<(String, u64)>) {
     let findings = look_at(known, files);
-    match findings.verdict {
-        Verdict::Open(cuts) => {
-            let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
-            (findings.last, cuts.iter().map(|cut| (name(&cut.path), cut.offset)).collect())
-        }
-        Verdict::Refuse(error) => panic!("{error}"),
+    if let Some(error) = findings.refusal {
+        panic!("{error}");
     }
+    let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+    (findings.last, findings.cuts.iter().map(|cut| (name(&cut.path), cut.offset)).collect())
 }
 
 /// The error with which a store is refused.
 fn refused(known: Known, files: &[Vec<u8>]) -> StoreError {
-    match look_at(known, files).verdict {
-        Verdict::Refuse(error) => error,
-        Verdict::Open(cuts) => panic!("it opens, with {cuts:?}"),
-    }
+    look_at(known, files).refusal.unwrap()
 }
 
 const NOTHING: Known = Known { tail: 0, in_tables: 0, partly_in_tables: 0 };

@@ -69,17 +69,31 @@ pub(super) fn look(journal: &Path, store_id: u64) -> Result<Persisted, StoreErro
     Ok(persisted)
 }
 
-/// Reads every table in full and compares its checksum.
-pub(in super::super) fn check_tables(journal: &Path) -> Result<Vec<StoreError>, StoreError> {
-    let mut damaged = Vec::new();
+/// Reads every table in full, compares its checksum, and gives the damage.
+pub(in super::super) fn check_tables(journal: &Path) -> Vec<StoreError> {
+    let mut damage = Vec::new();
     for id in 0..=Space::ALL.len() {
-        for table in tables(&journal.join("keyspaces").join(id.to_string()))? {
-            if checksum::long(&read(&table.path)?) != table.checksum {
-                damaged.push(corrupt(&table.path, "the checksum of the table differs"));
+        let tables = match tables(&journal.join("keyspaces").join(id.to_string())) {
+            Ok(tables) => tables,
+            Err(error) => {
+                damage.push(error);
+                continue;
+            }
+        };
+        for table in tables {
+            match read(&table.path) {
+                Ok(bytes) if checksum::long(&bytes) == table.checksum => {}
+                Ok(_) => damage.push(corrupt(&table.path, "the checksum of the table differs")),
+                Err(error) => damage.push(error),
             }
         }
     }
-    Ok(damaged)
+    damage
+}
+
+/// The tables of a keyspace, if all that tells about them is whole.
+pub(in super::super) fn tables_of(keyspace: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    Ok(tables(keyspace)?.into_iter().map(|table| table.path).collect())
 }
 
 /// The highest number in the tables of a keyspace.
@@ -127,9 +141,8 @@ fn first_commit_row(table: &TableFile) -> Result<Option<CommitRow>, StoreError> 
 fn tables(keyspace: &Path) -> Result<Vec<TableFile>, StoreError> {
     let current = keyspace.join("current");
     let bytes = read(&current)?;
-    let bytes: [u8; CURRENT_LEN] = bytes
-        .try_into()
-        .map_err(|_| corrupt(&current, "it is not as long as it was written"))?;
+    let bytes: [u8; CURRENT_LEN] =
+        bytes.try_into().map_err(|_| corrupt(&current, "it is not as long as it was written"))?;
     let (version, rest) = bytes.split_at(8);
     let (expected, kind) = rest.split_at(16);
     let version = u64::from_le_bytes(version.try_into().unwrap_or_default());

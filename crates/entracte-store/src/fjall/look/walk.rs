@@ -28,17 +28,12 @@ pub(in super::super) struct Findings {
     pub(in super::super) synced: u64,
     /// The places where something else stands than the next commit.
     pub(in super::super) places: Vec<Place>,
-    /// What follows for an opening.
-    pub(in super::super) verdict: Verdict,
-}
-
-/// What a look means for an opening.
-#[derive(Debug)]
-pub(in super::super) enum Verdict {
-    /// Everything is there that was known to be synced. What is to be cut off first was not.
-    Open(Vec<Cut>),
-    /// Something is missing that was known to be synced.
-    Refuse(StoreError),
+    /// Where files are to be cut off before they are opened: nothing behind was known to be
+    /// synced, unless the opening is refused.
+    pub(in super::super) cuts: Vec<Cut>,
+    /// Why the store must not be opened, if it must not: something is missing that was known
+    /// to be synced.
+    pub(in super::super) refusal: Option<StoreError>,
 }
 
 /// A place in a journal file where something else stands than the next commit.
@@ -141,8 +136,10 @@ impl Walk {
             }
             reason => {
                 let here = reason.map(place);
-                here.iter().for_each(|here| self.note(here));
                 let torn = self.torn.take().map(|(place, _)| place);
+                if torn.is_none() {
+                    here.iter().for_each(|here| self.note(here));
+                }
                 let Some(place) = torn.or_else(|| here.clone()) else { return };
                 here.into_iter().for_each(|here| self.cuts_at(here));
                 self.broken = Some(Broken { place, next: Some(number) });
@@ -209,7 +206,8 @@ impl Walk {
             last,
             synced: self.synced,
             places: self.places,
-            verdict: refusal.map_or(Verdict::Open(self.cuts), Verdict::Refuse),
+            cuts: self.cuts,
+            refusal,
         }
     }
 
