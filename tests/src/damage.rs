@@ -30,11 +30,11 @@ pub use self::image::{FileImage, Image};
 pub use self::judge::{Judgement, Verdict, judge};
 pub use self::probe::{Found, Probed, SelfTest, serve};
 pub use self::prober::{Prober, Probing};
-pub use self::program::{Arguments, Helper};
+pub use self::program::{Arguments, Helper, scratch_in_memory, some_of};
 pub use self::random::random_damage;
 pub use self::runner::{Plan, Setting, check_undamaged, run};
 pub use self::sample::{Commits, Ending, Kind, Sample};
-pub use self::sweep::{flips, lengths};
+pub use self::sweep::{Sweep, flips, lengths, with_less_room};
 pub use self::tally::Tally;
 pub use self::torn::torn_tails;
 

@@ -28,14 +28,14 @@ pub(super) fn commit(number: u64, sizes: ValueSizes) -> Batch {
     };
     batch.put(Space::Meta, "last", number.to_be_bytes());
     batch.put(Space::Meta, format!("meta-{number:08}"), value(0, sizes.small));
-    let mut event_key = vec![(number % 7) as u8; 16];
+    let mut event_key = vec![(number % 7) as u8 + 1; 16];
     event_key.extend(number.to_be_bytes());
     let (last, times) = sizes.larger_beyond;
     let times = if number > last { times } else { 1 };
     batch.put(Space::History, event_key, value(1, sizes.history * times));
     batch.put(Space::State, format!("state-{number:08}"), value(2, sizes.small));
     batch.put(Space::State, format!("turn-{}", number % 5), number.to_be_bytes());
-    if number % 2 == 0 && number > 4 {
+    if number.is_multiple_of(2) && number > 4 {
         batch.delete(Space::State, format!("state-{:08}", number - 4));
     }
     batch

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::image::FileImage;
 
 /// What a batch ends with in a journal: a place where a cut leaves no half of anything.
-const BATCH_END: &[u8] = b"FJL\x03";
+pub(super) const BATCH_END: &[u8] = b"FJL\x03";
 /// How far from the front a file that ends in a hole is damaged beyond what it holds.
 const BEYOND_BYTES: u64 = 64 * 1024;
 
@@ -130,12 +130,7 @@ impl Damage {
     }
 }
 
-fn flip(
-    damage: Damage,
-    data: &mut Vec<u8>,
-    len: u64,
-    random: &mut ChaCha8Rng,
-) -> Option<String> {
+fn flip(damage: Damage, data: &mut Vec<u8>, len: u64, random: &mut ChaCha8Rng) -> Option<String> {
     let count = if damage == Damage::FlipBit { 1 } else { random.random_range(2..=16) };
     let used = data.len() as u64;
     let end = if random.random_ratio(1, 20) { len.min(used + BEYOND_BYTES) } else { used };
@@ -215,7 +210,9 @@ impl Places {
 
     /// Any place, every other time a seam.
     fn place(&self, random: &mut ChaCha8Rng) -> usize {
-        if random.random() && let Some(seam) = self.seams.choose(random) {
+        if random.random()
+            && let Some(seam) = self.seams.choose(random)
+        {
             return *seam;
         }
         random.random_range(0..=self.used)

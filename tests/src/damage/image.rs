@@ -6,8 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files that end in more zeros than this are not read to their end again.
-const HOLE_BYTES_MIN: u64 = 1024 * 1024;
+/// How much is compared at a time, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 
 /// The file that keeps a directory to one process.
 const LOCK_FILE: &str = "LOCK";
@@ -157,18 +158,21 @@ fn differs(path: &Path, metadata: &fs::Metadata, written: &FileImage) -> io::Res
     if metadata.len() != written.len {
         return Ok(true);
     }
-    let is_sparse = written.len > written.used() + HOLE_BYTES_MIN && is_still_sparse(metadata);
-    let compared = if is_sparse { written.used() + 4096 } else { written.len };
-    let mut bytes = Vec::new();
-    File::open(path)?.take(compared).read_to_end(&mut bytes)?;
-    let (data, zeros) = bytes.split_at(written.data.len().min(bytes.len()));
-    Ok(data != written.data.as_slice() || zeros.iter().any(|byte| *byte != 0))
-}
-
-/// Whether a file that ends in a hole takes much less room than its length.
-fn is_still_sparse(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    metadata.blocks() * 512 + HOLE_BYTES_MIN / 2 < metadata.len()
+    let mut file = File::open(path)?;
+    let mut rest = written.data.as_slice();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let read = file.read(&mut chunk)?;
+        if read == 0 {
+            return Ok(!rest.is_empty());
+        }
+        let (data, zeros) = chunk[..read].split_at(rest.len().min(read));
+        let (expected, later) = rest.split_at(data.len());
+        if data != expected || zeros != &ZEROS[..zeros.len()] {
+            return Ok(true);
+        }
+        rest = later;
+    }
 }
 
 type Visit<'a> = dyn FnMut(&Path, &fs::Metadata) -> io::Result<()> + 'a;

@@ -9,7 +9,7 @@ use super::prober::Probing;
 /// How much memory an opening may take, in bytes.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// The errors that promise that nothing was changed on the disk.
-const CHANGE_NOTHING: [&str; 2] = ["Damaged", "Truncated"];
+const CHANGE_NOTHING: [&str; 2] = ["Corrupt", "Truncated"];
 
 /// What a damaged store made of its damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,7 +196,7 @@ fn loss(case: &Case, found: &Found) -> Option<String> {
                 content.rows,
                 case.sample.contents.last().map(|content| content.rows)
             )),
-            Some(number) if number < case.sample.durable => {
+            Some(number) if number < case.durable() => {
                 Some(format!("there are {number} commits, not {}", case.sample.acknowledged))
             }
             Some(_) => None,

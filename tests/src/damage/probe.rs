@@ -98,10 +98,11 @@ pub fn serve() -> Result<(), Trouble> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        if let Some((test, _)) = SelfTest::LINES.iter().find(|(_, request)| *request == line) {
-            misbehave(*test);
-        }
-        let probed = probe(Path::new(&line), &runtime, &panics);
+        let test = SelfTest::LINES.iter().find(|(_, request)| *request == line);
+        let probed = probe(&panics, || match test {
+            Some((test, _)) => misbehave(*test),
+            None => open(Path::new(&line), &runtime),
+        });
         let mut output = std::io::stdout().lock();
         serde_json::to_writer(&mut output, &probed)?;
         output.write_all(b"\n")?;
@@ -110,7 +111,7 @@ pub fn serve() -> Result<(), Trouble> {
     Ok(())
 }
 
-fn misbehave(test: SelfTest) {
+fn misbehave(test: SelfTest) -> Found {
     match test {
         SelfTest::Hang => loop {
             std::thread::park();
@@ -124,14 +125,15 @@ fn misbehave(test: SelfTest) {
             }
         }
     }
+    Found::Refused { name: "SelfTest".to_owned(), text: "as asked for".to_owned() }
 }
 
-fn probe(directory: &Path, runtime: &Runtime, panics: &Panics) -> Probed {
+fn probe(panics: &Panics, open: impl Fn() -> Found) -> Probed {
     panics.lock().unwrap_or_else(PoisonError::into_inner).clear();
     // Lets the system forget the peak of earlier requests.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let open = || {
-        let found = catch_unwind(AssertUnwindSafe(|| open(directory, runtime)));
+        let found = catch_unwind(AssertUnwindSafe(&open));
         found.unwrap_or_else(|_| Found::Panicked(last_panic(panics)))
     };
     let (first, second) = (open(), open());
@@ -154,7 +156,8 @@ fn open(directory: &Path, runtime: &Runtime) -> Found {
         Err(error) => return Found::Refused { name: name(&error), text: error.to_string() },
     };
     let content = read(&store);
-    let close = runtime.block_on(async { store.close().await }).err().map(|error| error.to_string());
+    let close =
+        runtime.block_on(async { store.close().await }).err().map(|error| error.to_string());
     match content {
         Ok(content) => Found::Read { content, close },
         Err(ReadError::Store(error)) => {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
-use rand::seq::index::sample as choose;
 use rand::SeedableRng;
+use rand::seq::index::sample as choose;
 use rand_chacha::ChaCha8Rng;
 
 use super::random::random_damage;
 use super::runner::{Plan, Setting, check_undamaged, run};
 use super::sample::{Commits, Ending, Kind, Sample, commits_until_told, engine_until_told};
-use super::sweep::{Sweep, flips, lengths};
+use super::sweep::{Sweep, flips, lengths, with_less_room};
 use super::tally::Tally;
 use super::torn::torn_tails;
 use super::{Trouble, probe};
@@ -136,7 +136,12 @@ impl Arguments {
         }
         for part in [Part::Flips, Part::Lengths] {
             if self.does(part) {
-                for ending in [Ending::Killed, Ending::Closed] {
+                let wanted =
+                    |ending: &Ending| self.ending.is_empty() || self.ending.contains(ending);
+                for ending in [Ending::Killed, Ending::Closed, Ending::KilledAtOnce]
+                    .into_iter()
+                    .filter(wanted)
+                {
                     all.merge(self.sweep_young(&setting, part, ending)?);
                 }
             }
@@ -161,9 +166,7 @@ impl Arguments {
         };
         let kinds = if self.kind.is_empty() { Kind::value_variants() } else { &self.kind };
         let pairs = kinds.iter().flat_map(|kind| all(*kind).iter().map(|ending| (*kind, *ending)));
-        pairs
-            .filter(|(_, ending)| self.ending.is_empty() || self.ending.contains(ending))
-            .collect()
+        pairs.filter(|(_, ending)| self.ending.is_empty() || self.ending.contains(ending)).collect()
     }
 
     fn sample(
@@ -184,16 +187,15 @@ impl Arguments {
         let seed = self.seed;
         let make = |number| random_damage(&sample, seed, number);
         let numbers = self.only.map_or_else(|| (0..self.cases).collect(), |only| vec![only]);
-        self.report(setting, &Plan { name: format!("random:{}", sample.name), numbers, make: &make })
+        self.report(
+            setting,
+            &Plan { name: format!("random:{}", sample.name), numbers, make: &make },
+        )
     }
 
-    fn sweep_young(
-        &self,
-        setting: &Setting,
-        part: Part,
-        ending: Ending,
-    ) -> Result<Tally, Trouble> {
+    fn sweep_young(&self, setting: &Setting, part: Part, ending: Ending) -> Result<Tally, Trouble> {
         let sample = self.sample(setting, Kind::Young, ending)?;
+        let sample = with_less_room(&sample)?;
         let (name, sweep) = match part {
             Part::Flips => ("flips", flips(&sample)?),
             _ => ("lengths", lengths(&sample)?),
@@ -227,7 +229,7 @@ impl Arguments {
 
 /// Some of so many numbers, in their order.
 #[must_use]
-pub(super) fn some_of(count: u64, wanted: u64, seed: u64) -> Vec<u64> {
+pub fn some_of(count: u64, wanted: u64, seed: u64) -> Vec<u64> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (count, wanted) = (count as usize, wanted.min(count) as usize);
     let mut numbers: Vec<u64> =
@@ -237,7 +239,8 @@ pub(super) fn some_of(count: u64, wanted: u64, seed: u64) -> Vec<u64> {
 }
 
 /// A directory in memory, because what is tested here does not depend on the disk.
-pub(super) fn scratch_in_memory() -> PathBuf {
+#[must_use]
+pub fn scratch_in_memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Trouble;
 use super::case::Case;
 use super::judge::{Judgement, Verdict, judge};
+use super::probe::{Found, Probed};
 use super::prober::{Prober, Probing};
 use super::sample::Sample;
 use super::tally::Tally;
@@ -126,10 +127,10 @@ pub fn run(setting: &Setting, plan: &Plan<'_>) -> Result<Tally, Trouble> {
 fn run_case(prober: &mut Prober, case: &Case, directory: &Path) -> Result<Judgement, Trouble> {
     case.image.write(directory)?;
     let probing = prober.probe(directory)?;
-    let difference = match &probing {
-        Probing::Answered(_) => case.image.difference(directory)?,
-        _ => None,
-    };
+    // What opens may change what it likes.
+    let is_refused =
+        matches!(&probing, Probing::Answered(Probed { first: Found::Refused { .. }, .. }));
+    let difference = if is_refused { case.image.difference(directory)? } else { None };
     std::fs::remove_dir_all(directory)?;
     Ok(judge(case, &probing, difference.as_deref()))
 }

@@ -7,6 +7,9 @@ use super::case::Case;
 use super::image::FileImage;
 use super::sample::Sample;
 
+/// How much free room is left in a journal, in bytes.
+const ROOM_BYTES: u64 = 64 * 1024;
+
 /// A family of damages to the journal that is written to, one for each number below a count.
 pub struct Sweep {
     /// How many there are.
@@ -48,7 +51,7 @@ pub fn lengths(sample: &Arc<Sample>) -> Result<Sweep, Trouble> {
     let sample = Arc::clone(sample);
     let make = move |number: u64| {
         let at = number / 2;
-        let is_cut = number % 2 == 0;
+        let is_cut = number.is_multiple_of(2);
         let (damage, label) = if is_cut {
             ("each length", format!("cut at {at}"))
         } else {
@@ -61,6 +64,19 @@ pub fn lengths(sample: &Arc<Sample>) -> Result<Sweep, Trouble> {
         })
     };
     Ok(Sweep { count: lengths * 2, make: Box::new(make) })
+}
+
+/// The same store with less of the free room that a journal is made with, which takes time to
+/// look through and does not matter otherwise.
+///
+/// # Errors
+/// If the sample has no journal.
+pub fn with_less_room(sample: &Sample) -> Result<Arc<Sample>, Trouble> {
+    let mut smaller = sample.clone();
+    let path = smaller.image.active_journal().ok_or("a store without a journal")?.to_path_buf();
+    let file = smaller.image.files.get_mut(&path).ok_or("a store without a journal")?;
+    file.len = file.len.min(file.used() + ROOM_BYTES);
+    Ok(Arc::new(smaller))
 }
 
 pub(super) fn journal(sample: &Sample) -> Result<&FileImage, Trouble> {

@@ -11,7 +11,7 @@ use super::case::Case;
 use super::commits::bytes;
 use super::image::FileImage;
 use super::sample::{Sample, with_unsynced};
-use super::sweep::{Sweep, journal, with_journal};
+use super::sweep::{Sweep, journal, with_journal, with_less_room};
 
 /// What a disk writes at once.
 const SECTOR_BYTES: usize = 512;
@@ -40,7 +40,7 @@ impl Torn {
         let longer = image.files.get(path).ok_or("the journal was rotated")?;
         let batches = longer.data.get(journal(&sample)?.data.len()..);
         let batches = batches.ok_or("the journal has become shorter")?.to_vec();
-        Ok(Self { sample: Arc::new(sample), batches })
+        Ok(Self { sample: with_less_room(&sample)?, batches })
     }
 
     /// A part of the batch, cut at some length.

@@ -72,11 +72,7 @@ impl Maker {
 }
 
 /// Starts a process that makes commits.
-pub(super) fn committer(
-    program: &Path,
-    store: &Path,
-    commits: Commits,
-) -> Result<Maker, Trouble> {
+pub(super) fn committer(program: &Path, store: &Path, commits: Commits) -> Result<Maker, Trouble> {
     let store = store.to_str().ok_or("a path that is not text")?;
     let Commits { kind, first, synced, larger, stop } = commits;
     let mut arguments = vec!["commits".to_owned(), format!("--directory={store}")];
@@ -106,7 +102,11 @@ pub(super) fn build(
         for session in 0..3 {
             let mut maker = start(session * quarter + 1, &[(session + 1) * quarter])?;
             maker.hear()?;
-            if session % 2 == 0 { maker.close()? } else { maker.kill()? }
+            if session % 2 == 0 {
+                maker.close()?
+            } else {
+                maker.kill()?
+            }
             earlier.push(Image::read(store)?);
         }
         let mut maker = start(3 * quarter + 1, &[commits])?;

@@ -54,12 +54,5 @@ pub(super) fn build(ending: Ending, program: &Path, scratch: &Path) -> Result<Sa
         ReadError::Differs(text) => text,
     })?;
     let name = format!("{}-{ending}", Kind::Engine);
-    Ok(Sample {
-        name,
-        image,
-        earlier,
-        contents: vec![content],
-        acknowledged: 0,
-        durable: 0,
-    })
+    Ok(Sample { name, image, earlier, contents: vec![content], acknowledged: 0, durable: 0 })
 }

@@ -28,6 +28,7 @@ fn say_and_wait(text: &str) -> io::Result<String> {
 
 /// Which commits a process makes.
 #[derive(Debug, Clone, Args)]
+#[group(skip)]
 pub struct Commits {
     /// What kind of store.
     #[arg(long)]
