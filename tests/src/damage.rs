@@ -28,7 +28,7 @@ pub use self::content::Content;
 pub use self::damaging::{DAMAGES, Damage};
 pub use self::image::{FileImage, Image};
 pub use self::judge::{Judgement, Verdict, judge};
-pub use self::probe::{Found, Probed, SelfTest, serve};
+pub use self::probe::{EXTRA_ROW, Found, Probed, SelfTest, serve};
 pub use self::prober::{Prober, Probing};
 pub use self::program::{Arguments, Helper, scratch_in_memory, some_of};
 pub use self::random::random_damage;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use entracte::store::{Batch, FjallOptions, FjallStore, Persist, Space, Store};
 use entracte_tests::damage::{
-    Case, Content, Ending, Image, Judgement, Kind, Plan, Prober, Probing, Sample, SelfTest,
-    Setting, Sweep, Verdict, check_undamaged, flips, judge, lengths, random_damage, run,
+    Case, Content, DAMAGES, Damage, Ending, Image, Judgement, Kind, Plan, Prober, Probing, Sample,
+    SelfTest, Setting, Sweep, Verdict, check_undamaged, flips, judge, lengths, random_damage, run,
     scratch_in_memory, some_of, torn_tails, with_less_room,
 };
 
@@ -123,6 +123,42 @@ fn each_bit_and_each_length_of_a_journal_whose_process_was_killed_at_once() {
 fn batches_that_nobody_was_told_of_may_be_torn_in_any_way() {
     let setting = setting();
     sweep(&setting, "torn", &torn_tails(&setting.program, &setting.scratch).unwrap());
+}
+
+/// Blocks and files of tables carry checksums of what they hold, not of where they stand.
+#[test]
+fn blocks_and_tables_in_the_wrong_places() {
+    let (setting, seed) = (setting(), seed());
+    let sample = sample(&setting, Kind::Compacted, Ending::Closed);
+    let make = |number| random_damage(&sample, seed, number);
+    let is_wanted = |number: &u64| {
+        let damage = DAMAGES[*number as usize % DAMAGES.len()];
+        matches!(damage, Damage::Misplace | Damage::OtherFile)
+    };
+    let numbers = (0..1_000).filter(is_wanted).collect();
+    run_without_failures(&setting, &Plan { name: "wrong places".to_owned(), numbers, make: &make });
+}
+
+/// The tables hold everything, and no journal is there: whatever that is called, it is called
+/// the same twice, or everything can be read.
+#[test]
+fn tables_without_a_journal() {
+    let setting = setting();
+    let sample = sample(&setting, Kind::Compacted, Ending::Reopened);
+    let mut image = sample.image.clone();
+    image.files.retain(|path, _| path.extension().is_none_or(|extension| extension != "jnl"));
+    let make = |_| {
+        Some(Case {
+            sample: Arc::clone(&sample),
+            image: image.clone(),
+            damage: "delete".to_owned(),
+            file: "journal".to_owned(),
+            label: "no journal is there".to_owned(),
+            must_open: false,
+        })
+    };
+    let plan = Plan { name: "no journal".to_owned(), numbers: vec![0], make: &make };
+    run_without_failures(&setting, &plan);
 }
 
 /// Every key that a batch may hold must be harmless, the smallest ones too, when the journals

@@ -1,5 +1,7 @@
 //! Kinds of damage to a file.
 
+use std::ops::Range;
+
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -8,6 +10,8 @@ use super::image::FileImage;
 
 /// What a batch ends with in a journal: a place where a cut leaves no half of anything.
 pub(super) const BATCH_END: &[u8] = b"FJL\x03";
+/// What a block of a table begins with.
+const BLOCK_START: &[u8] = b"LSM\x03";
 /// How far from the front a file that ends in a hole is damaged beyond what it holds.
 const BEYOND_BYTES: u64 = 64 * 1024;
 
@@ -36,6 +40,11 @@ pub enum Damage {
     Remove,
     /// A range is there twice; what follows is shifted.
     Repeat,
+    /// A block or a batch holds what another one of the same length holds: a write went to
+    /// the wrong place.
+    Misplace,
+    /// The file holds what another one of the same kind holds.
+    OtherFile,
     /// The file is gone.
     Delete,
     /// The file is as it was earlier.
@@ -45,7 +54,7 @@ pub enum Damage {
 }
 
 /// All kinds of damage.
-pub const DAMAGES: [Damage; 14] = [
+pub const DAMAGES: [Damage; 16] = [
     Damage::FlipBit,
     Damage::FlipBits,
     Damage::Cut,
@@ -57,6 +66,8 @@ pub const DAMAGES: [Damage; 14] = [
     Damage::Insert,
     Damage::Remove,
     Damage::Repeat,
+    Damage::Misplace,
+    Damage::OtherFile,
     Damage::Delete,
     Damage::OlderCopy,
     Damage::BackAgain,
@@ -78,6 +89,8 @@ impl Damage {
             Self::Insert => "insert bytes",
             Self::Remove => "remove bytes",
             Self::Repeat => "repeat a range",
+            Self::Misplace => "misplace a block",
+            Self::OtherFile => "other file's",
             Self::Delete => "delete",
             Self::OlderCopy => "older copy",
             Self::BackAgain => "back again",
@@ -124,7 +137,8 @@ impl Damage {
                 }
                 format!("{from}..{to}")
             }
-            Self::Delete | Self::OlderCopy | Self::BackAgain => return None,
+            Self::Misplace => misplace(&mut data, &places, random)?,
+            Self::OtherFile | Self::Delete | Self::OlderCopy | Self::BackAgain => return None,
         };
         Some((FileImage::with_len(data, len), label))
     }
@@ -163,6 +177,16 @@ fn swap(data: &mut [u8], places: &Places, random: &mut ChaCha8Rng) -> Option<Str
     Some(format!("{length} bytes at {first} and {second}"))
 }
 
+/// Writes one whole thing over another one of the same length.
+fn misplace(data: &mut [u8], places: &Places, random: &mut ChaCha8Rng) -> Option<String> {
+    let wholes: Vec<_> = places.wholes().collect();
+    let from = wholes.choose(random)?.clone();
+    let others = wholes.iter().filter(|to| to.len() == from.len() && **to != from);
+    let to = others.collect::<Vec<_>>().choose(random)?.start;
+    data.copy_within(from.clone(), to);
+    Some(format!("{from:?} over {to}"))
+}
+
 fn overwrite(
     damage: Damage,
     data: &mut Vec<u8>,
@@ -191,6 +215,9 @@ struct Places {
     used: usize,
     /// Where something ends, so that a cut there leaves only whole things.
     seams: Vec<usize>,
+    /// How many of them are seams of what is in the file, in their order; the others are those
+    /// of the disk.
+    inner: usize,
 }
 
 impl Places {
@@ -200,12 +227,20 @@ impl Places {
         // In large files the first seams are enough.
         let searched = &file.data[..used.min(1 << 20)];
         for (at, window) in searched.windows(BATCH_END.len()).enumerate() {
-            if window == BATCH_END {
-                seams.push(at + BATCH_END.len());
+            match window {
+                BATCH_END => seams.push(at + BATCH_END.len()),
+                BLOCK_START => seams.push(at),
+                _ => {}
             }
         }
+        let inner = seams.len();
         seams.extend((1..=used / 4096).map(|page| page * 4096));
-        Self { used, seams }
+        Self { used, seams, inner }
+    }
+
+    /// The blocks of a table, the batches of a journal.
+    fn wholes(&self) -> impl Iterator<Item = Range<usize>> {
+        self.seams[..self.inner].windows(2).map(|seams| seams[0]..seams[1])
     }
 
     /// Any place, every other time a seam.

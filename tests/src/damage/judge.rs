@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::case::Case;
-use super::probe::{Found, Probed};
+use super::content::Content;
+use super::probe::{EXTRA_ROW, Found, Probed};
 use super::prober::Probing;
 
 /// How much memory an opening may take, in bytes.
@@ -148,7 +149,7 @@ fn without_numbers(text: &str) -> String {
 }
 
 fn judge_answer(case: &Case, probed: &Probed, difference: Option<&str>) -> (Verdict, String) {
-    let Probed { first, second, panics, memory_bytes } = probed;
+    let Probed { first, second, third, panics, memory_bytes } = probed;
     for found in [first, second] {
         if let Found::Panicked(text) = found {
             return (Verdict::Panic, text.clone());
@@ -156,6 +157,11 @@ fn judge_answer(case: &Case, probed: &Probed, difference: Option<&str>) -> (Verd
         if let Some(loss) = loss(case, found) {
             return (Verdict::SilentLoss, format!("{loss}; first {first:?}, second {second:?}"));
         }
+    }
+    if let (Found::Read { content, .. }, Some(third)) = (first, third)
+        && let Some(trouble) = trouble_after_a_commit(*content, third)
+    {
+        return trouble;
     }
     if let Some(panic) = panics.first() {
         return (Verdict::Panic, format!("in a thread of its own: {panic}; first {first:?}"));
@@ -184,6 +190,19 @@ fn judge_answer(case: &Case, probed: &Probed, difference: Option<&str>) -> (Verd
         // Both were dealt with above.
         Found::Panicked(text) | Found::Differs(text) => (Verdict::Panic, text.clone()),
     }
+}
+
+/// What is wrong with an opening after one commit more, if anything is.
+fn trouble_after_a_commit(mut before: Content, after: &Found) -> Option<(Verdict, String)> {
+    let (space, key, value) = EXTRA_ROW;
+    before.add(space, key, value);
+    let verdict = match after {
+        Found::Read { content, .. } if *content == before => return None,
+        Found::Read { .. } | Found::Differs(_) => Verdict::SilentLoss,
+        Found::Panicked(_) => Verdict::Panic,
+        Found::Refused { .. } | Found::Unreadable { .. } => Verdict::Unstable,
+    };
+    Some((verdict, format!("after one commit more: {after:?}")))
 }
 
 /// What is lost, if something is that may not be.

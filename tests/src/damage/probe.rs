@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 
-use entracte::store::{FjallOptions, FjallStore, Store, StoreError};
+use entracte::store::{Batch, FjallOptions, FjallStore, Persist, Space, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -50,11 +50,18 @@ pub struct Probed {
     pub first: Found,
     /// The second one.
     pub second: Found,
+    /// The third one, after a commit with the [extra row](EXTRA_ROW) in the second one; none if
+    /// the first two did not come so far.
+    pub third: Option<Found>,
     /// Panics of threads of the store's own.
     pub panics: Vec<String>,
     /// The most memory that the process had at any moment, in bytes.
     pub memory_bytes: u64,
 }
+
+/// What is written into a store that could be read, to see whether that is there at the next
+/// opening.
+pub const EXTRA_ROW: (Space, &[u8], &[u8]) = (Space::State, b"zz-extra", b"one commit more");
 
 /// A request that lets the process misbehave, to see whether that is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +106,9 @@ pub fn serve() -> Result<(), Trouble> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let test = SelfTest::LINES.iter().find(|(_, request)| *request == line);
-        let probed = probe(&panics, || match test {
+        let probed = probe(&panics, |is_written_to| match test {
             Some((test, _)) => misbehave(*test),
-            None => open(Path::new(&line), &runtime),
+            None => open(Path::new(&line), &runtime, is_written_to),
         });
         let mut output = std::io::stdout().lock();
         serde_json::to_writer(&mut output, &probed)?;
@@ -128,21 +135,24 @@ fn misbehave(test: SelfTest) -> Found {
     Found::Refused { name: "SelfTest".to_owned(), text: "as asked for".to_owned() }
 }
 
-fn probe(panics: &Panics, open: impl Fn() -> Found) -> Probed {
+fn probe(panics: &Panics, open: impl Fn(bool) -> Found) -> Probed {
     panics.lock().unwrap_or_else(PoisonError::into_inner).clear();
     // Lets the system forget the peak of earlier requests.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let open = || {
-        let found = catch_unwind(AssertUnwindSafe(&open));
+    let open = |is_written_to| {
+        let found = catch_unwind(AssertUnwindSafe(|| open(is_written_to)));
         found.unwrap_or_else(|_| Found::Panicked(last_panic(panics)))
     };
-    let (first, second) = (open(), open());
+    let first = open(false);
+    let can_be_read = matches!(first, Found::Read { .. });
+    let second = open(can_be_read);
+    let third = can_be_read.then(|| open(false));
     let here = std::thread::current().id();
     let panics = std::mem::take(&mut *panics.lock().unwrap_or_else(PoisonError::into_inner));
     // What panicked on this thread has come out of the store as an error, or as a panic.
     let elsewhere = panics.into_iter().filter(|(thread, _)| *thread != here);
     let panics = elsewhere.map(|(_, text)| text).collect();
-    Probed { first, second, panics, memory_bytes: memory_peak_bytes() }
+    Probed { first, second, third, panics, memory_bytes: memory_peak_bytes() }
 }
 
 fn last_panic(panics: &Panics) -> String {
@@ -150,15 +160,24 @@ fn last_panic(panics: &Panics) -> String {
     panics.last().map_or_else(String::new, |(_, text)| text.clone())
 }
 
-fn open(directory: &Path, runtime: &Runtime) -> Found {
+fn open(directory: &Path, runtime: &Runtime, is_written_to: bool) -> Found {
     let store = match FjallStore::open_blocking(directory, &FjallOptions::default()) {
         Ok(store) => store,
         Err(error) => return Found::Refused { name: name(&error), text: error.to_string() },
     };
     let content = read(&store);
+    let mut batch = Batch::new();
+    let (space, key, value) = EXTRA_ROW;
+    batch.put(space, key, value);
+    let commit = || runtime.block_on(async { store.commit(batch, Persist::Sync).await });
+    let commit = if is_written_to && content.is_ok() { commit() } else { Ok(()) };
     let close =
         runtime.block_on(async { store.close().await }).err().map(|error| error.to_string());
     match content {
+        Ok(_) if commit.is_err() => {
+            let text = commit.err().map(|error| error.to_string()).unwrap_or_default();
+            Found::Unreadable { name: "Commit".to_owned(), text }
+        }
         Ok(content) => Found::Read { content, close },
         Err(ReadError::Store(error)) => {
             Found::Unreadable { name: name(&error), text: error.to_string() }

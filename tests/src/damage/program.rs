@@ -150,7 +150,8 @@ impl Arguments {
             let sweep = torn_tails(&setting.program, &setting.scratch)?;
             all.merge(self.sweep(&setting, "torn", &sweep)?);
         }
-        println!("\n{} cases in all, {} failures", all.cases, all.failures.len());
+        println!("\n== everything\n{all}");
+        println!("{} cases in all, {} failures", all.cases, all.failures.len());
         Ok(all.failures.is_empty())
     }
 

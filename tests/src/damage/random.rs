@@ -76,6 +76,14 @@ fn apply(
             image.files.remove(path)?;
             String::new()
         }
+        Damage::OtherFile => {
+            let kind = |path: &Path| image.kind_of(path).replace("sealed", "active");
+            let wanted = kind(path);
+            let others = sample.image.files.iter().filter(|(other, _)| kind(other) == wanted);
+            let (other, file) = *others.collect::<Vec<_>>().choose(random)?;
+            image.files.insert(path.to_path_buf(), file.clone());
+            other.display().to_string()
+        }
         Damage::OlderCopy | Damage::BackAgain => {
             let which = random.random_range(0..sample.earlier.len().max(1));
             let older = sample.earlier.get(which)?.files.get(path)?.clone();
