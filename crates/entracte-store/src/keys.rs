@@ -40,8 +40,8 @@ pub const FORMAT_KEY: &[u8] = b"format";
 /// The key of the last journaled engine time in the space `Meta`.
 pub const CLOCK_KEY: &[u8] = b"clock";
 /// A key that every space keeps for the store itself: no batch may write it, and no read
-/// shows it.
-pub const RESERVED_KEY: &[u8] = b"\0entracte.commit";
+/// shows it. It is the smallest key there is, so a table that has it begins with it.
+pub const RESERVED_KEY: &[u8] = b"\0";
 
 /// The kind of a row in the space `State`: the first byte of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,6 +32,11 @@ const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(2);
 /// of fjall's that panics ends without a word.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
+/// What a commit takes in the journal without its operations: its own rows, start and end.
+const COMMIT_OVERHEAD_BYTES: usize = 240;
+/// What an operation takes in the journal beyond its size in the batch.
+const OP_OVERHEAD_BYTES: usize = 8;
+
 /// The keyspaces of a database, one for each space, in the order of [`Space::ALL`].
 #[derive(Clone)]
 pub(super) struct Keyspaces([Keyspace; Space::ALL.len()]);
@@ -164,7 +169,7 @@ impl Opened {
         }
         progress.is_buffered |= mode == PersistMode::Buffer;
         write.commit().map_err(|error| self.name("commit a batch", error))?;
-        progress.committed(batch.size_bytes(), mode != PersistMode::Buffer);
+        progress.committed(journal_bytes(batch), mode != PersistMode::Buffer);
         Ok(())
     }
 
@@ -216,6 +221,11 @@ impl Opened {
         }
         Ok(())
     }
+}
+
+/// How much a batch takes in the journal, roughly, in bytes.
+fn journal_bytes(batch: &Batch) -> usize {
+    COMMIT_OVERHEAD_BYTES + batch.size_bytes() + batch.len() * OP_OVERHEAD_BYTES
 }
 
 fn last_of_each_key(batch: &Batch) -> Vec<Op<'_>> {

@@ -33,6 +33,11 @@ impl Shared {
         &self.path
     }
 
+    #[cfg(test)]
+    pub(super) fn poison(&self) -> &Poison {
+        &self.poisoned
+    }
+
     pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.look("read a row", |opened| opened.get(space, key))
     }
