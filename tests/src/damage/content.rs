@@ -22,7 +22,7 @@ pub struct Content {
 
 impl Content {
     /// Takes a row in.
-    pub(super) fn add(&mut self, space: Space, key: &[u8], value: &[u8]) {
+    pub fn add(&mut self, space: Space, key: &[u8], value: &[u8]) {
         let [first, second] = fingerprints(space, key, value);
         self.rows[index(space)] += 1;
         self.sum = [self.sum[0].wrapping_add(first), self.sum[1].wrapping_add(second)];

@@ -40,11 +40,14 @@ pub enum Verdict {
     /// The second opening says something else than the first one, or an error that changes
     /// nothing has changed something.
     Unstable,
+    /// The inspection, which changes nothing, finds a damage and the store opens, or the other
+    /// way round.
+    Contradicted,
 }
 
 impl Verdict {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Right,
         Self::TornTail,
         Self::Refused,
@@ -57,6 +60,7 @@ impl Verdict {
         Self::Memory,
         Self::Locked,
         Self::Unstable,
+        Self::Contradicted,
     ];
 
     /// Whether no store may do that.
@@ -81,6 +85,7 @@ impl Verdict {
             Self::Memory => "MEMORY",
             Self::Locked => "LOCKED",
             Self::Unstable => "UNSTABLE",
+            Self::Contradicted => "CONTRADICT",
         }
     }
 }
@@ -149,7 +154,7 @@ fn without_numbers(text: &str) -> String {
 }
 
 fn judge_answer(case: &Case, probed: &Probed, difference: Option<&str>) -> (Verdict, String) {
-    let Probed { first, second, third, panics, memory_bytes } = probed;
+    let Probed { first, second, third, panics, memory_bytes, .. } = probed;
     for found in [first, second] {
         if let Found::Panicked(text) = found {
             return (Verdict::Panic, text.clone());
@@ -172,6 +177,9 @@ fn judge_answer(case: &Case, probed: &Probed, difference: Option<&str>) -> (Verd
     if !are_alike(first, second) {
         return (Verdict::Unstable, format!("first {first:?}, second {second:?}"));
     }
+    if let Some(trouble) = disagreement(probed) {
+        return (Verdict::Contradicted, trouble);
+    }
     match first {
         Found::Read { content, .. } => {
             let is_all = case.sample.commit_of(content) >= Some(case.sample.acknowledged);
@@ -189,6 +197,20 @@ fn judge_answer(case: &Case, probed: &Probed, difference: Option<&str>) -> (Verd
         Found::Unreadable { text, .. } => (Verdict::Unreadable, text.clone()),
         // Both were dealt with above.
         Found::Panicked(text) | Found::Differs(text) => (Verdict::Panic, text.clone()),
+    }
+}
+
+/// How the look that changes nothing disagrees with the opening, if it does.
+fn disagreement(probed: &Probed) -> Option<String> {
+    match (&probed.inspected, &probed.first) {
+        (Some(damage), Found::Read { .. }) if !damage.is_empty() => {
+            Some(format!("it was opened, and the inspection says: {damage:?}"))
+        }
+        (Some(damage), Found::Refused { text, .. }) if damage.is_empty() => {
+            Some(format!("the inspection finds nothing, and the opening says: {text}"))
+        }
+        (None, Found::Read { .. }) => Some("it was opened, and could not be inspected".to_owned()),
+        _ => None,
     }
 }
 

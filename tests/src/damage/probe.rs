@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 
+use entracte::store::fjall::inspect;
 use entracte::store::{Batch, FjallOptions, FjallStore, Persist, Space, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
@@ -46,6 +47,9 @@ pub enum Found {
 /// What two openings of a store came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
+    /// What stands in the way of an opening by a look that changes nothing; none if it could
+    /// not look.
+    pub inspected: Option<Vec<String>>,
     /// The first opening.
     pub first: Found,
     /// The second one.
@@ -105,11 +109,13 @@ pub fn serve() -> Result<(), Trouble> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
+        let inspected = inspect(Path::new(&line)).ok().map(|found| found.damage);
         let test = SelfTest::LINES.iter().find(|(_, request)| *request == line);
         let probed = probe(&panics, |is_written_to| match test {
             Some((test, _)) => misbehave(*test),
             None => open(Path::new(&line), &runtime, is_written_to),
         });
+        let probed = Probed { inspected, ..probed };
         let mut output = std::io::stdout().lock();
         serde_json::to_writer(&mut output, &probed)?;
         output.write_all(b"\n")?;
@@ -152,7 +158,7 @@ fn probe(panics: &Panics, open: impl Fn(bool) -> Found) -> Probed {
     // What panicked on this thread has come out of the store as an error, or as a panic.
     let elsewhere = panics.into_iter().filter(|(thread, _)| *thread != here);
     let panics = elsewhere.map(|(_, text)| text).collect();
-    Probed { first, second, third, panics, memory_bytes: memory_peak_bytes() }
+    Probed { inspected: None, first, second, third, panics, memory_bytes: memory_peak_bytes() }
 }
 
 fn last_panic(panics: &Panics) -> String {
