@@ -414,7 +414,7 @@ mod tests {
         let (level, message) = levels(&deep);
         assert_eq!(level, Failure::LEVELS_MAX);
         assert!(message.ends_with("(its causes are left out)"), "{message}");
-        assert_eq!(levels(&deep.clone().limited(Failure::LEVELS_MAX)), (level, message));
+        assert_eq!(levels(&deep.limited(Failure::LEVELS_MAX)), (level, message));
     }
 
     #[test]
