@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub use self::activity::{ActivityCall, ActivityFuture};
-pub(crate) use self::core::{Core, RunInfo, UnreadSignal};
+pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};

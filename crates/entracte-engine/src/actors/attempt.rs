@@ -71,17 +71,23 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
     let AttemptArguments { activity, context, canceller, input, .. } = arguments;
     // The call itself may panic as well as the future it returns.
     let work = AssertUnwindSafe(async move { activity(context, input).await }).catch_unwind();
+    let mut work = Box::pin(work);
     let ended = match arguments.start_to_close_timeout {
         None => Ok(work.await),
-        Some(timeout) => tokio::time::timeout(timeout, work).await,
+        Some(timeout) => match tokio::time::timeout(timeout, &mut work).await {
+            Ok(ended) => Ok(ended),
+            Err(elapsed) => {
+                // Told before it is dropped; what it panics with then says nothing new.
+                canceller.cancel(CancelCause::TimedOut);
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
+                Err(elapsed)
+            }
+        },
     };
     let result = match ended {
         Ok(Ok(result)) => result?,
         Ok(Err(panic)) => return Err(panicked(&*panic)),
-        Err(_elapsed) => {
-            canceller.cancel(CancelCause::TimedOut);
-            return Err(start_to_close_timeout());
-        }
+        Err(_elapsed) => return Err(start_to_close_timeout()),
     };
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(

@@ -9,10 +9,10 @@ use crate::machine::TurnFailure;
 
 impl Core {
     /// Whether something that is published now is to be written: not on replay, which writes
-    /// nothing again, and not once inert.
+    /// nothing again, not once inert, and not between two jobs.
     pub(crate) fn may_publish(&self) -> bool {
         let state = self.lock();
-        !state.inert && !state.is_replaying
+        !state.is_deaf() && !state.is_replaying
     }
 
     /// Keeps a value until the turn is over, in place of an earlier one of the same name.
@@ -31,7 +31,7 @@ impl Core {
     /// Fails the turn, once whatever runs has come to rest; the first failure counts.
     pub(crate) fn fail_turn(&self, failure: TurnFailure) {
         let mut state = self.lock();
-        if !state.inert {
+        if !state.is_deaf() {
             state.failure.get_or_insert(failure);
         }
     }

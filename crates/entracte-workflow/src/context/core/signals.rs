@@ -71,7 +71,7 @@ impl Core {
     /// Takes the oldest signal of a name, if there is one.
     pub(crate) fn take_signal(&self, name: &str) -> Option<UnreadSignal> {
         let mut state = self.lock();
-        if state.inert {
+        if state.is_deaf() {
             return None;
         }
         state.signals.queues.get_mut(name)?.unread.pop_front()
@@ -87,7 +87,7 @@ impl Core {
         source: &'static Location<'static>,
     ) -> Poll<UnreadSignal> {
         let mut state = self.lock();
-        if state.inert {
+        if state.is_deaf() {
             return Poll::Pending;
         }
         let SignalQueues { queues, waiter_last } = &mut state.signals;
