@@ -71,6 +71,19 @@ pub enum TurnFailure {
         /// What is wrong with it.
         source: EncodeError,
     },
+    /// The workflow published a value that is larger than the engine allows.
+    #[error(
+        "the value published as `{query}` has {bytes} bytes, and {limit} are allowed: publish \
+         less, or raise the engine's payload_bytes_max"
+    )]
+    PublishedTooLarge {
+        /// The durable name under which it is published.
+        query: String,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
     /// The constant of a signal or a query has a name that cannot be one.
     #[error("the workflow uses a {what} whose name cannot be one: {source}")]
     InvalidName {
