@@ -16,6 +16,8 @@ mod deep_failure;
 mod determinism;
 #[path = "it/ending.rs"]
 mod ending;
+#[path = "it/external_signals.rs"]
+mod external_signals;
 #[path = "it/group_commit.rs"]
 mod group_commit;
 #[path = "it/journal_first.rs"]

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 pub use self::handle::WorkflowHandle;
 pub use self::signal::SendSignal;
+pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
 use crate::actors::directory::DirectoryMessage;
 use crate::errors::EngineStopped;

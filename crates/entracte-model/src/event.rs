@@ -6,11 +6,13 @@
 
 mod attributes;
 mod codec;
+mod external_signals;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::attributes::*;
 pub use self::codec::{EventDecodeError, EventType};
+pub use self::external_signals::*;
 use crate::id::EventId;
 use crate::time::Timestamp;
 

@@ -2,6 +2,7 @@
 
 mod activity;
 mod core;
+mod external;
 mod operation;
 mod random;
 mod saga;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 pub use self::activity::{ActivityCall, ActivityFuture};
 pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
+pub use self::external::{ExternalWorkflow, SignalExternal};
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};
@@ -160,6 +162,22 @@ impl WorkflowContext {
                 }
             }
         }
+    }
+
+    /// Another workflow, to send it signals.
+    ///
+    /// ```
+    /// use entracte_workflow::{Signal, WorkflowContext, WorkflowResult};
+    ///
+    /// const READY: Signal<String> = Signal::new("ready");
+    ///
+    /// async fn pack(ctx: WorkflowContext, order: String) -> WorkflowResult<()> {
+    ///     ctx.external_workflow(format!("ship-{order}")).signal(READY, order).await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn external_workflow(&self, workflow_id: impl Into<String>) -> ExternalWorkflow {
+        ExternalWorkflow::new(Arc::clone(&self.core), workflow_id.into())
     }
 
     /// The time of the event whose turn runs; it does not move within a turn (rule TIM-9).

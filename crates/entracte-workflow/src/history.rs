@@ -1,6 +1,7 @@
 //! What a history says about its run: the fold over its events.
 
 mod error;
+mod external_signals;
 mod signals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use entracte_model::{
 };
 
 pub use self::error::HistoryError;
+pub use self::external_signals::SentSignal;
 
 /// What a history says about its run.
 ///
@@ -32,6 +34,8 @@ pub struct HistoryState {
     pub activities: BTreeMap<Seq, ScheduledActivity>,
     /// The timers that have neither fired nor been cancelled, by their numbers.
     pub timers: BTreeMap<Seq, StartedTimer>,
+    /// The signals to other workflows that have not been answered, by their numbers.
+    pub sent_signals: BTreeMap<Seq, SentSignal>,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
     /// The request ids of the signals that came, one for each (rule SIG-3).
@@ -94,6 +98,7 @@ impl HistoryState {
             started: None,
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
+            sent_signals: BTreeMap::new(),
             cancel_requested: false,
             signals: BTreeSet::new(),
             closed: None,
@@ -196,6 +201,15 @@ impl HistoryState {
             }
             EventAttributes::TimerCanceled(end) => {
                 self.end_timer(event, end.seq, end.started_event_id)?;
+            }
+            EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) => {
+                self.send_signal(event, initiated)?;
+            }
+            EventAttributes::SignalExternalWorkflowExecutionFailed(end) => {
+                self.end_sent_signal(event, end.seq, end.initiated_event_id)?;
+            }
+            EventAttributes::ExternalWorkflowExecutionSignaled(end) => {
+                self.end_sent_signal(event, end.seq, end.initiated_event_id)?;
             }
             other => {
                 let event_type = other.event_type();

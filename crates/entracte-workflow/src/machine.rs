@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `InitializeWorkflow` | makes the context and the workflow's future |
 //! | `FireTimer`, `ResolveActivity` | ends the operation, if something waits for it |
+//! | `ResolveSignalExternalWorkflow` | the same, for a signal to another workflow |
 //! | `SignalWorkflow` | puts the signal behind the others of its name |
 //! | `CancelWorkflow` | ends timers that are not shielded, requests the cancellation of such activities |
 //!
@@ -302,6 +303,9 @@ fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
         Job::FireTimer { seq } => (core.fire_timer(seq), "timer", seq),
         Job::ResolveActivity { seq, resolution } => {
             (core.resolve_activity(seq, resolution), "activity", seq)
+        }
+        Job::ResolveSignalExternalWorkflow { seq, failure } => {
+            (core.resolve_external_signal(seq, failure), "signal", seq)
         }
         Job::SignalWorkflow { signal_name, input, originating_event_id } => {
             core.signal(signal_name, UnreadSignal { event_id: originating_event_id, input });

@@ -48,8 +48,8 @@ pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
-    CancelCause, Query, RetryPolicy, Saga, Signal, Signals, TurnFailure, UnreadSignals, Workflow,
-    WorkflowContext, WorkflowResult, join, join_all, select, try_join_all,
+    CancelCause, ExternalWorkflow, Query, RetryPolicy, Saga, Signal, Signals, TurnFailure,
+    UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

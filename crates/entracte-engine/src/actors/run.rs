@@ -9,6 +9,7 @@ mod activities;
 mod calls;
 mod closing;
 mod effects;
+mod external_signals;
 mod input;
 mod opening;
 mod parking;
@@ -19,6 +20,7 @@ mod state;
 mod turns;
 
 use entracte_model::Seq;
+use entracte_model::event::SignalExternalFailedCause;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
@@ -45,6 +47,8 @@ pub(crate) enum RunMessage {
     TimerDue { seq: Seq },
     /// The back-off before an attempt may be over.
     RetryDue { seq: Seq, attempt: u32 },
+    /// It is known what became of a signal to another workflow.
+    ExternalSignaled { seq: Seq, not_arrived: Option<SignalExternalFailedCause> },
     /// Try the turn again that failed.
     RetryTurn { parking: u64 },
     /// The workflow was woken by something that is not the engine's.
@@ -101,6 +105,9 @@ impl Actor for Run {
             RunMessage::ChildExited { actor } => state.child_exited(actor)?,
             RunMessage::TimerDue { seq } => state.timer_due(seq)?,
             RunMessage::RetryDue { seq, attempt } => state.retry_due(seq, attempt),
+            RunMessage::ExternalSignaled { seq, not_arrived } => {
+                state.external_signaled(seq, not_arrived)?;
+            }
             RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,
             RunMessage::ForeignWake { machine } => state.foreign_wake(machine),
             RunMessage::Call(call) => state.call(call)?,

@@ -2,7 +2,6 @@
 
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use entracte_model::event::WorkflowExecutionSignaled;
 use entracte_model::{EncodeError, EventAttributes, Payload, RunId, id};
@@ -66,19 +65,8 @@ impl SendSignal {
 
     async fn send(self) -> Result<(), SignalError> {
         let signaled = self.event()?;
-        let question = |reply| RunCall::Signal { signaled: Box::new(signaled.clone()), reply };
-        let (answer, asked) = self.client.tell(self.run_id, question).await;
-        match answer {
-            // It may be that an earlier copy of it has been taken up before the run closed.
-            Err(SignalError::AlreadyClosed { .. }) if asked > 1 || self.request_id.is_some() => {
-                if self.is_in_history(&signaled.request_id)? {
-                    Ok(())
-                } else {
-                    answer
-                }
-            }
-            answer => answer,
-        }
+        let is_repeated = self.request_id.is_some();
+        deliver_signal(&self.client, self.run_id, &signaled, is_repeated).await
     }
 
     fn event(&self) -> Result<WorkflowExecutionSignaled, SignalError> {
@@ -101,15 +89,31 @@ impl SendSignal {
             with_previous: false,
         })
     }
+}
 
-    fn is_in_history(&self, request_id: &Arc<str>) -> Result<bool, SignalError> {
-        let history = self.client.shared()?.store.read_history(self.run_id)?;
-        Ok(history.iter().any(|event| match &event.attributes {
-            EventAttributes::WorkflowExecutionSignaled(signaled) => {
-                signaled.request_id == *request_id
-            }
-            _ => false,
-        }))
+/// Sends a signal until there is an answer; `is_repeated` says whether it may have been sent
+/// before.
+pub(crate) async fn deliver_signal(
+    client: &Client,
+    run_id: RunId,
+    signaled: &WorkflowExecutionSignaled,
+    is_repeated: bool,
+) -> Result<(), SignalError> {
+    let question = |reply| RunCall::Signal { signaled: Box::new(signaled.clone()), reply };
+    let (answer, asked) = client.tell(run_id, question).await;
+    match answer {
+        // An earlier copy of it may have been taken up before the run closed.
+        Err(SignalError::AlreadyClosed { .. }) if asked > 1 || is_repeated => {
+            let history = client.shared()?.store.read_history(run_id)?;
+            let is_taken = history.iter().any(|event| match &event.attributes {
+                EventAttributes::WorkflowExecutionSignaled(taken) => {
+                    taken.request_id == signaled.request_id
+                }
+                _ => false,
+            });
+            if is_taken { Ok(()) } else { answer }
+        }
+        answer => answer,
     }
 }
 

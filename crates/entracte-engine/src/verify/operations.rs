@@ -115,6 +115,9 @@ impl Operations {
                 history.timers.get(&seq).is_some_and(|timer| timer.due == due)
             }
             IndexRow::ActivityRetry { seq, due } => self.waits_until(seq, due),
+            IndexRow::ExternalSignal { seq, due } => {
+                history.sent_signals.get(&seq).is_some_and(|sent| sent.initiated_time == due)
+            }
             _ => true,
         };
         let unknown_due = self.due.iter().map(|key| IndexRow::from(*key));
@@ -151,13 +154,25 @@ impl Operations {
             missing.extend(seqs.map(|seq| IndexRow::PendingActivity { seq: *seq }));
         }
         if !self.due_is_broken {
-            let timer_rows = self.due.iter().filter(|key| key.kind == DueKind::Timer);
-            let timer_rows: BTreeSet<_> = timer_rows.map(|key| (key.seq, key.due)).collect();
             let timers = history.timers.iter().map(|(seq, timer)| (*seq, timer.due));
-            let without_row = timers.filter(|timer| !timer_rows.contains(timer));
+            let without_row = self.without_due(DueKind::Timer, timers);
             missing.extend(without_row.map(|(seq, due)| IndexRow::Timer { seq, due }));
+            let sent = history.sent_signals.iter().map(|(seq, sent)| (*seq, sent.initiated_time));
+            let without_row = self.without_due(DueKind::ExternalSignal, sent);
+            missing.extend(without_row.map(|(seq, due)| IndexRow::ExternalSignal { seq, due }));
         }
         missing
+    }
+
+    /// Those operations that have no row among what is due.
+    fn without_due(
+        &self,
+        kind: DueKind,
+        operations: impl Iterator<Item = (Seq, Timestamp)>,
+    ) -> impl Iterator<Item = (Seq, Timestamp)> {
+        let rows = self.due.iter().filter(|key| key.kind == kind);
+        let rows: BTreeSet<_> = rows.map(|key| (key.seq, key.due)).collect();
+        operations.filter(move |operation| !rows.contains(operation))
     }
 }
 

@@ -270,6 +270,13 @@ pub enum IndexRow {
         /// When it is due.
         due: Timestamp,
     },
+    /// A signal to another workflow that has not been answered.
+    ExternalSignal {
+        /// Its number.
+        seq: Seq,
+        /// When it was sent.
+        due: Timestamp,
+    },
     /// Something that is due, of a kind that is not known here.
     Other {
         /// Its number.
@@ -285,6 +292,7 @@ impl From<DueKey> for IndexRow {
         match kind {
             DueKind::Timer => Self::Timer { seq, due },
             DueKind::ActivityRetry => Self::ActivityRetry { seq, due },
+            DueKind::ExternalSignal => Self::ExternalSignal { seq, due },
             _ => Self::Other { seq, due },
         }
     }
@@ -298,6 +306,9 @@ impl fmt::Display for IndexRow {
             Self::Timer { seq, due } => write!(f, "the row of timer {seq}, due at {due},"),
             Self::ActivityRetry { seq, due } => {
                 write!(f, "the row of the next attempt of activity {seq}, due at {due},")
+            }
+            Self::ExternalSignal { seq, due } => {
+                write!(f, "the row of signal {seq}, sent at {due},")
             }
             Self::Other { seq, due } => write!(f, "the row of operation {seq}, due at {due},"),
         }

@@ -103,7 +103,9 @@ impl Verifier<'_> {
         }
         let Some(state) = &told.state else { return };
         operations.check(state, self.sink);
-        let waits = !state.activities.is_empty() || !state.timers.is_empty();
+        let waits = !state.activities.is_empty()
+            || !state.timers.is_empty()
+            || !state.sent_signals.is_empty();
         if waits || !operations.is_empty() || state.started.is_none() {
             return;
         }

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    ExternalWorkflowExecutionSignaled, SignalExternalWorkflowExecutionFailed,
+    SignalExternalWorkflowExecutionInitiated,
+};
 use crate::failure::{Failure, RetryState};
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
@@ -52,6 +56,12 @@ pub enum EventAttributes {
     TimerFired(TimerFired),
     /// The run cancelled a timer.
     TimerCanceled(TimerCanceled),
+    /// The run sends a signal to another workflow.
+    SignalExternalWorkflowExecutionInitiated(SignalExternalWorkflowExecutionInitiated),
+    /// A signal could not be sent to another workflow.
+    SignalExternalWorkflowExecutionFailed(SignalExternalWorkflowExecutionFailed),
+    /// A signal has reached another workflow.
+    ExternalWorkflowExecutionSignaled(ExternalWorkflowExecutionSignaled),
 }
 
 /// A place in source code, as `path/file.rs:line`.

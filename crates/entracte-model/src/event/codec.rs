@@ -118,6 +118,9 @@ event_types! {
     21 WorkflowExecutionCanceled,
     26 WorkflowExecutionSignaled,
     27 WorkflowExecutionTerminated,
+    37 SignalExternalWorkflowExecutionInitiated,
+    38 SignalExternalWorkflowExecutionFailed,
+    39 ExternalWorkflowExecutionSignaled,
 }
 
 impl EventType {

@@ -14,6 +14,8 @@ pub enum DueKind {
     Timer = 1,
     /// The next attempt of an activity may start.
     ActivityRetry = 2,
+    /// A signal to another workflow is to be delivered.
+    ExternalSignal = 3,
 }
 
 impl DueKind {
@@ -21,6 +23,7 @@ impl DueKind {
         match number {
             1 => Ok(Self::Timer),
             2 => Ok(Self::ActivityRetry),
+            3 => Ok(Self::ExternalSignal),
             number => Err(InvalidKey::UnknownDueKind { number }),
         }
     }
@@ -37,7 +40,7 @@ pub struct DueKey {
     pub run_id: RunId,
     /// What it is.
     pub kind: DueKind,
-    /// The number of the timer or activity in the run.
+    /// The number of the timer, activity or signal in the run.
     pub seq: Seq,
 }
 

@@ -8,7 +8,7 @@ fn run_ids() -> impl Strategy<Value = RunId> {
 }
 
 fn kinds() -> impl Strategy<Value = DueKind> {
-    prop_oneof![Just(DueKind::Timer), Just(DueKind::ActivityRetry)]
+    prop_oneof![Just(DueKind::Timer), Just(DueKind::ActivityRetry), Just(DueKind::ExternalSignal)]
 }
 
 /// Checks what holds for the keys of fixed length: the round trip, and every other length.

@@ -221,9 +221,7 @@ impl Future for UntypedActivity {
                     ActivityResolution::Failed(failure) | ActivityResolution::Cancelled(failure),
                 )) => Err(failure),
                 // The machine gives activities no other outcome.
-                Poll::Ready(Outcome::Fired | Outcome::TimerCancelled) | Poll::Pending => {
-                    return Poll::Pending;
-                }
+                Poll::Ready(_) | Poll::Pending => return Poll::Pending,
             },
             Progress::Done => panic!("an activity was awaited again after it had ended"),
         };

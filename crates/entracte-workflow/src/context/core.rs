@@ -227,6 +227,8 @@ impl State {
         let command = match kind {
             OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
             OperationKind::Timer { .. } => Command::CancelTimer { seq },
+            // What has been sent is not taken back.
+            OperationKind::ExternalSignal { .. } => return,
         };
         self.cancellations.insert(seq, command);
     }

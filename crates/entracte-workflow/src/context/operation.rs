@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use entracte_model::Failure;
+
 use crate::machine::ActivityResolution;
 
 /// What an operation is, as far as it must be known while it is pending.
@@ -12,6 +14,7 @@ use crate::machine::ActivityResolution;
 pub(crate) enum OperationKind {
     Activity { activity_type: Arc<str> },
     Timer { start_to_fire_timeout: Duration },
+    ExternalSignal { signal_name: Arc<str> },
 }
 
 /// How an operation ended.
@@ -21,6 +24,8 @@ pub(crate) enum Outcome {
     Fired,
     /// The timer ended early because the run was asked to cancel.
     TimerCancelled,
+    /// The signal to another workflow has arrived, or why it has not.
+    ExternalSignal(Result<(), Failure>),
 }
 
 #[derive(Debug)]

@@ -61,7 +61,7 @@ impl Sleep {
                 Poll::Ready(Outcome::Fired) => false,
                 Poll::Ready(Outcome::TimerCancelled) => true,
                 // The machine gives timers no other outcome.
-                Poll::Ready(Outcome::Activity(_)) | Poll::Pending => return Poll::Pending,
+                Poll::Ready(_) | Poll::Pending => return Poll::Pending,
             },
             Progress::Done => panic!("a sleep was awaited again after it was over"),
         };

@@ -80,6 +80,16 @@ pub enum HistoryError {
         /// The timer.
         seq: Seq,
     },
+    /// An event speaks of a signal to another workflow that waits for no answer.
+    #[error("event {event_id} ({event_type:?}) speaks of signal {seq}, which is not pending")]
+    UnknownSentSignal {
+        /// The event.
+        event_id: EventId,
+        /// What it is.
+        event_type: EventType,
+        /// The signal's operation.
+        seq: Seq,
+    },
     /// Two signals have one request id.
     #[error("event {event_id} is a second signal of the request `{request_id}`")]
     RepeatedSignal {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{ActivityOptions, Failure, Payload, Seq, SourceLocation};
+use entracte_model::{ActivityOptions, Failure, Payload, Seq, SourceLocation, WorkflowId};
 
 /// One decision of a run; Temporal's names.
 ///
@@ -46,6 +46,20 @@ pub enum Command {
         /// The timer.
         seq: Seq,
     },
+    /// Sends a signal to another workflow; a
+    /// [`Job::ResolveSignalExternalWorkflow`](crate::Job::ResolveSignalExternalWorkflow) answers.
+    SignalExternalWorkflowExecution {
+        /// The operation's number.
+        seq: Seq,
+        /// The workflow.
+        workflow_id: WorkflowId,
+        /// The durable name of the signal.
+        signal_name: Arc<str>,
+        /// The arguments.
+        input: Vec<Payload>,
+        /// Where the workflow issued it.
+        source: SourceLocation,
+    },
     /// The workflow returned a result.
     CompleteWorkflowExecution {
         /// The result.
@@ -78,7 +92,9 @@ impl Command {
     /// The operation that the command starts.
     pub(crate) fn starts(&self) -> Option<Seq> {
         match self {
-            Self::ScheduleActivity { seq, .. } | Self::StartTimer { seq, .. } => Some(*seq),
+            Self::ScheduleActivity { seq, .. }
+            | Self::StartTimer { seq, .. }
+            | Self::SignalExternalWorkflowExecution { seq, .. } => Some(*seq),
             Self::RequestCancelActivity { .. }
             | Self::CancelTimer { .. }
             | Self::CompleteWorkflowExecution { .. }

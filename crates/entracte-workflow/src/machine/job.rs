@@ -52,6 +52,13 @@ pub enum Job {
         /// The event that tells of it.
         originating_event_id: EventId,
     },
+    /// A signal to another workflow has arrived, or why it has not.
+    ResolveSignalExternalWorkflow {
+        /// The signal's operation.
+        seq: Seq,
+        /// Why it has not; none if it has.
+        failure: Option<Failure>,
+    },
     /// Somebody asked the run to cancel; a second request changes nothing (rule CAN-1).
     CancelWorkflow {
         /// Why, in the words of whoever asked.

@@ -14,7 +14,7 @@ pub struct Outstanding {
     pub seq: Seq,
     /// What it is.
     pub kind: OutstandingKind,
-    /// The durable name of an activity, the id of a timer.
+    /// The durable name of an activity or a signal, the id of a timer.
     pub name: Arc<str>,
     /// Where the workflow issued it.
     pub source: SourceLocation,
@@ -31,6 +31,8 @@ pub enum OutstandingKind {
         /// How long after its start it fires.
         start_to_fire_timeout: Duration,
     },
+    /// A signal to another workflow.
+    ExternalSignal,
 }
 
 impl Outstanding {
@@ -42,6 +44,9 @@ impl Outstanding {
             OperationKind::Timer { start_to_fire_timeout } => {
                 let start_to_fire_timeout = *start_to_fire_timeout;
                 (OutstandingKind::Timer { start_to_fire_timeout }, seq.to_string().into())
+            }
+            OperationKind::ExternalSignal { signal_name } => {
+                (OutstandingKind::ExternalSignal, Arc::clone(signal_name))
             }
         };
         Self { seq, kind, name, source: operation.source.into() }

@@ -68,6 +68,14 @@ fn is_same(recorded: &EventAttributes, produced: &EventAttributes) -> bool {
         }
         (A::TimerStarted(recorded), A::TimerStarted(produced)) => recorded.seq == produced.seq,
         (A::TimerCanceled(recorded), A::TimerCanceled(produced)) => recorded.seq == produced.seq,
+        (
+            A::SignalExternalWorkflowExecutionInitiated(recorded),
+            A::SignalExternalWorkflowExecutionInitiated(produced),
+        ) => {
+            recorded.seq == produced.seq
+                && recorded.workflow_id == produced.workflow_id
+                && recorded.signal_name == produced.signal_name
+        }
         (A::WorkflowExecutionCompleted(_), A::WorkflowExecutionCompleted(_))
         | (A::WorkflowExecutionFailed(_), A::WorkflowExecutionFailed(_))
         | (A::WorkflowExecutionCanceled(_), A::WorkflowExecutionCanceled(_)) => true,
@@ -89,6 +97,7 @@ fn produced_command(state: &HistoryState, attributes: &EventAttributes) -> Strin
         EventAttributes::ActivityTaskCancelRequested(_) => "requests the cancellation of activity",
         EventAttributes::TimerStarted(_) => "starts a timer",
         EventAttributes::TimerCanceled(_) => "cancels the timer",
+        EventAttributes::SignalExternalWorkflowExecutionInitiated(_) => "sends signal",
         EventAttributes::WorkflowExecutionCompleted(_) => "completes the workflow",
         EventAttributes::WorkflowExecutionFailed(_) => "fails the workflow",
         EventAttributes::WorkflowExecutionCanceled(_) => "closes the workflow as cancelled",
@@ -119,6 +128,10 @@ fn subject(state: &HistoryState, attributes: &EventAttributes) -> Option<String>
             Some(started) => format!("(id {}, {})", timer.seq, started.source),
             None => format!("(id {})", timer.seq),
         },
+        EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => format!(
+            "`{}` to workflow `{}` (id {}, {})",
+            sent.signal_name, sent.workflow_id, sent.seq, sent.source
+        ),
         EventAttributes::WorkflowExecutionFailed(failed) => format!("({})", failed.failure),
         EventAttributes::WorkflowExecutionCanceled(canceled) => format!("({})", canceled.failure),
         _ => return None,

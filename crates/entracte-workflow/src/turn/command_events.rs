@@ -1,8 +1,9 @@
 //! From commands to the events that record them.
 
 use entracte_model::event::{
-    ActivityTaskCancelRequested, ActivityTaskScheduled, TimerCanceled, TimerStarted,
-    WorkflowExecutionCanceled, WorkflowExecutionCompleted, WorkflowExecutionFailed,
+    ActivityTaskCancelRequested, ActivityTaskScheduled, SignalExternalWorkflowExecutionInitiated,
+    TimerCanceled, TimerStarted, WorkflowExecutionCanceled, WorkflowExecutionCompleted,
+    WorkflowExecutionFailed,
 };
 use entracte_model::{EventAttributes, RetryState};
 
@@ -39,6 +40,23 @@ pub(super) fn command_event(
                 turn.timer_started_event(seq).ok_or_else(|| unknown("timer", seq))?;
             EventAttributes::TimerCanceled(TimerCanceled { seq, started_event_id })
         }
+        Command::SignalExternalWorkflowExecution {
+            seq,
+            workflow_id,
+            signal_name,
+            input,
+            source,
+        } => EventAttributes::SignalExternalWorkflowExecutionInitiated(
+            SignalExternalWorkflowExecutionInitiated {
+                seq,
+                workflow_id,
+                // Whoever takes the turn knows which run is open.
+                run_id: None,
+                signal_name,
+                input,
+                source,
+            },
+        ),
         Command::CompleteWorkflowExecution { result } => {
             EventAttributes::WorkflowExecutionCompleted(WorkflowExecutionCompleted { result })
         }

@@ -139,6 +139,12 @@ impl<'a> TurnEvents<'a> {
         Some((seq, self.activity(seq)?.wrapper))
     }
 
+    /// The workflow to which a pending signal was sent.
+    pub(crate) fn signal_target(&self, seq: Seq) -> Option<String> {
+        let sent = self.state.sent_signals.get(&seq)?;
+        Some(sent.initiated.workflow_id.as_str().to_owned())
+    }
+
     /// The event that started a pending timer, before the turn or in it.
     pub(crate) fn timer_started_event(&self, seq: Seq) -> Option<EventId> {
         if let Some(timer) = self.state.timers.get(&seq) {

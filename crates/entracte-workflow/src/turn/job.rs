@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::event::{
+    SignalExternalFailedCause, SignalExternalWorkflowExecutionFailed, WorkflowExecutionStarted,
+};
 use entracte_model::failure::{ActivityFailure, FailureKind};
 use entracte_model::{EventAttributes, EventId, Failure, RetryState};
 
@@ -36,6 +38,13 @@ pub(crate) fn role(
             originating_event_id: turn.next_event_id(),
         },
         EventAttributes::TimerFired(fired) => Job::FireTimer { seq: fired.seq },
+        EventAttributes::ExternalWorkflowExecutionSignaled(end) => {
+            Job::ResolveSignalExternalWorkflow { seq: end.seq, failure: None }
+        }
+        EventAttributes::SignalExternalWorkflowExecutionFailed(end) => {
+            let failure = Some(signal_failure(turn, end));
+            Job::ResolveSignalExternalWorkflow { seq: end.seq, failure }
+        }
         EventAttributes::ActivityTaskCompleted(end) => {
             let (seq, _) = find(turn, end.scheduled_event_id)?;
             let resolution = ActivityResolution::Completed(end.result.clone());
@@ -82,6 +91,7 @@ pub(crate) fn is_command_event(attributes: &EventAttributes) -> bool {
             | EventAttributes::ActivityTaskCancelRequested(_)
             | EventAttributes::TimerStarted(_)
             | EventAttributes::TimerCanceled(_)
+            | EventAttributes::SignalExternalWorkflowExecutionInitiated(_)
             | EventAttributes::WorkflowExecutionCompleted(_)
             | EventAttributes::WorkflowExecutionFailed(_)
             | EventAttributes::WorkflowExecutionCanceled(_)
@@ -104,6 +114,21 @@ fn initialize(started: &WorkflowExecutionStarted) -> InitializeWorkflow {
         attempt: started.attempt,
         randomness_seed: started.randomness_seed,
         first_execution_run_id: started.first_execution_run_id,
+    }
+}
+
+fn signal_failure(turn: &TurnEvents<'_>, end: &SignalExternalWorkflowExecutionFailed) -> Failure {
+    let target = turn.signal_target(end.seq);
+    let target = target.as_deref().unwrap_or("unknown");
+    match end.cause {
+        SignalExternalFailedCause::SignalCountLimitExceeded => Failure::non_retryable(
+            "SignalCountLimitExceeded",
+            format!("workflow `{target}` exceeded its limit of signals"),
+        ),
+        _ => Failure::non_retryable(
+            "ExternalWorkflowNotFound",
+            format!("workflow `{target}` has no open run to signal"),
+        ),
     }
 }
 

@@ -5,6 +5,7 @@
 mod batches;
 mod cancellation;
 mod combine;
+mod external_signals;
 mod foreign;
 mod inert;
 mod machine;

@@ -240,6 +240,9 @@ pub(crate) fn brief(attributes: &EventAttributes) -> String {
             format!("start timer {} {:?}", timer.seq, timer.start_to_fire_timeout)
         }
         EventAttributes::TimerCanceled(timer) => format!("cancel timer {}", timer.seq),
+        EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => {
+            format!("signal {} {} to {}", sent.seq, sent.signal_name, sent.workflow_id)
+        }
         EventAttributes::WorkflowExecutionCompleted(end) => {
             let number = end.result.decode::<u64>().map(|number| number.to_string());
             let text = || end.result.decode::<String>();

@@ -33,6 +33,8 @@ pub(super) enum Effect {
     ArmRetry { seq: Seq, attempt: u32, at: Timestamp },
     /// Wait until the failed turn is tried again.
     ArmTurnRetry { parking: u64, at: Timestamp },
+    /// Send a signal to another workflow.
+    SignalExternal { seq: Seq },
     /// Give a caller its answer.
     Answer(Answer),
     /// Give a caller what the run has published.
@@ -90,6 +92,7 @@ impl RunState {
                         self.myself.send_after(delay, move || RunMessage::RetryTurn { parking });
                     self.turn_retry = Some(Wake(wake));
                 }
+                Effect::SignalExternal { seq } => self.signal_external(seq),
                 Effect::Answer(answer) => answer.give(),
                 Effect::AnswerQuery(query) => self.answer_query(query),
                 Effect::Closed => self.closed(),

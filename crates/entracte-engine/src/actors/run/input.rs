@@ -9,6 +9,8 @@ use entracte_model::{EventAttributes, EventId, Seq};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
 use entracte_workflow::HistoryState;
 
+use super::external_signals::{NotArrived, sent_signal_end};
+
 /// Something that happened to the run and asks for a turn.
 #[derive(Debug, Clone)]
 pub(super) enum Input {
@@ -17,6 +19,7 @@ pub(super) enum Input {
     TimerFired { seq: Seq },
     CancelRequested { reason: String },
     Signaled(WorkflowExecutionSignaled),
+    ExternalSignaled { seq: Seq, not_arrived: NotArrived },
     Terminated { reason: String },
 }
 
@@ -39,7 +42,8 @@ impl Input {
     }
 
     /// What to keep in the inbox while the run cannot take a turn. A timer keeps itself: its
-    /// row stays until its event is journaled. A termination needs no turn, and never waits.
+    /// row stays until its event is journaled; so does the answer to a signal, which is sent
+    /// again. A termination needs no turn, and never waits.
     pub(super) fn to_inbox(&self) -> Option<InboxMessage> {
         match self {
             Self::Start(started) => Some(InboxMessage::Start(started.clone())),
@@ -48,7 +52,9 @@ impl Input {
                 Some(InboxMessage::CancelRequested { reason: reason.clone() })
             }
             Self::Signaled(signaled) => Some(InboxMessage::Signaled(signaled.clone())),
-            Self::TimerFired { .. } | Self::Terminated { .. } => None,
+            Self::TimerFired { .. } | Self::ExternalSignaled { .. } | Self::Terminated { .. } => {
+                None
+            }
         }
     }
 
@@ -79,6 +85,9 @@ impl Input {
             // A second copy of a signal is recognised by the request that sent it (rule SIG-3).
             Self::Signaled(signaled) if !history.signals.contains(&signaled.request_id) => {
                 vec![A::WorkflowExecutionSignaled(signaled.clone())]
+            }
+            Self::ExternalSignaled { seq, not_arrived } => {
+                sent_signal_end(history, *seq, *not_arrived).into_iter().collect()
             }
             Self::Terminated { reason } => {
                 let reason = reason.clone();

@@ -134,6 +134,7 @@ impl RunState {
         }
         // Before any turn is taken, which would add timers that are not durable yet.
         self.resume_timers();
+        self.resume_sent_signals();
         let pending = pending.into_iter().zip(scheduled);
         Ok(pending
             .filter_map(|((key, row), event)| self.resume_activity(key, row, event))

@@ -78,7 +78,7 @@ pub(super) struct Parked {
 
 /// How often a failed turn is tried again: Temporal's back-off for failing workflow tasks is
 /// capped at ten minutes too (rule WFT-6), but starts later.
-fn retry_policy() -> RetryPolicy {
+pub(super) fn retry_policy() -> RetryPolicy {
     RetryPolicy { maximum_interval: Some(Duration::from_secs(600)), ..RetryPolicy::default() }
 }
 

@@ -58,6 +58,15 @@ impl RunState {
                 change.rows.put_due(self.timer_key(seq, due));
                 change.effects.push(Effect::StartTimer { seq, due });
             }
+            A::SignalExternalWorkflowExecutionInitiated(initiated) => {
+                self.record_sent_signal(initiated.seq, event.time, change);
+            }
+            A::SignalExternalWorkflowExecutionFailed(end) => {
+                self.record_sent_signal_end(end.seq, change);
+            }
+            A::ExternalWorkflowExecutionSignaled(end) => {
+                self.record_sent_signal_end(end.seq, change);
+            }
             A::TimerFired(fired) => self.record_timer_end(fired.seq, change),
             A::TimerCanceled(canceled) => self.record_timer_end(canceled.seq, change),
             A::WorkflowExecutionCompleted(_) => {
@@ -196,6 +205,9 @@ impl RunState {
         }
         for (seq, timer) in &self.history.timers {
             change.rows.delete_due(self.timer_key(*seq, timer.due));
+        }
+        for seq in self.history.sent_signals.keys() {
+            self.record_sent_signal_end(*seq, change);
         }
         for sequence in self.inputs.drain(..).filter_map(|queued| queued.inbox_sequence) {
             change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });

@@ -36,6 +36,9 @@ fn too_large(events: &[Event], limit: usize) -> Option<String> {
                 let what = format!("the argument of activity {}", scheduled.activity_type);
                 (what, scheduled.input.as_slice())
             }
+            EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => {
+                (format!("the signal {}", sent.signal_name), sent.input.as_slice())
+            }
             EventAttributes::WorkflowExecutionCompleted(completed) => {
                 let what = "the result of the workflow".to_owned();
                 (what, std::slice::from_ref(&completed.result))
@@ -117,7 +120,10 @@ impl RunState {
             None => Ok(events),
         });
         match turned {
-            Ok(events) => self.turned(&events, inputs, published),
+            Ok(mut events) => {
+                self.find_targets(&mut events)?;
+                self.turned(&events, inputs, published)
+            }
             Err(failure) => {
                 self.park(ParkCause::Turn { failure }, inputs);
                 Ok(())

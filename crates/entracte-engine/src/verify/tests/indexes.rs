@@ -1,6 +1,7 @@
 //! What is to be done for runs, and the clock.
 
-use entracte_model::{EventId, RunId, Seq};
+use entracte_model::event::SignalExternalWorkflowExecutionInitiated;
+use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, SourceLocation, WorkflowId};
 use entracte_store::keys::{
     CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, PendingActivityKey,
 };
@@ -110,4 +111,39 @@ async fn a_clock_that_is_behind_or_missing_is_told() {
     let found = problems(|batch| batch.delete(Space::Meta, CLOCK_KEY)).await;
     let text = format!("the clock's row is missing; run {ACTIVITY_ENDED} goes up to {late}");
     assert_eq!(found, [text]);
+}
+
+#[tokio::test]
+async fn a_signal_on_its_way_to_another_workflow_has_a_row() {
+    let initiated = SignalExternalWorkflowExecutionInitiated {
+        seq: Seq::new(1),
+        workflow_id: WorkflowId::new("other").unwrap(),
+        run_id: None,
+        signal_name: "go".into(),
+        input: Vec::new(),
+        source: SourceLocation::new("src/order.rs:9"),
+    };
+    let event = Event {
+        id: EventId::new(2),
+        time: time(60),
+        attributes: EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated),
+    };
+    let row = |seconds| due(IDLE, DueKind::ExternalSignal, 1, seconds);
+    let sound = look(|batch| {
+        batch.put_event(IDLE, &event);
+        batch.put_due(row(60));
+    })
+    .await;
+    assert!(sound.is_sound(), "{sound}");
+    assert_eq!(sound.counts.runs_awaiting_clients, 0);
+    let text = |what: &str, time: &str| {
+        format!("run {IDLE}: the row of signal 1, sent at 1970-01-01T00:01:0{time}.000Z, {what}")
+    };
+    let unknown = "fits nothing that is pending by its history";
+    let found = problems(|batch| {
+        batch.put_event(IDLE, &event);
+        batch.put_due(row(61));
+    })
+    .await;
+    assert_eq!(found, [text(unknown, "1"), text("is missing", "0")]);
 }

@@ -123,6 +123,38 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                 EventType::TimerCanceled => {
                     A::TimerCanceled(TimerCanceled { seq, started_event_id })
                 }
+                EventType::SignalExternalWorkflowExecutionInitiated => {
+                    A::SignalExternalWorkflowExecutionInitiated(
+                        SignalExternalWorkflowExecutionInitiated {
+                            seq,
+                            workflow_id: WorkflowId::new("other").unwrap(),
+                            run_id: (number % 2 == 1).then(|| RunId::from_bytes([7; RunId::LEN])),
+                            signal_name: text.as_str().into(),
+                            input: vec![payload],
+                            source: SourceLocation::new(text),
+                        },
+                    )
+                }
+                EventType::SignalExternalWorkflowExecutionFailed => {
+                    A::SignalExternalWorkflowExecutionFailed(
+                        SignalExternalWorkflowExecutionFailed {
+                            seq,
+                            initiated_event_id: started_event_id,
+                            cause: if number % 2 == 1 {
+                                SignalExternalFailedCause::NotFound
+                            } else {
+                                SignalExternalFailedCause::SignalCountLimitExceeded
+                            },
+                        },
+                    )
+                }
+                EventType::ExternalWorkflowExecutionSignaled => {
+                    let initiated_event_id = started_event_id;
+                    A::ExternalWorkflowExecutionSignaled(ExternalWorkflowExecutionSignaled {
+                        seq,
+                        initiated_event_id,
+                    })
+                }
             }
         },
     )
@@ -190,7 +222,8 @@ fn events_read_well_as_json() {
 #[test]
 fn stored_numbers_do_not_change() {
     let numbers: Vec<u16> = EventType::ALL.iter().map(|event_type| event_type.number()).collect();
-    assert_eq!(numbers, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27]);
+    let expected = [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27, 37, 38, 39];
+    assert_eq!(numbers, expected);
     assert_eq!(EventType::ActivityTaskCompleted.number(), 12);
     assert_eq!(EventType::WorkflowExecutionTerminated.number(), 27);
 }
@@ -214,4 +247,47 @@ fn stored_signals_do_not_change() {
     assert_eq!(signaled(false).to_bytes(), expected);
     let expected = [header, b"\x84", fields, b"\xadwith_previous\xc3"].concat();
     assert_eq!(signaled(true).to_bytes(), expected);
+}
+
+#[test]
+fn a_signal_to_another_workflow_is_stored_as_it_always_was() {
+    let initiated = |run_id| Event {
+        id: EventId::new(2),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::SignalExternalWorkflowExecutionInitiated(
+            SignalExternalWorkflowExecutionInitiated {
+                seq: Seq::new(1),
+                workflow_id: WorkflowId::new("w").unwrap(),
+                run_id,
+                signal_name: "go".into(),
+                input: Vec::new(),
+                source: SourceLocation::new("a:1"),
+            },
+        ),
+    };
+    let (front, rest) = (
+        b"\xa3seq\x01\xabworkflow_id\xa1w".as_slice(),
+        b"\xabsignal_name\xa2go\xa5input\x90\xa6source\xa3a:1".as_slice(),
+    );
+    let header = b"\0\x25\0\0\0\0\0\0\0\x05".as_slice();
+    assert_eq!(initiated(None).to_bytes(), [header, b"\x85", front, rest].concat());
+    let run_id = RunId::from_bytes([7; RunId::LEN]);
+    let id = [b"\xa6run_id\xc4\x10".as_slice(), &[7; RunId::LEN]].concat();
+    assert_eq!(initiated(Some(run_id)).to_bytes(), [header, b"\x86", front, &id, rest].concat());
+    let failed = Event {
+        id: EventId::new(3),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::SignalExternalWorkflowExecutionFailed(
+            SignalExternalWorkflowExecutionFailed {
+                seq: Seq::new(1),
+                initiated_event_id: EventId::new(2),
+                cause: SignalExternalFailedCause::NotFound,
+            },
+        ),
+    };
+    let expected = [
+        b"\0\x26\0\0\0\0\0\0\0\x05\x83\xa3seq\x01\xb2initiated_event_id\x02".as_slice(),
+        b"\xa5cause\xa9NOT_FOUND",
+    ];
+    assert_eq!(failed.to_bytes(), expected.concat());
 }

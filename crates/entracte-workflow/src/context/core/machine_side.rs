@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use entracte_model::{Seq, Timestamp};
+use entracte_model::{Failure, Seq, Timestamp};
 
 use super::{Core, IMMEDIATE_RESOLUTIONS_MAX};
 use crate::context::operation::{Operation, OperationKind, Outcome};
@@ -38,6 +38,11 @@ impl Core {
         self.resolve(seq, Outcome::Activity(resolution))
     }
 
+    /// Ends a signal to another workflow; tells whether the number was ever given.
+    pub(crate) fn resolve_external_signal(&self, seq: Seq, failure: Option<Failure>) -> bool {
+        self.resolve(seq, Outcome::ExternalSignal(failure.map_or(Ok(()), Err)))
+    }
+
     fn resolve(&self, seq: Seq, outcome: Outcome) -> bool {
         let mut state = self.lock();
         let known = seq.get() >= 1 && seq.get() <= state.seq_last;
@@ -47,6 +52,7 @@ impl Core {
                 (&operation.kind, &outcome),
                 (OperationKind::Activity { .. }, Outcome::Activity(_))
                     | (OperationKind::Timer { .. }, Outcome::Fired)
+                    | (OperationKind::ExternalSignal { .. }, Outcome::ExternalSignal(_))
             );
             if !fits {
                 return false;
@@ -80,6 +86,7 @@ impl Core {
                     wakers.extend(operation.resolve(Outcome::TimerCancelled));
                 }
                 OperationKind::Activity { .. } => operation.cancel_requested = true,
+                OperationKind::ExternalSignal { .. } => {}
             }
         }
         state.operations = operations;

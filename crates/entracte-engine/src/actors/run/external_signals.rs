@@ -1,0 +1,164 @@
+//! Signals to other workflows: sent when their event is durable, and answered by a turn.
+//!
+//! The run that gets a signal is known from the turn that sends it, and the request id says
+//! which event of which run sent it. So it can be sent again after a crash, and is taken once
+//! (rule SIG-3). What is to be sent has a row among what is due, until the answer is an event.
+
+use entracte_model::event::{
+    ExternalWorkflowExecutionSignaled, SignalExternalFailedCause,
+    SignalExternalWorkflowExecutionFailed, WorkflowExecutionSignaled,
+};
+use entracte_model::{Event, EventAttributes, RunId, Seq, Timestamp, WorkflowId};
+use entracte_store::keys::{DueKey, DueKind};
+use entracte_store::{StoreError, StoreExt};
+use entracte_workflow::{HistoryState, SentSignal};
+use ractor::ActorProcessingErr;
+
+use super::RunMessage;
+use super::effects::Effect;
+use super::input::Input;
+use super::parking::retry_policy;
+use super::state::{Change, Mode, RunState};
+use crate::client::{Client, deliver_signal};
+use crate::errors::SignalError;
+
+/// Why a signal has not arrived; nothing if it has.
+pub(super) type NotArrived = Option<SignalExternalFailedCause>;
+
+impl RunState {
+    /// Finds out which runs are open under the workflow ids that a turn sends signals to.
+    pub(super) fn find_targets(&self, events: &mut [Event]) -> Result<(), StoreError> {
+        for event in events {
+            if let EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) =
+                &mut event.attributes
+            {
+                initiated.run_id = self.find_target(&initiated.workflow_id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn find_target(&self, workflow_id: &WorkflowId) -> Result<Option<RunId>, StoreError> {
+        let started = self.new_run.as_ref().map(|new_run| &new_run.started.workflow_id);
+        let own = started.or(self.rows.as_ref().map(|rows| &rows.run.workflow_id));
+        if own == Some(workflow_id) {
+            // The store may not know it yet.
+            return Ok(Some(self.run_id));
+        }
+        let row = self.shared.store.get_workflow_id(workflow_id)?;
+        Ok(row.filter(|row| row.status.is_open()).map(|row| row.run_id))
+    }
+
+    pub(super) fn record_sent_signal(&self, seq: Seq, time: Timestamp, change: &mut Change) {
+        change.rows.put_due(self.sent_signal_key(seq, time));
+        change.effects.push(Effect::SignalExternal { seq });
+    }
+
+    pub(super) fn record_sent_signal_end(&self, seq: Seq, change: &mut Change) {
+        if let Some(sent) = self.history.sent_signals.get(&seq) {
+            change.rows.delete_due(self.sent_signal_key(seq, sent.initiated_time));
+        }
+    }
+
+    fn sent_signal_key(&self, seq: Seq, due: Timestamp) -> DueKey {
+        DueKey { due, run_id: self.run_id, kind: DueKind::ExternalSignal, seq }
+    }
+
+    /// Sends a signal, and again until it is known what became of it or the engine stops.
+    pub(super) fn signal_external(&self, seq: Seq) {
+        let Some(sent) = self.history.sent_signals.get(&seq) else { return };
+        if self.mode != Mode::Running {
+            // The next engine sends it.
+            return;
+        }
+        let signaled = signaled(self.run_id, sent);
+        let target = sent.initiated.run_id;
+        let client = Client::new(&self.shared, self.directory.clone());
+        let myself = self.myself.clone();
+        // Not tied to this actor: what it has sent before it ends is on its way.
+        tokio::spawn(async move {
+            let not_arrived = match target {
+                None => Some(SignalExternalFailedCause::NotFound),
+                Some(target) => match deliver(&client, target, signaled).await {
+                    Ok(not_arrived) => not_arrived,
+                    Err(_stopped) => return,
+                },
+            };
+            // The run may be closed by now.
+            let _ = myself.cast(RunMessage::ExternalSignaled { seq, not_arrived });
+        });
+    }
+
+    /// It is known what became of a signal to another workflow.
+    pub(super) fn external_signaled(
+        &mut self,
+        seq: Seq,
+        not_arrived: NotArrived,
+    ) -> Result<(), ActorProcessingErr> {
+        self.submit(Input::ExternalSignaled { seq, not_arrived })
+    }
+
+    pub(super) fn resume_sent_signals(&mut self) {
+        for seq in self.history.sent_signals.keys() {
+            self.ready.push_back(Effect::SignalExternal { seq: *seq });
+        }
+    }
+}
+
+/// The event with which a signal to another workflow ends; none if it has ended before.
+pub(super) fn sent_signal_end(
+    history: &HistoryState,
+    seq: Seq,
+    not_arrived: NotArrived,
+) -> Option<EventAttributes> {
+    use EventAttributes as A;
+    let initiated_event_id = history.sent_signals.get(&seq)?.initiated_event_id;
+    Some(match not_arrived {
+        None => {
+            let end = ExternalWorkflowExecutionSignaled { seq, initiated_event_id };
+            A::ExternalWorkflowExecutionSignaled(end)
+        }
+        Some(cause) => {
+            let end = SignalExternalWorkflowExecutionFailed { seq, initiated_event_id, cause };
+            A::SignalExternalWorkflowExecutionFailed(end)
+        }
+    })
+}
+
+fn signaled(sender: RunId, sent: &SentSignal) -> WorkflowExecutionSignaled {
+    WorkflowExecutionSignaled {
+        signal_name: sent.initiated.signal_name.clone(),
+        input: sent.initiated.input.clone(),
+        request_id: format!("{sender}/{}", sent.initiated_event_id).into(),
+        with_previous: false,
+    }
+}
+
+/// Sends a signal until there is an answer that is final; an error if the engine stops before.
+async fn deliver(
+    client: &Client,
+    target: RunId,
+    signaled: WorkflowExecutionSignaled,
+) -> Result<NotArrived, SignalError> {
+    let mut tries = 0;
+    loop {
+        match deliver_signal(client, target, &signaled, true).await {
+            Ok(()) => return Ok(None),
+            Err(SignalError::NotFound(_) | SignalError::AlreadyClosed { .. }) => {
+                return Ok(Some(SignalExternalFailedCause::NotFound));
+            }
+            Err(SignalError::TooManySignals { .. }) => {
+                return Ok(Some(SignalExternalFailedCause::SignalCountLimitExceeded));
+            }
+            Err(stopped @ (SignalError::EngineStopped(_) | SignalError::OutcomeUnknown { .. })) => {
+                return Err(stopped);
+            }
+            Err(error) => {
+                // What is stored of the target cannot be read now, and perhaps later.
+                tries += 1;
+                tracing::warn!(workflow.run_id = %target, %error, tries, "a signal waits");
+                tokio::time::sleep(retry_policy().delay_after(tries)).await;
+            }
+        }
+    }
+}
