@@ -6,12 +6,13 @@
 //! tables need not be synced in the journal yet, so that a power cut could leave one space
 //! further than another. The keeper takes both into account, so fjall is told to leave it.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fjall::{Database, Keyspace, PersistMode};
-use lsm_tree::AbstractTree;
+use lsm_tree::{AbstractTree, Memtable, Table};
 
 use super::database::Keyspaces;
 use super::errors;
@@ -23,6 +24,10 @@ use crate::store::Space;
 
 /// How far the tail's file may lag behind, at most.
 const TAIL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Of how many versions of a space the keeper has the tables, so that fjall lets go of them
+/// first.
+const HELD_VERSIONS_MAX: usize = 4;
 
 /// Why a store takes no more writes, once it does not.
 pub(super) type Poison = Arc<OnceLock<Arc<str>>>;
@@ -44,8 +49,10 @@ impl Keeper {
     ) -> Result<Self, StoreError> {
         let watch = |keyspace: &Keyspace| Watched {
             keyspace: keyspace.clone(),
-            memtable: keyspace.tree.active_memtable().id(),
+            memtable: keyspace.tree.active_memtable(),
             since_bytes: 0,
+            old_memtables: Vec::new(),
+            tables: VecDeque::new(),
         };
         let mut work = Work {
             spaces: keyspaces.iter().map(watch).collect(),
@@ -102,9 +109,36 @@ struct Work {
 /// A space whose memtable is watched.
 struct Watched {
     keyspace: Keyspace,
-    memtable: lsm_tree::MemtableId,
+    memtable: Arc<Memtable>,
     /// How much had been committed when the memtable was new, in bytes.
     since_bytes: u64,
+    /// The memtables before, as long as anybody else has them.
+    old_memtables: Vec<Arc<Memtable>>,
+    /// The tables of the last versions, from the oldest to the newest.
+    tables: VecDeque<(u64, Vec<Table>)>,
+}
+
+impl Watched {
+    /// Takes note of a new memtable, and of new tables.
+    ///
+    /// A memtable that is in tables is freed, and a table that was compacted is deleted, when
+    /// its last user lets go of it. fjall itself does so under the lock that every commit and
+    /// every read of the space needs, and both take long: so the keeper is the last one.
+    fn look(&mut self, bytes: u64) {
+        let memtable = self.keyspace.tree.active_memtable();
+        if memtable.id() != self.memtable.id() {
+            self.old_memtables.push(std::mem::replace(&mut self.memtable, memtable));
+            self.since_bytes = bytes;
+        }
+        self.old_memtables.retain(|memtable| Arc::strong_count(memtable) > 1);
+        let version = self.keyspace.tree.current_version();
+        if self.tables.back().is_none_or(|(id, _)| *id != version.id()) {
+            self.tables.push_back((version.id(), version.iter_tables().cloned().collect()));
+        }
+        if self.tables.len() > HELD_VERSIONS_MAX {
+            self.tables.pop_front();
+        }
+    }
 }
 
 impl Work {
@@ -140,10 +174,8 @@ impl Work {
     fn look(&mut self) -> Result<(), StoreError> {
         let bytes = self.progress.lock().bytes;
         for space in &mut self.spaces {
-            let memtable = space.keyspace.tree.active_memtable();
-            if memtable.id() != space.memtable {
-                (space.memtable, space.since_bytes) = (memtable.id(), bytes);
-            }
+            space.look(bytes);
+            let memtable = &space.memtable;
             let is_full = memtable.size() >= self.memtable_bytes_max;
             let is_old = bytes - space.since_bytes >= self.quiet_bytes_max;
             if (is_full || is_old) && !memtable.is_empty() {
