@@ -1,8 +1,12 @@
 //! What the integration tests of Entracte share: small workflows, and ways to look at them.
 
 pub mod look;
+#[cfg(target_os = "linux")]
+pub mod power;
 pub mod small;
 pub mod steps;
+#[cfg(target_os = "linux")]
+pub mod strace;
 pub mod workload;
 
 /// The code blocks of the README, compiled and run.

@@ -1,0 +1,196 @@
+//! Cuts the power at many places of a recording, and judges what is left.
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::task::JoinSet;
+
+pub use self::report::{Failure, Report};
+use super::disk::{Disk, Rules};
+use super::event::{Event, Recording};
+use super::image::Image;
+use super::judge::Work;
+use super::judging::Judging;
+
+/// The rules that take turns, with their names.
+pub const RULES: [(&str, Rules); 4] = [
+    ("posix", Rules::POSIX),
+    ("ext4", Rules::EXT4),
+    ("harsh", Rules::HARSH),
+    // Not a power cut at all: a kill, which leaves all that was done.
+    ("kill", Rules::POSIX),
+];
+
+/// One cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut {
+    /// After how many events.
+    pub place: usize,
+    /// Which of the [`RULES`].
+    pub rules: usize,
+    /// What chance does.
+    pub seed: u64,
+}
+
+impl Cut {
+    /// The image that this cut of a disk leaves.
+    fn image(&self, disk: &Disk) -> Image {
+        match RULES[self.rules].0 {
+            "kill" => disk.now(),
+            _ => disk.cut(&mut ChaCha8Rng::seed_from_u64(self.seed)),
+        }
+    }
+}
+
+/// Where cuts are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cuts {
+    /// At so many places, each kind of event before the cut being as frequent as the others.
+    Sample(usize),
+    /// After each event, so many times.
+    Everywhere(usize),
+}
+
+impl Cuts {
+    fn choose(self, events: &[Event], random: &mut ChaCha8Rng) -> Vec<Cut> {
+        let mut cut = |place, rules| Cut { place, rules, seed: random.random() };
+        let mut cuts: Vec<Cut> = match self {
+            Self::Everywhere(times) => {
+                let places = (0..=events.len()).flat_map(|place| (0..times).map(move |n| (place, n)));
+                places.map(|(place, time)| cut(place, (place + time) % RULES.len())).collect()
+            }
+            Self::Sample(count) => sample(events, count, random),
+        };
+        cuts.sort_unstable();
+        cuts
+    }
+}
+
+fn sample(events: &[Event], count: usize, random: &mut ChaCha8Rng) -> Vec<Cut> {
+    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, event) in events.iter().enumerate() {
+        places.entry(kind(event)).or_default().push(index + 1);
+    }
+    let kinds: Vec<&Vec<usize>> = places.values().collect();
+    // A kill is the exception: other tests make real ones.
+    let rules = |index: usize| if index % 10 == 9 { RULES.len() - 1 } else { index % 3 };
+    (0..count)
+        .map(|index| {
+            let places = kinds[random.random_range(0..kinds.len())];
+            let place = places[random.random_range(0..places.len())];
+            Cut { place, rules: rules(index), seed: random.random() }
+        })
+        .collect()
+}
+
+/// The kind of an event, in a word.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Create { .. } => "create",
+        Event::Rename { .. } => "rename",
+        Event::Remove { .. } => "remove",
+        Event::Write { .. } => "write",
+        Event::SetLength { .. } => "set length",
+        Event::SyncBegin { .. } => "sync begun",
+        Event::SyncEnd { .. } => "synced",
+        Event::Told { .. } => "told",
+        Event::AllSynced | Event::Ended { .. } => "ended",
+    }
+}
+
+/// A recording whose images are judged.
+#[derive(Debug)]
+pub struct Campaign {
+    /// The recording.
+    pub recording: Recording,
+    /// What was at work.
+    pub work: Work,
+    /// Who judges.
+    pub judging: Judging,
+    /// How many images are judged at the same time.
+    pub workers: usize,
+    /// Where the recording and images with faults are kept.
+    pub keep: PathBuf,
+}
+
+impl Campaign {
+    /// Makes the cuts that follow from a seed, and judges what they leave.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub async fn run(&self, cuts: Cuts, seed: u64) -> io::Result<Report> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        self.run_cuts(&cuts.choose(&self.recording.events, &mut random)).await
+    }
+
+    /// Makes cuts, in the order of their places, and judges what they leave.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub async fn run_cuts(&self, cuts: &[Cut]) -> io::Result<Report> {
+        let mut report = Report::default();
+        let mut disks = RULES.map(|(_, rules)| Disk::new(rules));
+        let (mut done, mut told) = (0, String::new());
+        let mut judges = JoinSet::new();
+        for cut in cuts {
+            for event in &self.recording.events[done..cut.place] {
+                disks.iter_mut().for_each(|disk| disk.apply(event));
+                if let Event::Told { text } = event {
+                    told.push_str(text);
+                }
+            }
+            done = cut.place;
+            if judges.len() >= self.workers.max(1) {
+                self.take(judges.join_next().await, &mut report)?;
+            }
+            let (cut, told, work) = (*cut, told.clone(), self.work);
+            let (judging, name) = (self.judging.clone(), self.name(cut));
+            let image = cut.image(&disks[cut.rules]);
+            judges.spawn(async move { (cut, judging.judge(&name, &image, &told, work).await) });
+        }
+        while !judges.is_empty() {
+            self.take(judges.join_next().await, &mut report)?;
+        }
+        if !report.failures.is_empty() {
+            std::fs::create_dir_all(&self.keep)?;
+            self.recording.save(&self.recording_path())?;
+        }
+        Ok(report)
+    }
+
+    fn take(&self, judged: Option<Result<Judged, tokio::task::JoinError>>, report: &mut Report) -> io::Result<()> {
+        let Some(judged) = judged else { return Ok(()) };
+        let (cut, outcome) = judged.map_err(io::Error::other)?;
+        let before = cut.place.checked_sub(1).map(|index| &self.recording.events[index]);
+        let before = before.map_or("nothing", kind);
+        match outcome? {
+            Ok(_) => report.right(before, RULES[cut.rules].0),
+            Err(fault) => {
+                let replay = format!(
+                    "power-cut --replay {} --place {} --rules {} --cut-seed {}",
+                    self.recording_path().display(), cut.place, RULES[cut.rules].0, cut.seed
+                );
+                let image = self.judging.scratch.join(self.name(cut));
+                let scenario = self.recording.name.clone();
+                let failure = Failure { scenario, before, cut, fault, replay, image };
+                report.wrong(failure, RULES[cut.rules].0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recording_path(&self) -> PathBuf {
+        self.keep.join(format!("{}.recording", self.recording.name))
+    }
+
+    fn name(&self, cut: Cut) -> String {
+        format!("{}-{}-{}-{}", self.recording.name, cut.place, RULES[cut.rules].0, cut.seed)
+    }
+}
+
+type Judged = (Cut, io::Result<Result<String, super::judge::Fault>>);
