@@ -3,6 +3,7 @@
 mod typed;
 
 use crate::error::StoreError;
+use crate::keys::RESERVED_KEY;
 use crate::store::{KEY_BYTES_MAX, Space};
 
 /// What each operation costs beyond its key and value, roughly, in bytes.
@@ -145,11 +146,12 @@ impl Batch {
         })
     }
 
-    /// Checks that every store can hold the batch: keys of 1 to [`KEY_BYTES_MAX`] bytes, values
-    /// below 4 GiB.
+    /// Checks that every store can hold the batch: keys of 1 to [`KEY_BYTES_MAX`] bytes, none of
+    /// them [`RESERVED_KEY`], and values below 4 GiB.
     ///
     /// # Errors
-    /// [`StoreError::InvalidBatch`] names the first operation that no store can hold.
+    /// [`StoreError::InvalidBatch`] names the first operation that no store can hold, and
+    /// [`StoreError::ReservedKey`] one on a key that no batch may write.
     pub fn check(&self) -> Result<(), StoreError> {
         for op in self.ops() {
             let key_bytes = op.key().len();
@@ -159,6 +161,9 @@ impl Batch {
             };
             if key_bytes == 0 || key_bytes > KEY_BYTES_MAX || u32::try_from(value_bytes).is_err() {
                 return Err(StoreError::InvalidBatch { space: op.space(), key_bytes, value_bytes });
+            }
+            if op.key() == RESERVED_KEY {
+                return Err(StoreError::ReservedKey { space: op.space() });
             }
         }
         Ok(())

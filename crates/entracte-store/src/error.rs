@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,6 +85,13 @@ pub enum StoreError {
         /// The length of its value.
         value_bytes: usize,
     },
+    /// A batch holds an operation on a key that the store keeps for itself. Nothing of it was
+    /// written.
+    #[error("a batch writes to a key of the space {space} that is reserved for the store")]
+    ReservedKey {
+        /// Where the operation was to happen.
+        space: Space,
+    },
     /// There is no room left: the disk is full, or a quota is used up.
     #[error("no space left to {doing}: {source}")]
     Full {
@@ -102,9 +110,48 @@ pub enum StoreError {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
-    /// Something is stored that cannot have been written by a healthy store.
-    #[error("corrupt row {key} in the space {space}: {reason}")]
+    /// The store was written by older code, in a format that is not read any more.
+    #[error(
+        "the store at {} has the format {found}; the oldest that is read here is {supported}",
+        path.display()
+    )]
+    OlderFormat {
+        /// The store's directory.
+        path: PathBuf,
+        /// The format of the store.
+        found: u32,
+        /// The oldest format that this code reads.
+        supported: u32,
+    },
+    /// A file of the store is damaged, in a place that was known to be synced. Nothing was
+    /// changed.
+    #[error("{}{} is damaged: {reason}{}", path.display(), AtOffset(*offset), Missing(missing.as_ref()))]
     Corrupt {
+        /// The file, or the directory if no single file is to blame.
+        path: PathBuf,
+        /// Where in the file the damage begins, in bytes, if it is known.
+        offset: Option<u64>,
+        /// The numbers of the commits that cannot be read, as far as they are known.
+        missing: Option<RangeInclusive<u64>>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The store ends before a commit that was known to be synced. Nothing was changed.
+    #[error(
+        "the store at {} ends with commit {last}, and commit {synced} had been synced",
+        path.display()
+    )]
+    Truncated {
+        /// The store's directory.
+        path: PathBuf,
+        /// The number of the last commit that is there; 0 if there is none.
+        last: u64,
+        /// The highest number that was known to be synced.
+        synced: u64,
+    },
+    /// A row is stored that cannot have been written by a healthy store.
+    #[error("corrupt row {key} in the space {space}: {reason}")]
+    CorruptRow {
         /// The space of the row.
         space: Space,
         /// The key of the row, in hexadecimal.
@@ -147,7 +194,7 @@ impl StoreError {
     /// Names a row that cannot be what was written.
     #[must_use]
     pub fn corrupt(space: Space, key: &[u8], reason: impl fmt::Display) -> Self {
-        Self::Corrupt { space, key: hex(key), reason: reason.to_string() }
+        Self::CorruptRow { space, key: hex(key), reason: reason.to_string() }
     }
 }
 
@@ -157,6 +204,32 @@ struct At<'a>(Option<&'a Path>);
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |path| write!(f, " at {}", path.display()))
+    }
+}
+
+/// Shows an offset that may be unknown.
+struct AtOffset(Option<u64>);
+
+impl fmt::Display for AtOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |offset| write!(f, " at byte {offset}"))
+    }
+}
+
+/// Shows which commits are missing, if that is known.
+struct Missing<'a>(Option<&'a RangeInclusive<u64>>);
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some(range) if range.start() == range.end() => {
+                write!(f, "; commit {} is missing", range.start())
+            }
+            Some(range) => {
+                write!(f, "; commits {} to {} are missing", range.start(), range.end())
+            }
+        }
     }
 }
 
@@ -195,6 +268,20 @@ mod tests {
         assert_eq!(
             StoreError::corrupt(Space::State, &[1, 0xab], "too short").to_string(),
             "corrupt row 01ab in the space state: too short"
+        );
+        let damaged = |offset, missing| StoreError::Corrupt {
+            path: "/data/journal/0.jnl".into(),
+            offset,
+            missing,
+            reason: "the checksum differs".to_owned(),
+        };
+        assert_eq!(
+            damaged(Some(77), Some(4..=6)).to_string(),
+            "/data/journal/0.jnl at byte 77 is damaged: the checksum differs; commits 4 to 6 are missing"
+        );
+        assert_eq!(
+            damaged(None, Some(4..=4)).to_string(),
+            "/data/journal/0.jnl is damaged: the checksum differs; commit 4 is missing"
         );
         let pathless = StoreError::from_io("sync", None, io::ErrorKind::PermissionDenied.into());
         assert_eq!(pathless.to_string(), "cannot sync: permission denied");

@@ -3,9 +3,17 @@
 //! ```text
 //! <directory>/
 //!   LOCK      held while the store is open
-//!   FORMAT    which format this is, in one line; written before anything else
+//!   FORMAT    which format this is, in one line
+//!   TAIL      up to which commit the store is known to be durable
 //!   journal/  fjall's own files, with one keyspace per space
+//!   torn/     torn ends of journals that were cut off, for inspection
 //! ```
+//!
+//! Every commit has a number, and says which number was known to be synced when it was
+//! written. Before fjall opens its files they are looked through, read-only: whatever is
+//! missing or damaged and was known to be synced is [`StoreError::Corrupt`] or
+//! [`StoreError::Truncated`], and nothing is changed; anything else is the torn end of
+//! something that was never acknowledged, which is kept aside and cut off.
 //!
 //! A synced commit uses `fdatasync` ([`PersistMode::SyncData`]): fjall's journal file is
 //! allocated in advance as a hole, and what `fdatasync` leaves out is only what is not needed
@@ -14,12 +22,23 @@
 //! fjall when it makes them, and a journal that it has filled is synced in full before the
 //! next one is begun; so a sync of the current journal makes everything before it durable too.
 
+mod checksum;
+mod copy;
+mod create;
+mod database;
 mod errors;
+mod inspect;
+mod keeper;
 mod layout;
 mod lock;
+mod look;
+mod numbers;
 mod open;
 mod options;
+mod progress;
 mod shared;
+mod tail;
+mod torn;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +47,9 @@ use bytes::Bytes;
 use fjall::PersistMode;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+pub use self::copy::{copy_readable, open_readable};
+pub use self::inspect::{DamagedPlace, Inspection, JournalSize, check_tables, inspect};
+use self::keeper::Poison;
 pub use self::layout::FORMAT_SUPPORTED;
 pub use self::options::FjallOptions;
 use self::shared::Shared;
@@ -47,9 +69,13 @@ pub struct FjallStore {
 impl FjallStore {
     /// Opens the store in a directory, which is created if it does not exist.
     ///
+    /// All journal files are read once to look for damage, one at a time in memory; their size
+    /// is bounded by [`FjallOptions::journal_bytes_max`].
+    ///
     /// # Errors
-    /// [`StoreError`] names what stands in the way; a directory that is not a store, or one
-    /// of a newer format, is not touched.
+    /// [`StoreError`] names what stands in the way; a directory that is not a store, one of
+    /// another format, and one that is damaged ([`StoreError::Corrupt`],
+    /// [`StoreError::Truncated`]) is not changed, and opening it again gives the same error.
     pub async fn open(path: impl Into<PathBuf>, options: FjallOptions) -> Result<Self, StoreError> {
         let path = path.into();
         match spawn_blocking(move || Self::open_blocking(&path, &options)).await {
@@ -63,8 +89,9 @@ impl FjallStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_blocking(path: &Path, options: &FjallOptions) -> Result<Self, StoreError> {
-        let opened = open::open(path, options)?;
-        Ok(Self { shared: Arc::new(Shared::new(path.to_path_buf(), opened)) })
+        let poison = Poison::default();
+        let opened = open::open(path, options, poison.clone())?;
+        Ok(Self { shared: Arc::new(Shared::new(path.to_path_buf(), opened, poison)) })
     }
 
     /// The store's directory.

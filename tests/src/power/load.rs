@@ -35,7 +35,11 @@ const PAUSE: Duration = Duration::from_millis(2_500);
 /// Options with which tables are written and merged all the time.
 #[must_use]
 pub fn small_store() -> FjallOptions {
-    FjallOptions { memtable_bytes_max: 64 * 1024, ..FjallOptions::default() }
+    FjallOptions {
+        memtable_bytes_max: 64 * 1024,
+        journal_bytes_max: 1024 * 1024,
+        ..FjallOptions::default()
+    }
 }
 
 /// Opens the store in a directory, goes on with its commits, and closes it.

@@ -61,7 +61,7 @@ async fn a_store_of_a_newer_format_is_refused() {
     open(directory.path()).await.unwrap().shutdown().await.unwrap();
     let format = directory.path().join("FORMAT");
     let text = std::fs::read_to_string(&format).unwrap();
-    std::fs::write(&format, text.replace('1', "999")).unwrap();
+    std::fs::write(&format, text.replace('2', "999")).unwrap();
     let error = store_error(open(directory.path()).await);
     assert!(matches!(error, StoreError::NewerFormat { found: 999, .. }), "{error:?}");
     std::fs::write(&format, text).unwrap();

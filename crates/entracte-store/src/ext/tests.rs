@@ -86,7 +86,7 @@ async fn a_damaged_event_is_named_with_its_place() {
     let error = store.read_history(run(2)).unwrap_err();
     assert!(error.to_string().ends_with("event 2 has the unknown type 65535"), "{error}");
     let last = store.last_event(run(2)).unwrap_err();
-    assert!(matches!(last, StoreError::Corrupt { space: Space::History, .. }));
+    assert!(matches!(last, StoreError::CorruptRow { space: Space::History, .. }));
 }
 
 #[tokio::test]

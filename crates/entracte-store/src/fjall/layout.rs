@@ -1,14 +1,16 @@
 //! What the directory of a store looks like, and whether there is one.
 
+use std::cmp::Ordering;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::lock::LOCK_FILE;
+use super::tail::{self, TAIL_FILE, TAIL_FILE_NEW};
 use crate::error::StoreError;
 
 /// The newest format that this code reads, and the one that it writes.
-pub const FORMAT_SUPPORTED: u32 = 1;
+pub const FORMAT_SUPPORTED: u32 = 2;
 
 /// The name of the file that tells the format.
 pub(super) const FORMAT_FILE: &str = "FORMAT";
@@ -16,13 +18,15 @@ pub(super) const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_FILE_NEW: &str = "FORMAT.new";
 /// The name of the directory that is fjall's own.
 pub(super) const JOURNAL_DIRECTORY: &str = "journal";
+/// The name of that directory while it is being made.
+pub(super) const JOURNAL_DIRECTORY_NEW: &str = "journal.new";
 /// What the text of the format's file begins with.
 const MAGIC: &str = "entracte store format ";
 
 /// What there is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A directory in which a store can be made.
+    /// A directory in which a store can be made, or the making of one has broken off.
     Empty,
     /// A store, of a format that this code reads.
     Store,
@@ -36,6 +40,11 @@ pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(StoreError::from_io("open the directory", Some(path), error)),
     }
+    // Each new directory's own entry must survive a power loss too.
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -46,19 +55,21 @@ pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
         }
         _ => StoreError::CreateDirectory { path: path.to_path_buf(), source: error.into() },
     })?;
-    // The new directory's own entry must survive a power loss too.
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
-        Some(parent) => sync_directory(parent),
-        None => Ok(()),
+    for new in missing.into_iter().rev() {
+        match new.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new("."))?,
+            Some(parent) => sync_directory(parent)?,
+            None => {}
+        }
     }
+    Ok(())
 }
 
 /// Finds out what a directory holds, without writing into it.
 pub(super) fn inspect(directory: &Path) -> Result<Found, StoreError> {
     let path = directory.join(FORMAT_FILE);
     match fs::read(&path) {
-        Ok(text) => check_format(directory, &text).map(|()| Found::Store),
+        Ok(text) => check_format(directory, &text).and_then(|()| check_journal(directory)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => check_empty(directory),
         Err(error) => Err(StoreError::from_io("read the format", Some(&path), error)),
     }
@@ -88,37 +99,73 @@ fn check_format(directory: &Path, text: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses a format that is newer than this code.
-pub(super) fn check_number(directory: &Path, found: u32) -> Result<(), StoreError> {
-    if found <= FORMAT_SUPPORTED {
-        return Ok(());
+/// Tells whether there is a journal. It comes into its place complete, as the last step of the
+/// making of a store; whatever is missing later was taken away.
+fn check_journal(directory: &Path) -> Result<Found, StoreError> {
+    let path = directory.join(JOURNAL_DIRECTORY);
+    match path.try_exists() {
+        Ok(true) => Ok(Found::Store),
+        Ok(false) => match tail::read(directory)?.synced {
+            0 => Ok(Found::Empty),
+            synced => Err(StoreError::Truncated { path: directory.to_path_buf(), last: 0, synced }),
+        },
+        Err(error) => Err(StoreError::from_io("look for the journal", Some(&path), error)),
     }
+}
+
+/// Refuses formats that this code does not read.
+pub(super) fn check_number(directory: &Path, found: u32) -> Result<(), StoreError> {
     let path = directory.to_path_buf();
-    Err(StoreError::NewerFormat { path, found, supported: FORMAT_SUPPORTED })
+    let supported = FORMAT_SUPPORTED;
+    match found.cmp(&supported) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(StoreError::OlderFormat { path, found, supported }),
+        Ordering::Greater => Err(StoreError::NewerFormat { path, found, supported }),
+    }
 }
 
 /// Refuses a directory in which there is something that a broken-off first opening cannot have
 /// left.
 fn check_empty(directory: &Path) -> Result<Found, StoreError> {
+    const LEFT: [&str; 5] =
+        [LOCK_FILE, FORMAT_FILE_NEW, TAIL_FILE, TAIL_FILE_NEW, JOURNAL_DIRECTORY_NEW];
     let name = |error| StoreError::from_io("list the directory", Some(directory), error);
     for entry in fs::read_dir(directory).map_err(name)? {
         let entry = entry.map_err(name)?.file_name();
-        if entry != LOCK_FILE && entry != FORMAT_FILE_NEW {
+        let is_left = LEFT.iter().any(|left| entry == *left);
+        if !is_left || (entry == TAIL_FILE && tail::read(directory)?.synced > 0) {
             return Err(StoreError::NotAStore { path: directory.to_path_buf() });
         }
     }
     Ok(Found::Empty)
 }
 
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> Result<(), StoreError> {
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
+/// Syncs a directory and everything below it.
+pub(super) fn sync_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync(directory)
+}
+
+/// Makes the entries of a directory survive a power loss.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    sync(directory)
         .map_err(|error| StoreError::from_io("sync the directory", Some(directory), error))
+}
+
+#[cfg(unix)]
+pub(super) fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 /// Elsewhere directories cannot be synced.
 #[cfg(not(unix))]
-fn sync_directory(_directory: &Path) -> Result<(), StoreError> {
+pub(super) fn sync(_directory: &Path) -> io::Result<()> {
     Ok(())
 }

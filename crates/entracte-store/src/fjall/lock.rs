@@ -1,6 +1,7 @@
 //! The lock that keeps a directory to one store.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 
 use crate::error::StoreError;
@@ -16,11 +17,28 @@ impl DirectoryLock {
     /// Takes the lock of a directory.
     pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(LOCK_FILE);
-        let doing = "take the lock";
-        let name = |error| StoreError::from_io(doing, Some(&path), error);
+        let name = |error| StoreError::from_io("take the lock", Some(&path), error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(name)?;
+        Self::lock(directory, options.open(&path).map_err(name)?, name)
+    }
+
+    /// Takes the lock of a directory in which nothing may be changed; none if it has none.
+    pub(super) fn take_existing(directory: &Path) -> Result<Option<Self>, StoreError> {
+        let path = directory.join(LOCK_FILE);
+        let name = |error| StoreError::from_io("take the lock", Some(&path), error);
+        match File::open(&path) {
+            Ok(file) => Self::lock(directory, file, name).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(name(error)),
+        }
+    }
+
+    fn lock(
+        directory: &Path,
+        file: File,
+        name: impl Fn(io::Error) -> StoreError,
+    ) -> Result<Self, StoreError> {
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => {

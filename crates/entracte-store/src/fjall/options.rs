@@ -5,25 +5,27 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 
 const MIB: u64 = 1024 * 1024;
-/// The least that fjall takes for all of its journals.
-const JOURNAL_BYTES_MIN: u64 = 64 * MIB;
+/// The least that makes sense for the journals.
+const JOURNAL_BYTES_MIN: u64 = MIB;
 
 /// How a store on disk is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FjallOptions {
-    /// How much memory may hold blocks that were read. Default 32 MiB.
+    /// How much memory may hold blocks that were read, in bytes. Default 32 MiB.
     pub cache_bytes: u64,
-    /// How much each of the three spaces gathers in memory before it is written to a table.
+    /// How much each of the three spaces gathers in memory before it is written to a table, in
+    /// bytes. Default 16 MiB.
     ///
     /// Up to four times as much waits in memory when the disk is slow, and commits wait with
-    /// it. Default 16 MiB.
+    /// it: so all spaces together take at most twelve times this.
     pub memtable_bytes_max: u64,
-    /// How much the journal files may take on disk before tables are written for their sake.
+    /// How much is committed, in bytes, before what came before it has left the journals for
+    /// the tables. Default 64 MiB, at least 1 MiB.
     ///
-    /// It bounds how much is read again when the store opens. At least 64 MiB, which is also
-    /// the default: fjall begins a new file of that size each time, so up to one more may
-    /// exist.
+    /// It bounds what an opening reads again, one file at a time in memory: the journal files
+    /// together hold at most 64 MB more than this. A file is made with a length of 64 MiB, most
+    /// of it a hole.
     pub journal_bytes_max: u64,
     /// How many threads write and compact tables. Default 2: one of them is always free to
     /// write what waits in memory while the other one compacts.
@@ -35,7 +37,7 @@ impl Default for FjallOptions {
         Self {
             cache_bytes: 32 * MIB,
             memtable_bytes_max: 16 * MIB,
-            journal_bytes_max: JOURNAL_BYTES_MIN,
+            journal_bytes_max: 64 * MIB,
             worker_threads: 2,
         }
     }

@@ -5,8 +5,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::suite::{self, Fixture};
 
+mod copies;
 mod directory;
 mod failures;
+mod keeping;
 
 /// Small enough that tables are written and compacted even in tests.
 const SMALL: FjallOptions = FjallOptions {

@@ -6,6 +6,7 @@ use std::task::Poll;
 use super::{commit, get, puts, read};
 use crate::batch::Batch;
 use crate::error::StoreError;
+use crate::keys::RESERVED_KEY;
 use crate::store::{KEY_BYTES_MAX, Persist, Space, Store, StoreFuture};
 
 /// How often a commit under way is looked at before it is waited for.
@@ -70,6 +71,12 @@ pub async fn impossible_batches_are_refused(store: &dyn Store) {
         assert_eq!(get(store, "before"), None, "nothing of it was written");
     }
     assert_eq!(read(store.get(Space::State, b"")), None, "no row has an empty key");
+    let mut batch = puts(&[("before", "1")]);
+    batch.put(Space::History, RESERVED_KEY, "impossible");
+    let result = store.commit(batch, Persist::Sync).await;
+    assert!(matches!(result, Err(StoreError::ReservedKey { .. })), "{result:?}");
+    assert_eq!(get(store, "before"), None, "nothing of it was written");
+    assert_eq!(read(store.get(Space::History, RESERVED_KEY)), None, "it is never shown");
     commit(store, puts(&[("after", "2")]), Persist::Sync).await;
     assert_eq!(get(store, "after").as_deref(), Some("2"));
 }

@@ -33,7 +33,7 @@ pub async fn commits_are_visible_once_answered(store: &dyn Store) {
 /// If the property does not hold.
 pub async fn scans_are_ordered_and_bounded(store: &dyn Store) {
     let mut batch = Batch::new();
-    let keys: [&[u8]; 7] = [b"\xff\xff", b"b", b"a\0", b"\0", b"a", b"\xff", b"ab"];
+    let keys: [&[u8]; 7] = [b"\xff\xff", b"b", b"a\0", b"\0\0", b"a", b"\xff", b"ab"];
     for key in keys {
         batch.put(Space::History, key, key);
     }

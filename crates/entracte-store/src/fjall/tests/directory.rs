@@ -22,7 +22,7 @@ async fn a_missing_directory_is_made_for_its_owner_alone() {
     let path = directory.path().join("outer").join("data");
     let store = open(&path).await.unwrap();
     assert_eq!(store.format().unwrap(), Some(FORMAT_SUPPORTED));
-    assert_eq!(fs::read_to_string(path.join(FORMAT_FILE)).unwrap(), "entracte store format 1\n");
+    assert_eq!(fs::read_to_string(path.join(FORMAT_FILE)).unwrap(), "entracte store format 2\n");
     #[cfg(unix)]
     {
         let mode =
@@ -67,7 +67,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let path = directory.path();
     fs::write(path.join(FORMAT_FILE), "entracte store format 7\n").unwrap();
     let error = open(path).await.unwrap_err();
-    assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 2, .. }), "{error}");
     assert_eq!(fs::read_dir(path).unwrap().count(), 1, "nothing was written");
 }
 
@@ -80,7 +80,7 @@ async fn a_newer_format_row_is_refused() {
     store.commit(newer, Persist::Sync).await.unwrap();
     store.close().await.unwrap();
     let error = open(directory.path()).await.unwrap_err();
-    assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 2, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_lost_format_row_is_corruption() {
     store.commit(lost, Persist::Sync).await.unwrap();
     store.close().await.unwrap();
     let error = open(directory.path()).await.unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt { space: Space::Meta, .. }), "{error}");
+    assert!(matches!(error, StoreError::CorruptRow { space: Space::Meta, .. }), "{error}");
 }
 
 #[tokio::test]

@@ -48,14 +48,33 @@ async fn the_first_failure_is_the_one_that_is_told() {
 }
 
 #[test]
-fn damage_that_stops_an_opening_is_an_error_and_not_a_panic() {
+fn damage_outside_of_the_journals_is_named_and_changes_nothing() {
     let directory = TempDir::new().unwrap();
     FjallStore::open_blocking(directory.path(), &SMALL).unwrap();
     let journal = directory.path().join(JOURNAL_DIRECTORY);
-    fs::write(journal.join("version"), "garbage").unwrap();
+    let corrupt = |damaged: &Path| {
+        let error = FjallStore::open_blocking(directory.path(), &SMALL).unwrap_err();
+        let StoreError::Corrupt { path, .. } = &error else { panic!("{error}") };
+        assert_eq!(path, damaged);
+    };
+    let version = journal.join("version");
+    let whole = fs::read(&version).unwrap();
+    fs::write(&version, "garbage").unwrap();
+    corrupt(&version);
+    fs::remove_file(&version).unwrap();
+    corrupt(&version);
+    fs::write(&version, whole).unwrap();
+    for keyspace in ["0", "1", "2", "3"] {
+        // fjall would delete a keyspace without this file, with all that is in it.
+        let current = journal.join("keyspaces").join(keyspace).join("current");
+        let whole = fs::read(&current).unwrap();
+        fs::remove_file(&current).unwrap();
+        corrupt(&current);
+        assert!(current.parent().unwrap().join("tables").exists());
+        fs::write(&current, whole).unwrap();
+    }
+    FjallStore::open_blocking(directory.path(), &SMALL).unwrap();
+    fs::remove_dir_all(&journal).unwrap();
     let error = FjallStore::open_blocking(directory.path(), &SMALL).unwrap_err();
-    assert!(matches!(error, StoreError::Backend { .. }), "{error}");
-    fs::remove_file(directory.path().join("LOCK")).unwrap();
-    fs::remove_dir_all(journal.join("keyspaces")).unwrap();
-    FjallStore::open_blocking(directory.path(), &SMALL).unwrap_err();
+    assert!(matches!(error, StoreError::Truncated { last: 0, .. }), "{error}");
 }

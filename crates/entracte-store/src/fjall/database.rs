@@ -1,0 +1,238 @@
+//! The open database: reads through snapshots, and commits with numbers.
+
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, PersistMode, Readable};
+use lsm_tree::AbstractTree;
+
+use super::errors;
+use super::keeper::Keeper;
+use super::lock::DirectoryLock;
+use super::numbers::CommitRow;
+use super::progress::Progress;
+use crate::batch::{Batch, Op};
+use crate::error::StoreError;
+use crate::keys::RESERVED_KEY;
+use crate::store::{Row, Space};
+
+/// How many full memtables of a space may wait for being written to tables.
+///
+/// One less than what makes fjall itself wait.
+const SEALED_MEMTABLES_MAX: usize = 3;
+/// How many unsorted runs of tables a space may have. fjall waits at 30, without an end if its
+/// threads have stopped.
+const UNSORTED_RUNS_MAX: usize = 29;
+/// How long a commit waits before it looks again whether there is room in memory.
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(2);
+/// How long nothing at all may get done in the background before a commit gives up. A thread
+/// of fjall's that panics ends without a word.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// What a commit takes in the journal without its operations: its own rows, start and end.
+const COMMIT_OVERHEAD_BYTES: usize = 240;
+/// What an operation takes in the journal beyond its size in the batch.
+const OP_OVERHEAD_BYTES: usize = 8;
+
+/// The keyspaces of a database, one for each space, in the order of [`Space::ALL`].
+#[derive(Clone)]
+pub(super) struct Keyspaces([Keyspace; Space::ALL.len()]);
+
+impl Keyspaces {
+    pub(super) fn new(keyspaces: [Keyspace; Space::ALL.len()]) -> Self {
+        Self(keyspaces)
+    }
+
+    pub(super) fn of(&self, space: Space) -> &Keyspace {
+        let [meta, history, state] = &self.0;
+        match space {
+            Space::Meta => meta,
+            Space::History => history,
+            Space::State => state,
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Keyspace> {
+        self.0.iter()
+    }
+}
+
+/// An open database. The order of the fields is the order in which they are let go: the
+/// directory's lock is given back last.
+pub(super) struct Opened {
+    /// None while a store is being made.
+    keeper: Option<Keeper>,
+    keyspaces: Keyspaces,
+    database: Database,
+    progress: Arc<Progress>,
+    store_id: u64,
+    /// The store's directory.
+    path: PathBuf,
+    _lock: Arc<DirectoryLock>,
+}
+
+impl Opened {
+    pub(super) fn new(
+        directory: &Path,
+        (database, keyspaces): (Database, Keyspaces),
+        progress: Arc<Progress>,
+        store_id: u64,
+        lock: Arc<DirectoryLock>,
+    ) -> Self {
+        let path = directory.to_path_buf();
+        Self { keeper: None, keyspaces, database, progress, store_id, path, _lock: lock }
+    }
+
+    pub(super) fn keep_with(&mut self, keeper: Keeper) {
+        self.keeper = Some(keeper);
+    }
+
+    pub(super) fn keyspaces(&self) -> &Keyspaces {
+        &self.keyspaces
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Reads through a snapshot: a keyspace read directly also shows the part of a batch that
+    /// is being applied at the moment.
+    pub(super) fn get(&self, space: Space, key: &[u8]) -> fjall::Result<Option<Bytes>> {
+        if key.is_empty() || key == RESERVED_KEY {
+            return Ok(None);
+        }
+        self.get_any(space, key)
+    }
+
+    fn get_any(&self, space: Space, key: &[u8]) -> fjall::Result<Option<Bytes>> {
+        let value = self.database.snapshot().get(self.keyspaces.of(space), key)?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    /// Reads what a space says about the last commit.
+    pub(super) fn commit_row(&self, space: Space) -> fjall::Result<Option<CommitRow>> {
+        let value = self.get_any(space, RESERVED_KEY)?;
+        Ok(value.and_then(|value| CommitRow::decode(&value)))
+    }
+
+    /// Scans through a snapshot, like [`get`](Self::get).
+    pub(super) fn scan(
+        &self,
+        space: Space,
+        start: &[u8],
+        end: Option<&[u8]>,
+        limit: usize,
+    ) -> fjall::Result<Vec<Row>> {
+        if limit == 0 || end.is_some_and(|end| end <= start) {
+            return Ok(Vec::new());
+        }
+        let range = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let rows = self.database.snapshot().range::<&[u8], _>(self.keyspaces.of(space), range);
+        let rows = rows.map(|row| {
+            let (key, value) = row.into_inner()?;
+            Ok(Row { key: Bytes::copy_from_slice(&key), value: Bytes::copy_from_slice(&value) })
+        });
+        let is_shown =
+            |row: &fjall::Result<Row>| row.as_ref().map_or(true, |row| row.key != RESERVED_KEY);
+        rows.filter(is_shown).take(limit).collect()
+    }
+
+    /// Writes a batch under the next number. Of several operations on one key only the last
+    /// one is handed on, because all operations of a batch have the same age for fjall.
+    pub(super) fn commit(&self, batch: &Batch, mode: PersistMode) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return if mode == PersistMode::Buffer { Ok(()) } else { self.sync() };
+        }
+        self.wait_for_room()?;
+        let mut progress = self.progress.lock();
+        let row = CommitRow {
+            store_id: self.store_id,
+            number: progress.last + 1,
+            synced: progress.synced,
+            seqno_min: self.database.seqno(),
+        };
+        let row = row.encode();
+        let mut write = self.database.batch().durability(Some(mode));
+        for space in Space::ALL {
+            write.insert(self.keyspaces.of(space), RESERVED_KEY, row);
+        }
+        for op in last_of_each_key(batch) {
+            match op {
+                Op::Put { space, key, value } => {
+                    write.insert(self.keyspaces.of(space), key, value);
+                }
+                Op::Delete { space, key } => write.remove(self.keyspaces.of(space), key),
+            }
+        }
+        progress.is_buffered |= mode == PersistMode::Buffer;
+        write.commit().map_err(|error| self.name("commit a batch", error))?;
+        progress.committed(journal_bytes(batch), mode != PersistMode::Buffer);
+        Ok(())
+    }
+
+    /// Makes everything committed so far survive a power loss.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let mut progress = self.progress.lock();
+        let synced = self.database.persist(PersistMode::SyncData);
+        synced.map_err(|error| self.name("sync the journal", error))?;
+        progress.all_synced();
+        Ok(())
+    }
+
+    fn name(&self, doing: &'static str, error: fjall::Error) -> StoreError {
+        errors::name(doing, Some(&self.path), error)
+    }
+
+    /// Stops the keeper, which notes how far the store is durable.
+    pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        self.keeper.take().map_or(Ok(()), Keeper::finish)
+    }
+
+    /// Waits until less of what was committed earlier is waiting to be written to tables.
+    ///
+    /// fjall would wait by itself, but in steps of 100 ms, and without an end once its threads
+    /// have stopped after a failed write: this ends with that failure instead.
+    fn wait_for_room(&self) -> Result<(), StoreError> {
+        let waiting = || {
+            let count =
+                |space: &Keyspace| (space.sealed_memtable_count(), space.tree.l0_run_count());
+            let counts: Vec<_> = self.keyspaces.iter().map(count).collect();
+            let is_full = counts.iter().any(|(memtables, runs)| {
+                *memtables >= SEALED_MEMTABLES_MAX || *runs >= UNSORTED_RUNS_MAX
+            });
+            is_full.then_some(counts)
+        };
+        let Some(mut counts) = waiting() else { return Ok(()) };
+        let mut since = Instant::now();
+        while let Some(now) = waiting() {
+            // An error if fjall has stopped itself.
+            let alive = self.database.persist(PersistMode::Buffer);
+            alive.map_err(|error| self.name("commit a batch", error))?;
+            if now != counts {
+                (counts, since) = (now, Instant::now());
+            } else if since.elapsed() > STALL_MAX {
+                let reason = format!("no table was written for {}s", STALL_MAX.as_secs());
+                return Err(StoreError::Backend { reason });
+            }
+            std::thread::sleep(ROOM_CHECK_INTERVAL);
+        }
+        Ok(())
+    }
+}
+
+/// How much a batch takes in the journal, roughly, in bytes.
+fn journal_bytes(batch: &Batch) -> usize {
+    COMMIT_OVERHEAD_BYTES + batch.size_bytes() + batch.len() * OP_OVERHEAD_BYTES
+}
+
+fn last_of_each_key(batch: &Batch) -> Vec<Op<'_>> {
+    let mut seen = std::collections::HashSet::with_capacity(batch.len());
+    // From the back, so that the last one on a key is the first one seen.
+    let mut ops: Vec<_> =
+        batch.ops().rev().filter(|op| seen.insert((op.space(), op.key()))).collect();
+    ops.reverse();
+    ops
+}

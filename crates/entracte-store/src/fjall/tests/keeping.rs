@@ -1,0 +1,102 @@
+//! What the keeper does behind the commits.
+
+use super::*;
+use crate::fjall::layout::JOURNAL_DIRECTORY;
+
+fn tail_of(directory: &Path) -> u64 {
+    crate::fjall::tail::read(directory).unwrap().synced
+}
+
+#[tokio::test]
+async fn the_tail_is_exact_when_the_store_is_closed() {
+    let directory = TempDir::new().unwrap();
+    for round in 1..=3 {
+        let store = open(directory.path()).await.unwrap();
+        for _ in 0..10 {
+            store.commit(batch("k", "v"), Persist::Sync).await.unwrap();
+        }
+        store.commit(batch("k", "w"), Persist::Buffer).await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(tail_of(directory.path()), 1 + round * 11);
+    }
+}
+
+#[tokio::test]
+async fn the_tail_follows_what_is_synced_and_never_goes_ahead() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    assert_eq!(tail_of(directory.path()), 1, "what was found is durable");
+    for _ in 0..5 {
+        store.commit(batch("k", "v"), Persist::Buffer).await.unwrap();
+    }
+    assert_eq!(tail_of(directory.path()), 1, "nothing was synced");
+    store.commit(batch("k", "v"), Persist::Sync).await.unwrap();
+    while tail_of(directory.path()) < 7 {
+        tokio::task::yield_now().await;
+    }
+    store.commit(batch("k", "v"), Persist::Buffer).await.unwrap();
+    store.sync().await.unwrap();
+    while tail_of(directory.path()) < 8 {
+        tokio::task::yield_now().await;
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tail_that_cannot_be_written_poisons_the_store() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    // What the keeper says when it fails; a file that is open cannot be taken away from it.
+    let poison = store.shared.poison();
+    poison.set("the keeper failed".into()).unwrap();
+    let refused = store.commit(batch("k", "v"), Persist::Sync).await;
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+}
+
+/// How many journal files there are, and the length of the tables of each space.
+fn sizes(directory: &Path) -> (usize, Vec<u64>) {
+    let journal = directory.join(JOURNAL_DIRECTORY);
+    let is_journal = |path: &Path| path.extension().is_some_and(|extension| extension == "jnl");
+    let entries = |path: &Path| -> Vec<_> {
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let journals = entries(&journal).iter().filter(|path| is_journal(path)).count();
+    let tables = (1..=3).map(|id| {
+        let tables = journal.join("keyspaces").join(id.to_string()).join("tables");
+        entries(&tables).iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum()
+    });
+    (journals, tables.collect())
+}
+
+/// A space that gets few rows must not keep the journals of one that gets many.
+#[tokio::test]
+async fn quiet_spaces_do_not_keep_the_journals() {
+    let directory = TempDir::new().unwrap();
+    let options = FjallOptions {
+        memtable_bytes_max: 4 * 1024 * 1024,
+        journal_bytes_max: 16 * 1024 * 1024,
+        ..SMALL
+    };
+    let store = FjallStore::open(directory.path(), options).await.unwrap();
+    let mut few = Batch::new();
+    few.put(Space::History, "once", "and never again");
+    store.commit(few, Persist::Buffer).await.unwrap();
+    // Three journals' worth.
+    for n in 0..200_u32 {
+        let mut many = Batch::new();
+        many.put(Space::State, n.to_be_bytes(), vec![n as u8; 1024 * 1024]);
+        store.commit(many, Persist::Buffer).await.unwrap();
+        assert!(sizes(directory.path()).0 <= 3, "at most the active one, and two being put away");
+    }
+    // Each of the spaces gets its table in the background.
+    while sizes(directory.path()).1.contains(&0) || sizes(directory.path()).0 > 2 {
+        tokio::task::yield_now().await;
+    }
+    store.close().await.unwrap();
+    let found = inspect(directory.path()).unwrap();
+    assert!(found.in_tables > 2, "{found:?}");
+    assert!(found.journals.iter().map(|journal| journal.bytes).sum::<u64>() < 160_000_000);
+    let store = FjallStore::open(directory.path(), options).await.unwrap();
+    assert_eq!(store.get(Space::History, b"once").unwrap().unwrap(), "and never again");
+    assert_eq!(store.scan(Space::State, b"", None, 999).unwrap().len(), 200);
+}
