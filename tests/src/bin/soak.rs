@@ -25,8 +25,10 @@ struct Arguments {
 enum Command {
     /// Cuts the power of stores at work, and opens what is left.
     PowerCut(power::command::PowerCutArguments),
+    /// Kills first openings of stores at each of their system calls, and cuts their power.
+    FirstOpening(power::command::FirstOpeningArguments),
     #[command(flatten)]
-    Power(power::command::Helper),
+    Power(power::helper::Helper),
 }
 
 #[cfg(target_os = "linux")]
@@ -34,6 +36,7 @@ enum Command {
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::PowerCut(arguments) => arguments.run().await,
+        Command::FirstOpening(arguments) => arguments.run().await,
         Command::Power(helper) => helper.run().await.map(|()| true),
     };
     match done {

@@ -14,7 +14,7 @@ pub use self::report::{Failure, Report};
 use super::disk::{Disk, Rules};
 use super::event::{Event, Recording};
 use super::image::Image;
-use super::judge::Work;
+use super::judge::{Fault, TORN, Work};
 use super::judging::Judging;
 
 /// The rules that take turns, with their names.
@@ -57,7 +57,9 @@ pub enum Cuts {
 }
 
 impl Cuts {
-    fn choose(self, events: &[Event], random: &mut ChaCha8Rng) -> Vec<Cut> {
+    /// Chooses the cuts of a recording.
+    #[must_use]
+    pub fn choose(self, events: &[Event], random: &mut ChaCha8Rng) -> Vec<Cut> {
         let mut cut = |place, rules| Cut { place, rules, seed: random.random() };
         let mut cuts: Vec<Cut> = match self {
             Self::Everywhere(times) => {
@@ -114,6 +116,8 @@ pub struct Campaign {
     pub judging: Judging,
     /// How many images are judged at the same time.
     pub workers: usize,
+    /// Tells this recording from others of the same name and process.
+    pub suffix: String,
     /// Where the recording and images with faults are kept.
     pub keep: PathBuf,
 }
@@ -126,6 +130,14 @@ impl Campaign {
     pub async fn run(&self, cuts: Cuts, seed: u64) -> io::Result<Report> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         self.run_cuts(&cuts.choose(&self.recording.events, &mut random)).await
+    }
+
+    /// What a cut leaves: the image, and what was told before.
+    #[must_use]
+    pub fn left_by(&self, cut: Cut) -> (Image, String) {
+        let mut disk = Disk::new(RULES[cut.rules].1);
+        self.recording.events[..cut.place].iter().for_each(|event| disk.apply(event));
+        (cut.image(&disk), self.recording.told_before(cut.place))
     }
 
     /// Makes cuts, in the order of their places, and judges what they leave.
@@ -156,7 +168,10 @@ impl Campaign {
         while !judges.is_empty() {
             self.take(judges.join_next().await, &mut report)?;
         }
-        if !report.failures.is_empty() {
+        if report.failures.is_empty() {
+            // Only images with faults are left, perhaps those of others.
+            let _ = std::fs::remove_dir(&self.judging.scratch);
+        } else {
             std::fs::create_dir_all(&self.keep)?;
             self.recording.save(&self.recording_path())?;
         }
@@ -169,7 +184,7 @@ impl Campaign {
         let before = cut.place.checked_sub(1).map(|index| &self.recording.events[index]);
         let before = before.map_or("nothing", kind);
         match outcome? {
-            Ok(_) => report.right(before, RULES[cut.rules].0),
+            Ok(text) => report.right(before, RULES[cut.rules].0, text.contains(TORN)),
             Err(fault) => {
                 let replay = format!(
                     "power-cut --replay {} --place {} --rules {} --cut-seed {}",
@@ -185,12 +200,14 @@ impl Campaign {
     }
 
     fn recording_path(&self) -> PathBuf {
-        self.keep.join(format!("{}.recording", self.recording.name))
+        let id = std::process::id();
+        self.keep.join(format!("{}-{id}{}.recording", self.recording.name, self.suffix))
     }
 
     fn name(&self, cut: Cut) -> String {
-        format!("{}-{}-{}-{}", self.recording.name, cut.place, RULES[cut.rules].0, cut.seed)
+        let (name, suffix, rules) = (&self.recording.name, &self.suffix, RULES[cut.rules].0);
+        format!("{name}{suffix}-{}-{rules}-{}", cut.place, cut.seed)
     }
 }
 
-type Judged = (Cut, io::Result<Result<String, super::judge::Fault>>);
+type Judged = (Cut, io::Result<Result<String, Fault>>);

@@ -55,6 +55,9 @@ impl Fault {
     }
 }
 
+/// What a right verdict says when the end of a journal was cut off.
+pub const TORN: &str = "a torn end was cut off";
+
 /// Judges a directory; tells in words what is there.
 ///
 /// # Errors
@@ -66,7 +69,7 @@ pub async fn judge(data: &Path, told: &str, work: Work) -> Result<String, Fault>
         Work::BufferedRuns => runs::runs(data, told, false).await?,
     };
     nothing_beside(data)?;
-    Ok(found)
+    Ok(if data.join("torn").exists() { format!("{found}; {TORN}") } else { found })
 }
 
 async fn open(doing: &str, data: &Path) -> Result<FjallStore, Fault> {

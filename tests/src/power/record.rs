@@ -81,14 +81,14 @@ impl Recorder {
         self.directory.join("told")
     }
 
-    /// Begins with what is in the directory already; all of it is durable.
+    /// Begins with an image, all of which is durable, and with what was told before.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn adopt(&mut self) -> Result<(), RecordError> {
-        let image = Image::read_from(&self.root())?;
-        self.trace.adopt(&image)?;
-        Ok(())
+    pub fn begin_with(&mut self, image: &Image, told: &str) -> Result<(), RecordError> {
+        image.write_to(&self.root())?;
+        fs::write(self.told(), told)?;
+        Ok(self.trace.begin_with(image, told)?)
     }
 
     /// Runs a program to its end, or kills it when it has told so many lines.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::event::Recording;
+use super::image::Image;
 use super::judge::Work;
 use super::record::{RecordError, Recorder};
 use crate::strace::Strace;
@@ -141,12 +142,47 @@ impl Scenario {
     ) -> Result<Recording, RecordError> {
         let mut recorder = Recorder::new(strace, scratch)?;
         for process in self.processes {
-            let mut command = Command::new(program);
-            command.args(process.arguments.split(' '));
-            command.arg("--data").arg(recorder.root().join("engine"));
-            command.arg("--told").arg(recorder.told());
-            recorder.run(&command, process.kill_after)?;
+            process.record(&mut recorder, program)?;
         }
         Ok(recorder.finish(self.name))
+    }
+
+    /// Lets one more process go on from what a power cut has left, and records it: its power
+    /// can be cut again while it recovers.
+    ///
+    /// # Errors
+    /// [`RecordError`] if there is no complete recording.
+    pub fn record_again(
+        &self,
+        strace: Strace,
+        program: &Path,
+        scratch: &Path,
+        (image, told): (&Image, &str),
+    ) -> Result<Recording, RecordError> {
+        let mut recorder = Recorder::new(strace, scratch)?;
+        recorder.begin_with(image, told)?;
+        let process = match self.work {
+            Work::Commits => to_the_end("commit --commits 3 --bytes 900"),
+            Work::Runs | Work::BufferedRuns => to_the_end("run --starts 3 --in-flight 3"),
+        };
+        process.record(&mut recorder, program)?;
+        Ok(recorder.finish(self.name))
+    }
+
+    /// Whether power can be cut twice: when it was cut once under an engine whose answers do
+    /// not wait for the disk, what was told before no longer binds, and what it was is unknown.
+    #[must_use]
+    pub fn can_go_on(&self) -> bool {
+        !self.is_large && self.work != Work::BufferedRuns
+    }
+}
+
+impl Process {
+    fn record(self, recorder: &mut Recorder, program: &Path) -> Result<(), RecordError> {
+        let mut command = Command::new(program);
+        command.args(self.arguments.split(' '));
+        command.arg("--data").arg(recorder.root().join("engine"));
+        command.arg("--told").arg(recorder.told());
+        recorder.run(&command, self.kill_after)
     }
 }

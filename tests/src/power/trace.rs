@@ -86,11 +86,11 @@ impl Trace {
         }
     }
 
-    /// Begins with what is there already, and makes it durable.
+    /// Begins with what is there and was told already, and makes it durable.
     ///
     /// # Errors
     /// [`TraceError`] if something is not in a directory that is known.
-    pub fn adopt(&mut self, image: &Image) -> Result<(), TraceError> {
+    pub fn begin_with(&mut self, image: &Image, told: &str) -> Result<(), TraceError> {
         let failed = |problem| TraceError::new(problem, "what was there before");
         for path in &image.directories {
             self.created(path, true).map_err(failed)?;
@@ -104,6 +104,7 @@ impl Trace {
             }
             self.set_length(inode, content.length);
         }
+        self.events.push(Event::Told { text: told.to_owned() });
         self.events.push(Event::AllSynced);
         Ok(())
     }

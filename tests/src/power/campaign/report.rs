@@ -32,23 +32,34 @@ pub struct Failure {
 /// What came of some cuts.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// How many cuts there were by the event before and the rules, and how many faults.
-    counts: BTreeMap<(&'static str, &'static str), (usize, usize)>,
+    /// The cuts by the event before and the rules.
+    counts: BTreeMap<(&'static str, &'static str), Count>,
     /// How often there was each kind of fault.
     faults: BTreeMap<String, usize>,
     /// The faults.
     pub failures: Vec<Failure>,
 }
 
+/// How many cuts there were, in how many of them a torn end was cut off, and how many have left
+/// a fault.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    images: usize,
+    torn: usize,
+    faults: usize,
+}
+
 impl Report {
-    pub(super) fn right(&mut self, before: &'static str, rules: &'static str) {
-        self.counts.entry((before, rules)).or_default().0 += 1;
+    pub(super) fn right(&mut self, before: &'static str, rules: &'static str, is_torn: bool) {
+        let count = self.counts.entry((before, rules)).or_default();
+        count.images += 1;
+        count.torn += usize::from(is_torn);
     }
 
     pub(super) fn wrong(&mut self, failure: Failure, rules: &'static str) -> io::Result<()> {
         let count = self.counts.entry((failure.before, rules)).or_default();
-        count.0 += 1;
-        count.1 += 1;
+        count.images += 1;
+        count.faults += 1;
         let kind = format!("{} ({rules}): {}", failure.scenario, failure.fault.kind);
         let known = self.faults.entry(kind).or_default();
         *known += 1;
@@ -61,10 +72,11 @@ impl Report {
 
     /// Adds what came of others.
     pub fn add(&mut self, other: Self) {
-        for (key, (all, wrong)) in other.counts {
+        for (key, part) in other.counts {
             let count = self.counts.entry(key).or_default();
-            count.0 += all;
-            count.1 += wrong;
+            count.images += part.images;
+            count.torn += part.torn;
+            count.faults += part.faults;
         }
         for (kind, count) in other.faults {
             *self.faults.entry(kind).or_default() += count;
@@ -75,19 +87,26 @@ impl Report {
     /// How many images there were.
     #[must_use]
     pub fn images(&self) -> usize {
-        self.counts.values().map(|(all, _)| all).sum()
+        self.counts.values().map(|count| count.images).sum()
+    }
+
+    /// In how many of them the torn end of a journal was cut off.
+    #[must_use]
+    pub fn torn(&self) -> usize {
+        self.counts.values().map(|count| count.torn).sum()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<12} {:<8} {:>7} {:>7}", "cut after", "rules", "images", "faults")?;
-        for ((before, rules), (all, wrong)) in &self.counts {
-            writeln!(f, "{before:<12} {rules:<8} {all:>7} {wrong:>7}")?;
+        writeln!(f, "cut after    rules     images    torn  faults")?;
+        for ((before, rules), Count { images, torn, faults }) in &self.counts {
+            writeln!(f, "{before:<12} {rules:<8} {images:>7} {torn:>7} {faults:>7}")?;
         }
         for (kind, count) in &self.faults {
             writeln!(f, "{count:>6} × {kind}")?;
         }
-        write!(f, "{} images, {} faults", self.images(), self.failures.len())
+        let (images, torn, faults) = (self.images(), self.torn(), self.failures.len());
+        write!(f, "{images} images, {torn} with a torn end, {faults} faults")
     }
 }
