@@ -1,5 +1,6 @@
 //! Cuts the power at many places of a recording, and judges what is left.
 
+mod label;
 mod report;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,9 @@ use std::path::PathBuf;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
+use self::label::labels;
 pub use self::report::{Failure, Report};
 use super::disk::{Disk, Rules};
 use super::event::{Event, Recording};
@@ -50,7 +52,7 @@ impl Cut {
 /// Where cuts are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cuts {
-    /// At so many places, each kind of event before the cut being as frequent as the others.
+    /// At so many places, each label of the event before being as frequent as the others.
     Sample(usize),
     /// After each event, so many times.
     Everywhere(usize),
@@ -63,7 +65,8 @@ impl Cuts {
         let mut cut = |place, rules| Cut { place, rules, seed: random.random() };
         let mut cuts: Vec<Cut> = match self {
             Self::Everywhere(times) => {
-                let places = (0..=events.len()).flat_map(|place| (0..times).map(move |n| (place, n)));
+                let places =
+                    (0..=events.len()).flat_map(|place| (0..times).map(move |n| (place, n)));
                 places.map(|(place, time)| cut(place, (place + time) % RULES.len())).collect()
             }
             Self::Sample(count) => sample(events, count, random),
@@ -75,34 +78,19 @@ impl Cuts {
 
 fn sample(events: &[Event], count: usize, random: &mut ChaCha8Rng) -> Vec<Cut> {
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, event) in events.iter().enumerate() {
-        places.entry(kind(event)).or_default().push(index + 1);
+    for (index, label) in labels(events).into_iter().enumerate() {
+        places.entry(label).or_default().push(index + 1);
     }
-    let kinds: Vec<&Vec<usize>> = places.values().collect();
+    let labels: Vec<&Vec<usize>> = places.values().collect();
     // A kill is the exception: other tests make real ones.
     let rules = |index: usize| if index % 10 == 9 { RULES.len() - 1 } else { index % 3 };
     (0..count)
         .map(|index| {
-            let places = kinds[random.random_range(0..kinds.len())];
+            let places = labels[random.random_range(0..labels.len())];
             let place = places[random.random_range(0..places.len())];
             Cut { place, rules: rules(index), seed: random.random() }
         })
         .collect()
-}
-
-/// The kind of an event, in a word.
-fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::Create { .. } => "create",
-        Event::Rename { .. } => "rename",
-        Event::Remove { .. } => "remove",
-        Event::Write { .. } => "write",
-        Event::SetLength { .. } => "set length",
-        Event::SyncBegin { .. } => "sync begun",
-        Event::SyncEnd { .. } => "synced",
-        Event::Told { .. } => "told",
-        Event::AllSynced | Event::Ended { .. } => "ended",
-    }
 }
 
 /// A recording whose images are judged.
@@ -146,6 +134,7 @@ impl Campaign {
     /// Those of the operating system.
     pub async fn run_cuts(&self, cuts: &[Cut]) -> io::Result<Report> {
         let mut report = Report::default();
+        let labels = labels(&self.recording.events);
         let mut disks = RULES.map(|(_, rules)| Disk::new(rules));
         let (mut done, mut told) = (0, String::new());
         let mut judges = JoinSet::new();
@@ -158,7 +147,7 @@ impl Campaign {
             }
             done = cut.place;
             if judges.len() >= self.workers.max(1) {
-                self.take(judges.join_next().await, &mut report)?;
+                self.take(judges.join_next().await, &labels, &mut report)?;
             }
             let (cut, told, work) = (*cut, told.clone(), self.work);
             let (judging, name) = (self.judging.clone(), self.name(cut));
@@ -166,7 +155,7 @@ impl Campaign {
             judges.spawn(async move { (cut, judging.judge(&name, &image, &told, work).await) });
         }
         while !judges.is_empty() {
-            self.take(judges.join_next().await, &mut report)?;
+            self.take(judges.join_next().await, &labels, &mut report)?;
         }
         if report.failures.is_empty() {
             // Only images with faults are left, perhaps those of others.
@@ -178,17 +167,24 @@ impl Campaign {
         Ok(report)
     }
 
-    fn take(&self, judged: Option<Result<Judged, tokio::task::JoinError>>, report: &mut Report) -> io::Result<()> {
+    fn take(
+        &self,
+        judged: Option<Result<Judged, JoinError>>,
+        labels: &[&'static str],
+        report: &mut Report,
+    ) -> io::Result<()> {
         let Some(judged) = judged else { return Ok(()) };
         let (cut, outcome) = judged.map_err(io::Error::other)?;
-        let before = cut.place.checked_sub(1).map(|index| &self.recording.events[index]);
-        let before = before.map_or("nothing", kind);
+        let before = cut.place.checked_sub(1).map_or("nothing", |index| labels[index]);
         match outcome? {
             Ok(text) => report.right(before, RULES[cut.rules].0, text.contains(TORN)),
             Err(fault) => {
                 let replay = format!(
                     "power-cut --replay {} --place {} --rules {} --cut-seed {}",
-                    self.recording_path().display(), cut.place, RULES[cut.rules].0, cut.seed
+                    self.recording_path().display(),
+                    cut.place,
+                    RULES[cut.rules].0,
+                    cut.seed
                 );
                 let image = self.judging.scratch.join(self.name(cut));
                 let scenario = self.recording.name.clone();

@@ -8,9 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// A file or directory, whatever its name is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Inode(pub u64);
 
 impl Inode {

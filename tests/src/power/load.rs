@@ -164,7 +164,8 @@ fn check_space(store: &dyn Store, space: Space, first: u64, last: u64) -> Result
     let (mut next, mut start) = (first, PREFIX.to_vec());
     let end = [b"power0".as_slice()].concat();
     loop {
-        let rows = store.scan(space, &start, Some(&end), PAGE).map_err(|error| error.to_string())?;
+        let rows =
+            store.scan(space, &start, Some(&end), PAGE).map_err(|error| error.to_string())?;
         for row in &rows {
             let number = row.key.get(PREFIX.len()..).and_then(|key| key.try_into().ok());
             let number = number.map(u64::from_be_bytes).ok_or("a key of the wrong length")?;

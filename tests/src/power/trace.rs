@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use self::line::TraceError;
 use self::calls::Begun;
 use self::descriptors::Descriptors;
 use self::line::Line;
+pub use self::line::TraceError;
 use self::names::Names;
 use super::disk::PAGE_BYTES;
 use super::event::{Event, Inode, SyncId};
@@ -29,15 +29,67 @@ use super::image::Image;
 /// A call with a question mark may be unknown to `strace` on this machine.
 pub const TRACED: &[&str] = &[
     // Understood.
-    "open", "openat", "creat", "close", "write", "pwrite64", "writev", "pwritev", "pwritev2",
-    "lseek", "ftruncate", "truncate", "fallocate", "rename", "renameat", "renameat2", "unlink",
-    "unlinkat", "mkdir", "mkdirat", "rmdir", "fsync", "fdatasync", "dup", "dup2", "dup3", "fcntl",
+    "open",
+    "openat",
+    "creat",
+    "close",
+    "write",
+    "pwrite64",
+    "writev",
+    "pwritev",
+    "pwritev2",
+    "lseek",
+    "ftruncate",
+    "truncate",
+    "fallocate",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "fsync",
+    "fdatasync",
+    "dup",
+    "dup2",
+    "dup3",
+    "fcntl",
     "execve",
     // Refused, if they could change the directory or hide who changes it.
-    "openat2", "close_range", "link", "linkat", "symlink", "symlinkat", "mknod", "mknodat",
-    "sync", "syncfs", "sync_file_range", "msync", "copy_file_range", "sendfile", "splice", "tee",
-    "vmsplice", "mmap", "ioctl", "io_uring_setup", "io_setup", "chdir", "fchdir", "chroot",
-    "clone", "clone3", "fork", "vfork", "execveat", "setxattr", "fsetxattr", "open_by_handle_at",
+    "openat2",
+    "close_range",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "mknod",
+    "mknodat",
+    "sync",
+    "syncfs",
+    "sync_file_range",
+    "msync",
+    "copy_file_range",
+    "sendfile",
+    "splice",
+    "tee",
+    "vmsplice",
+    "mmap",
+    "ioctl",
+    "io_uring_setup",
+    "io_setup",
+    "chdir",
+    "fchdir",
+    "chroot",
+    "clone",
+    "clone3",
+    "fork",
+    "vfork",
+    "execveat",
+    "setxattr",
+    "fsetxattr",
+    "open_by_handle_at",
 ];
 
 /// What a process did in a directory, as far as it is known.

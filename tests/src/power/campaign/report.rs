@@ -17,7 +17,7 @@ const IMAGES_KEPT: usize = 2;
 pub struct Failure {
     /// The name of the recording.
     pub scenario: String,
-    /// The kind of the last event before the cut.
+    /// The label of the last event before the cut.
     pub before: &'static str,
     /// The cut.
     pub cut: Cut,
@@ -99,9 +99,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "cut after    rules     images    torn  faults")?;
+        writeln!(f, "cut after        rules     images    torn  faults")?;
         for ((before, rules), Count { images, torn, faults }) in &self.counts {
-            writeln!(f, "{before:<12} {rules:<8} {images:>7} {torn:>7} {faults:>7}")?;
+            writeln!(f, "{before:<16} {rules:<8} {images:>7} {torn:>7} {faults:>7}")?;
         }
         for (kind, count) in &self.faults {
             writeln!(f, "{count:>6} × {kind}")?;

@@ -81,11 +81,8 @@ impl Disk {
         let mut contents = BTreeMap::new();
         let files: BTreeMap<_, _> = self.files.iter().collect();
         for (inode, file) in files {
-            let lengths = if is_journaled {
-                journal
-            } else {
-                lengths_until(random, file, luck.lengths)
-            };
+            let lengths =
+                if is_journaled { journal } else { lengths_until(random, file, luck.lengths) };
             let lengths = lengths.max(file.lengths_durable());
             contents.insert(*inode, cut_file(random, file, lengths, luck));
         }
@@ -171,12 +168,7 @@ fn lengths_until(random: &mut ChaCha8Rng, file: &FileState, luck: f64) -> Sequen
 /// Up to which write each sector of a page has come.
 type Sectors = [Sequence; PAGE_BYTES / SECTOR_BYTES];
 
-fn cut_file(
-    random: &mut ChaCha8Rng,
-    file: &FileState,
-    lengths: Sequence,
-    luck: Luck,
-) -> Content {
+fn cut_file(random: &mut ChaCha8Rng, file: &FileState, lengths: Sequence, luck: Luck) -> Content {
     let pages = choose_pages(random, file, luck);
     let mut content = file.durable().clone();
     // The length with all changes so far, and the first page that was freed by a cut that has

@@ -11,13 +11,30 @@ pub(super) type Names = BTreeMap<String, Inode>;
 /// A change of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    Add { name: String, inode: Inode },
-    Remove { name: String },
-    Rename { from: String, to: String, inode: Inode },
+    Add {
+        name: String,
+        inode: Inode,
+    },
+    Remove {
+        name: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+        inode: Inode,
+    },
     /// The one half of a renaming between two directories.
-    MoveOut { name: String, inode: Inode, to: Inode },
+    MoveOut {
+        name: String,
+        inode: Inode,
+        to: Inode,
+    },
     /// The other half, with the same number.
-    MoveIn { name: String, inode: Inode, from: Inode },
+    MoveIn {
+        name: String,
+        inode: Inode,
+        from: Inode,
+    },
 }
 
 impl Change {

@@ -103,9 +103,7 @@ fn check_told(
         let holds = match line {
             Told::Begin(_) | Told::Closed => true,
             Told::Started(number) => found.contains_key(number),
-            Told::Ended(number) => {
-                found.get(number).is_some_and(|run| !run.row.status.is_open())
-            }
+            Told::Ended(number) => found.get(number).is_some_and(|run| !run.row.status.is_open()),
         };
         if !holds {
             let kind = if is_bound || index < closed { "lost" } else { "mixture" };

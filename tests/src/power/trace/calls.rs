@@ -41,10 +41,9 @@ impl Trace {
                 Ok(Begun::Paths(self.inside(Some(argument(0)), argument(1))?, None))
             }
             "symlinkat" => Ok(Begun::Paths(self.inside(Some(argument(1)), argument(2))?, None)),
-            "rename" => Ok(Begun::Paths(
-                self.inside(None, argument(0))?,
-                self.inside(None, argument(1))?,
-            )),
+            "rename" => {
+                Ok(Begun::Paths(self.inside(None, argument(0))?, self.inside(None, argument(1))?))
+            }
             "renameat" | "renameat2" | "linkat" => Ok(Begun::Paths(
                 self.inside(Some(argument(0)), argument(1))?,
                 self.inside(Some(argument(2)), argument(3))?,
@@ -258,7 +257,8 @@ impl Trace {
         let has = |flag: &str| flags.split('|').any(|one| one == flag);
         let Some(path) = path else {
             let told = arguments.iter().any(|argument| {
-                line::string(argument).is_some_and(|path| path == self.told.as_os_str().as_encoded_bytes())
+                line::string(argument)
+                    .is_some_and(|path| path == self.told.as_os_str().as_encoded_bytes())
             });
             self.descriptors.set(descriptor, told.then_some(Target::Told));
             return Ok(());

@@ -58,8 +58,7 @@ impl Trace {
     ) -> Result<(), String> {
         let data = written("write", arguments)?;
         let length = self.length(description.inode);
-        let offset =
-            if description.is_append { length } else { description.position.get() };
+        let offset = if description.is_append { length } else { description.position.get() };
         // A file without a name is gone, whatever was written to it.
         let Some(mut file) = self.open(description.inode)? else { return Ok(()) };
         let mut found = Vec::new();

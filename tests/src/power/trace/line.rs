@@ -184,12 +184,16 @@ mod tests {
 
     #[test]
     fn calls_between_which_others_write_are_recognised() {
-        let (_, line) = parse(r#"7  openat(AT_FDCWD<\x2f>, "\x61", O_RDWR <unfinished ...>"#).unwrap();
+        let (_, line) =
+            parse(r#"7  openat(AT_FDCWD<\x2f>, "\x61", O_RDWR <unfinished ...>"#).unwrap();
         let Line::Unfinished { name: "openat", arguments } = line else { panic!("{line:?}") };
         assert_eq!(split_arguments(arguments).0.len(), 3);
         let (_, line) = parse("7  <... openat resumed>) = 3<\\x2f\\x61>").unwrap();
         assert_eq!(line, Line::Resumed { name: "openat", rest: ") = 3<\\x2f\\x61>" });
-        assert_eq!(parse("7  +++ killed by SIGKILL +++").unwrap().1, Line::Gone { is_killed: true });
+        assert_eq!(
+            parse("7  +++ killed by SIGKILL +++").unwrap().1,
+            Line::Gone { is_killed: true }
+        );
     }
 
     #[test]
