@@ -8,7 +8,8 @@
 
 use std::path::Path;
 
-use entracte_tests::power::campaign::Report;
+use entracte_tests::power::campaign::{Cuts, Report};
+use entracte_tests::power::event::Event;
 use entracte_tests::power::rig::Rig;
 use entracte_tests::power::scenario::Scenario;
 
@@ -56,4 +57,19 @@ fn acknowledged_runs_survive_power_cuts_and_go_on() {
 #[test]
 fn the_change_to_a_new_journal_survives_power_cuts() {
     cut(&["rotation"], 4);
+}
+
+/// A disk that forgets its syncs loses commits that were told, and the judge must see it.
+#[test]
+fn the_harness_sees_what_is_lost() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("power-cut-liar");
+    let rig = Rig::new(env!("CARGO_BIN_EXE_soak").into(), &scratch, None).unwrap();
+    let scenario = Scenario::find("reopened").unwrap();
+    let mut recording = rig.record(scenario).unwrap();
+    recording.events.retain(|event| !matches!(event, Event::SyncEnd { .. }));
+    let campaign = rig.campaign(recording, scenario.work, "");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let report = runtime.block_on(campaign.run(Cuts::Sample(40), 1)).unwrap();
+    println!("{report}");
+    assert!(!report.failures.is_empty(), "nobody has missed the commits that were lost");
 }
