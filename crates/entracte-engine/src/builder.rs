@@ -1,11 +1,12 @@
 //! Builds an engine.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::Timestamp;
-use entracte_store::{FjallOptions, FjallStore, MemoryStore, Store, StoreExt};
+use entracte_model::{PayloadCodec, Timestamp};
+use entracte_store::{CodedStore, FjallOptions, FjallStore, MemoryStore, Store, StoreExt};
 use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityResult, Registry, Workflow, WorkflowContext,
     WorkflowResult,
@@ -28,9 +29,9 @@ use crate::shared::{Health, JournalCounters, Shared};
 ///
 /// Nothing happens before [`start`](Self::start).
 #[must_use = "an engine runs only after `start`"]
-#[derive(Debug)]
 pub struct EngineBuilder {
     storage: Storage,
+    codec: Option<Arc<dyn PayloadCodec>>,
     registry: Registry,
     options: EngineOptions,
     supervisor: Option<ActorCell>,
@@ -58,6 +59,7 @@ impl EngineBuilder {
     fn new(storage: Storage) -> Self {
         Self {
             storage,
+            codec: None,
             registry: Registry::new(),
             options: EngineOptions::default(),
             supervisor: None,
@@ -175,6 +177,17 @@ impl EngineBuilder {
         self
     }
 
+    /// Puts a codec around every payload that reaches the store, such as one that encrypts.
+    /// Default: none.
+    ///
+    /// A codec can be set on an existing store; what was written before is read as it is. It
+    /// cannot be taken away again, and one that cannot decode the store is refused by
+    /// [`start`](Self::start) with [`StoreError::WrongCodec`](entracte_store::StoreError).
+    pub fn payload_codec(mut self, codec: impl PayloadCodec) -> Self {
+        self.codec = Some(Arc::new(codec));
+        self
+    }
+
     /// Opens the store, starts the actors, and takes up every run that has something pending.
     ///
     /// # Errors
@@ -186,6 +199,13 @@ impl EngineBuilder {
             Storage::Store(store) => store,
             Storage::Directory(path, options) => Arc::new(FjallStore::open(path, options).await?),
         };
+        let store = match self.codec {
+            Some(codec) => Arc::new(CodedStore::open(store, codec).await?),
+            None => {
+                CodedStore::check_none(&*store)?;
+                store
+            }
+        };
         let floor = store.clock()?.unwrap_or(Timestamp::EPOCH);
         let shared = Arc::new(Shared {
             clock: EngineClock::new(self.options.virtual_time, floor),
@@ -196,6 +216,17 @@ impl EngineBuilder {
             counters: JournalCounters::default(),
         });
         start_actors(shared, self.supervisor).await
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("storage", &self.storage)
+            .field("has_codec", &self.codec.is_some())
+            .field("registry", &self.registry)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

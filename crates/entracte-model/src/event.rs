@@ -6,6 +6,7 @@
 
 mod attributes;
 mod codec;
+mod payloads;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@
 
 mod convert;
 mod kind;
+mod payloads;
 mod render;
 
 use serde::de::DeserializeOwned;

@@ -18,6 +18,6 @@ pub use self::options::{
     ActivityCancellationType, ActivityOptions, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowStatus,
 };
-pub use self::payload::{DecodeError, EncodeError, Payload};
+pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
 pub use self::time::Timestamp;
