@@ -30,6 +30,8 @@ mod leftovers;
 mod parking;
 #[path = "it/payload_limits.rs"]
 mod payload_limits;
+#[path = "it/queries.rs"]
+mod queries;
 #[path = "it/recovery.rs"]
 mod recovery;
 #[path = "it/refused_terminates.rs"]
@@ -40,6 +42,10 @@ mod reopened_closed;
 mod repeated_terminate;
 #[path = "it/shutdown.rs"]
 mod shutdown;
+#[path = "it/signals.rs"]
+mod signals;
+#[path = "it/signals_lost_nowhere.rs"]
+mod signals_lost_nowhere;
 #[path = "it/starting.rs"]
 mod starting;
 #[path = "it/storage_errors.rs"]

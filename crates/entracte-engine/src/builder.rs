@@ -123,7 +123,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the largest argument or result, in bytes. Default 2 MiB (rule LIM-4).
+    /// Sets the largest argument, result, signal or published value, in bytes. Default 2 MiB (rule LIM-4).
     pub fn payload_bytes_max(mut self, bytes: usize) -> Self {
         self.options.payload_bytes_max = bytes;
         self
@@ -133,6 +133,12 @@ impl EngineBuilder {
     /// (rule LIM-1).
     pub fn history_events_max(mut self, events: u64) -> Self {
         self.options.history_events_max = events;
+        self
+    }
+
+    /// Sets how many signals a run may have; more are refused. Default 10,000 (rule SIG-5).
+    pub fn signals_max(mut self, signals: u64) -> Self {
+        self.options.signals_max = signals;
         self
     }
 

@@ -1,7 +1,10 @@
 //! How hosts talk to the runs of an engine.
 
 mod handle;
+mod query;
+mod signal;
 mod start;
+mod tell;
 
 use std::sync::{Arc, Weak};
 
@@ -9,6 +12,7 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 pub use self::handle::WorkflowHandle;
+pub use self::signal::SendSignal;
 pub use self::start::StartWorkflow;
 use crate::actors::directory::DirectoryMessage;
 use crate::errors::EngineStopped;

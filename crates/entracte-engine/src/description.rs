@@ -2,6 +2,7 @@
 
 use entracte_model::{Failure, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus};
 use entracte_store::rows::RunRow;
+use entracte_workflow::{AwaitedSignal, UnreadSignals};
 
 use crate::actors::run::ParkCause;
 
@@ -30,6 +31,8 @@ pub struct WorkflowDescription {
     pub pending_activities: Vec<PendingActivityDescription>,
     /// The timers that have not fired.
     pub pending_timers: Vec<PendingTimerDescription>,
+    /// The signals of the run; nothing of a closed one.
+    pub signals: SignalsDescription,
     /// Why the run cannot take turns, if it cannot.
     pub parked: Option<ParkedDescription>,
 }
@@ -80,6 +83,21 @@ pub struct PendingTimerDescription {
     pub source: SourceLocation,
 }
 
+/// The signals of an open run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignalsDescription {
+    /// How many have become events of the history.
+    pub received: u64,
+    /// How many are acknowledged and wait for their turn, because the run is parked.
+    pub waiting: u64,
+    /// The received ones that the workflow has not read, by name; not known while the run is
+    /// parked.
+    pub unread: Vec<UnreadSignals>,
+    /// What the workflow waits for, by name; not known while the run is parked.
+    pub awaited: Vec<AwaitedSignal>,
+}
+
 /// Why a run cannot take turns.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -107,6 +125,7 @@ impl WorkflowDescription {
             cancel_requested: false,
             pending_activities: Vec::new(),
             pending_timers: Vec::new(),
+            signals: SignalsDescription::default(),
             parked: None,
         }
     }

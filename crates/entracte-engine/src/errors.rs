@@ -1,9 +1,12 @@
 //! Errors of the engine, one enum per operation.
 
+mod message;
+
 use entracte_model::{DecodeError, EncodeError, EventId, Failure, IdError, RunId, WorkflowId};
 use entracte_store::StoreError;
 use entracte_workflow::RegistryError;
 
+pub use self::message::{QueryError, SignalError};
 use crate::actors::run::ParkCause;
 
 /// Says why an engine could not be started.
@@ -240,12 +243,12 @@ pub enum RunError {
         /// The run.
         run_id: RunId,
     },
-    /// The run's stored history cannot be read, so that nothing can be added to it.
+    /// What is stored of the run cannot be read, so that nothing can be added to it.
     #[error("run {run_id} cannot be changed: {cause}")]
     HistoryUnusable {
         /// The run.
         run_id: RunId,
-        /// What is wrong with its history.
+        /// What cannot be read.
         cause: ParkCause,
     },
     /// The store could not be read.

@@ -18,15 +18,15 @@ pub mod verify;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
-pub use self::client::{StartWorkflow, WorkflowHandle};
+pub use self::client::{SendSignal, StartWorkflow, WorkflowHandle};
 pub use self::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
-    WorkflowDescription,
+    SignalsDescription, WorkflowDescription,
 };
 pub use self::engine::Engine;
 pub use self::errors::{
-    EngineStopped, RunError, RunNotFound, ShutdownError, StartEngineError, StartWorkflowError,
-    WorkflowError,
+    EngineStopped, QueryError, RunError, RunNotFound, ShutdownError, SignalError, StartEngineError,
+    StartWorkflowError, WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::shared::JournalStats;

@@ -70,11 +70,13 @@ pub struct EngineOptions {
     pub durability: Durability,
     /// How many runs may be open; starting more is refused. Default 100,000.
     pub open_runs_max: usize,
-    /// The largest argument or result, in bytes. Default 2 MiB (rule LIM-4).
+    /// The largest argument, result, signal or published value, in bytes. Default 2 MiB (rule LIM-4).
     pub payload_bytes_max: usize,
     /// The longest history, in events; a run that passes it is terminated. Default 51,200
     /// (rule LIM-1).
     pub history_events_max: u64,
+    /// How many signals a run may have; more are refused. Default 10,000 (rule SIG-5).
+    pub signals_max: u64,
     /// How many appends one group commit takes at most. Default 4,096.
     pub commit_appends_max: usize,
     /// How long a shutdown waits for running attempts before it cuts them off. Default 10 s.
@@ -95,6 +97,7 @@ impl Default for EngineOptions {
             open_runs_max: 100_000,
             payload_bytes_max: 2 * 1024 * 1024,
             history_events_max: 50 * 1024,
+            signals_max: 10_000,
             commit_appends_max: 4_096,
             shutdown_grace: Duration::from_secs(10),
             replay_every_event: false,

@@ -8,9 +8,9 @@ use entracte_model::{Event, EventId, RunId, Timestamp, WorkflowId};
 use crate::error::StoreError;
 use crate::keys::{
     self, CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, KeyRange, PendingActivityKey,
-    RunKey, WorkflowIdKey, next_key,
+    PublishedKey, RunKey, WorkflowIdKey, next_key,
 };
-use crate::rows::{InboxRow, InvalidRow, PendingActivityRow, RunRow, WorkflowIdRow};
+use crate::rows::{InboxRow, InvalidRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
 use crate::store::{Row, Space, Store};
 
 /// How many rows are read at once where many are read.
@@ -152,12 +152,7 @@ pub trait StoreExt: Store {
         &self,
         run_id: RunId,
     ) -> Result<Vec<(PendingActivityKey, PendingActivityRow)>, StoreError> {
-        let mut found = Vec::new();
-        for_each_row(self, keys::pending_of(run_id), |row| {
-            found.push(decode_row(row, PendingActivityRow::from_bytes)?);
-            Ok(())
-        })?;
-        Ok(found)
+        read_rows(self, keys::pending_of(run_id), PendingActivityRow::from_bytes)
     }
 
     /// Reads what must reach a run, in the order of the sequence.
@@ -165,12 +160,31 @@ pub trait StoreExt: Store {
     /// # Errors
     /// [`StoreError`] if the store cannot be read or a row is corrupt.
     fn inbox(&self, run_id: RunId) -> Result<Vec<(InboxKey, InboxRow)>, StoreError> {
-        let mut found = Vec::new();
-        for_each_row(self, keys::inbox_of(run_id), |row| {
-            found.push(decode_row(row, InboxRow::from_bytes)?);
-            Ok(())
-        })?;
-        Ok(found)
+        read_rows(self, keys::inbox_of(run_id), InboxRow::from_bytes)
+    }
+
+    /// Reads what a run has published under a name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or the row is corrupt.
+    fn get_published(&self, key: &PublishedKey) -> Result<Option<PublishedRow>, StoreError> {
+        get_row(self, key, PublishedRow::from_bytes)
+    }
+
+    /// Reads all that a run has published, in the order of the names.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or a row is corrupt.
+    fn published(&self, run_id: RunId) -> Result<Vec<(PublishedKey, PublishedRow)>, StoreError> {
+        read_rows(self, keys::published_of(run_id), PublishedRow::from_bytes)
+    }
+
+    /// Reads all that any run has published, in the order of the run ids, then of the names.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or a row is corrupt.
+    fn all_published(&self) -> Result<Vec<(PublishedKey, PublishedRow)>, StoreError> {
+        read_rows(self, keys::published_all(), PublishedRow::from_bytes)
     }
 
     /// Reads what is due at a time or earlier, the earliest first, `limit` at most.
@@ -250,6 +264,19 @@ fn decode_event(row: &Row) -> Result<Event, StoreError> {
     let key: HistoryKey = decode_key(row)?;
     Event::from_bytes(key.event_id, &row.value)
         .map_err(|invalid| StoreError::corrupt(Space::History, &row.key, invalid))
+}
+
+fn read_rows<S: Store + ?Sized, K: Key, R>(
+    store: &S,
+    range: KeyRange,
+    decode: impl Fn(&[u8]) -> Result<R, InvalidRow>,
+) -> Result<Vec<(K, R)>, StoreError> {
+    let mut found = Vec::new();
+    for_each_row(store, range, |row| {
+        found.push(decode_row(row, &decode)?);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Reads a range page by page.

@@ -15,11 +15,13 @@
 //! | `State` | [`PendingActivityKey`]: `0x03`, run id, number of the activity (`u32`) | [`PendingActivityRow`](crate::rows::PendingActivityRow) |
 //! | `State` | [`DueKey`]: `0x04`, due time in nanoseconds (`u64`), run id, kind (`u8`), number (`u32`) | nothing |
 //! | `State` | [`InboxKey`]: `0x05`, run id, sequence (`u64`) | [`InboxRow`](crate::rows::InboxRow) |
+//! | `State` | [`PublishedKey`]: `0x06`, run id, name | [`PublishedRow`](crate::rows::PublishedRow) |
 
 mod due;
 mod history;
 mod inbox;
 mod pending;
+mod published;
 mod range;
 mod run;
 mod workflow_id;
@@ -30,6 +32,7 @@ pub use self::due::{DueKey, DueKind, due_all, due_until};
 pub use self::history::{HistoryKey, history_from, history_range};
 pub use self::inbox::{InboxKey, inbox_all, inbox_of};
 pub use self::pending::{PendingActivityKey, pending_all, pending_of};
+pub use self::published::{PublishedKey, published_all, published_of};
 pub use self::range::{KeyRange, next_key, next_prefix};
 pub use self::run::{RunKey, run_all, runs_after};
 pub use self::workflow_id::{WorkflowIdKey, workflow_id_all};
@@ -55,6 +58,7 @@ pub(crate) enum Kind {
     PendingActivity = 0x03,
     Due = 0x04,
     Inbox = 0x05,
+    Published = 0x06,
 }
 
 /// A key with parts.
@@ -98,8 +102,8 @@ pub enum InvalidKey {
         /// The number.
         number: u8,
     },
-    /// The workflow id is not text.
-    #[error("a workflow id that is not UTF-8")]
+    /// The workflow id or the name is not text.
+    #[error("a workflow id or a name that is not UTF-8")]
     NotText,
     /// The workflow id cannot be one.
     #[error(transparent)]

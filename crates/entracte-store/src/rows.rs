@@ -7,6 +7,7 @@ mod activity_closed;
 mod codec;
 mod inbox;
 mod pending;
+mod published;
 mod run;
 mod workflow_id;
 
@@ -14,6 +15,7 @@ pub use self::activity_closed::{ActivityClosed, ActivityOutcome};
 pub use self::codec::InvalidRow;
 pub use self::inbox::{InboxMessage, InboxRow};
 pub use self::pending::PendingActivityRow;
+pub use self::published::PublishedRow;
 pub use self::run::{RunClose, RunRow};
 pub use self::workflow_id::WorkflowIdRow;
 

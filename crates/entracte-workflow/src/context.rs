@@ -6,6 +6,7 @@ mod operation;
 mod random;
 mod saga;
 mod scope;
+mod signals;
 mod sleep;
 
 use std::future::IntoFuture;
@@ -14,18 +15,20 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{Failure, RunId, Timestamp, WorkflowId};
+use entracte_model::{Failure, Payload, RunId, Timestamp, WorkflowId, id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub use self::activity::{ActivityCall, ActivityFuture};
-pub(crate) use self::core::{Core, RunInfo, is_shielded_here};
+pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};
+pub use self::signals::{Recv, RecvChecked, RecvOrCancelled, Signals};
 pub use self::sleep::{Sleep, SleepOrCancelled};
-use crate::define::Activity;
+use crate::define::{Activity, Query, Signal};
+use crate::machine::TurnFailure;
 
 /// A workflow's access to the engine. Cheap to clone.
 ///
@@ -88,6 +91,75 @@ impl WorkflowContext {
     #[track_caller]
     pub fn sleep_or_cancelled(&self, duration: Duration) -> SleepOrCancelled {
         SleepOrCancelled::new(self.sleep(duration))
+    }
+
+    /// Receives the signals of a name. They are kept from the run's first event on, each name
+    /// in the order of arrival, whether or not they are asked for (rules SIG-1 and SIG-2).
+    ///
+    /// Signals that are not read when the workflow returns are lost with it (rule SIG-8): to
+    /// miss none that was acknowledged, read with [`Signals::try_recv`] until there is none,
+    /// right before returning. Starting the workflow again from its own end, as new, will take
+    /// them along.
+    ///
+    /// ```
+    /// use entracte_workflow::{Signal, WorkflowContext, WorkflowResult};
+    ///
+    /// const ADD: Signal<u64> = Signal::new("add");
+    /// const STOP: Signal<()> = Signal::new("stop");
+    ///
+    /// async fn sum(ctx: WorkflowContext, (): ()) -> WorkflowResult<u64> {
+    ///     let (mut numbers, mut stops) = (ctx.signals(ADD), ctx.signals(STOP));
+    ///     let mut sum = 0;
+    ///     loop {
+    ///         entracte_workflow::select! {
+    ///             number = numbers.recv() => sum += number,
+    ///             () = stops.recv() => return Ok(sum),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn signals<T: DeserializeOwned>(&self, signal: Signal<T>) -> Signals<T> {
+        Signals::new(Arc::clone(&self.core), &signal)
+    }
+
+    /// Publishes a piece of state: whoever asks the run for it gets the last value, without
+    /// this workflow's code being run, also when the run is parked or closed.
+    ///
+    /// A value is written together with the turn that publishes it; of several values of one
+    /// name in one turn, the last. It is not an event of the history, and a replay publishes
+    /// nothing again. So the answer to a query is what was published when the turn was taken,
+    /// by the code of that time: a `publish` that newer code adds before the point at which a
+    /// run stands is not made up for, and one that it removes leaves its last value behind.
+    ///
+    /// A value that cannot be encoded fails the turn: the run is parked until the code is
+    /// mended. So does one that is larger than the engine's `payload_bytes_max` (rule LIM-4).
+    ///
+    /// ```
+    /// use entracte_workflow::{Query, WorkflowContext, WorkflowResult};
+    ///
+    /// const STATUS: Query<String> = Query::new("status");
+    ///
+    /// async fn count(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
+    ///     for round in 0..rounds {
+    ///         ctx.publish(STATUS, format!("round {round} of {rounds}"));
+    ///         ctx.sleep(std::time::Duration::from_secs(60)).await;
+    ///     }
+    ///     Ok(rounds)
+    /// }
+    /// ```
+    pub fn publish<T: Serialize>(&self, query: Query<T>, value: T) {
+        let name = query.name();
+        if let Err(source) = id::check(name) {
+            self.core.fail_turn(TurnFailure::InvalidName { what: "query", source });
+        } else if self.core.may_publish() {
+            match Payload::encode(&value) {
+                Ok(value) => self.core.publish(name, value),
+                Err(source) => {
+                    let query = name.to_owned();
+                    self.core.fail_turn(TurnFailure::PublishedUnencodable { query, source });
+                }
+            }
+        }
     }
 
     /// The time of the event whose turn runs; it does not move within a turn (rule TIM-9).

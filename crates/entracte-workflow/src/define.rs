@@ -1,11 +1,15 @@
 //! The contract: durable names, types and default options, written once as constants.
 
+mod message;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
 use entracte_model::{ActivityCancellationType, ActivityOptions};
+
+pub use self::message::{Query, Signal};
 
 /// The durable name of an activity, with its types and default options.
 ///

@@ -1,8 +1,9 @@
 //! What a history says about its run: the fold over its events.
 
 mod error;
+mod signals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entracte_model::event::{
@@ -33,10 +34,14 @@ pub struct HistoryState {
     pub timers: BTreeMap<Seq, StartedTimer>,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
+    /// The request ids of the signals that came, one for each (rule SIG-3).
+    pub signals: BTreeSet<Arc<str>>,
     /// How the run ended; none while it is open.
     pub closed: Option<WorkflowStatus>,
     seq_last: Seq,
     activity_seqs: BTreeMap<EventId, Seq>,
+    /// Whether a signal can have been taken up together with the last event.
+    is_joinable: bool,
 }
 
 /// An activity that has not ended.
@@ -90,9 +95,11 @@ impl HistoryState {
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
             cancel_requested: false,
+            signals: BTreeSet::new(),
             closed: None,
             seq_last: Seq::new(0),
             activity_seqs: BTreeMap::new(),
+            is_joinable: false,
         }
     }
 
@@ -115,6 +122,7 @@ impl HistoryState {
     pub fn apply(&mut self, event: &Event) -> Result<(), HistoryError> {
         self.check_place(event)?;
         self.take_in(event)?;
+        self.is_joinable = signals::is_joinable(&event.attributes);
         self.next_event_id = event.id.next();
         self.last_time = event.time;
         Ok(())
@@ -161,6 +169,7 @@ impl HistoryState {
                 self.close(WorkflowStatus::Terminated);
             }
             EventAttributes::WorkflowExecutionCancelRequested(_) => self.cancel_requested = true,
+            EventAttributes::WorkflowExecutionSignaled(signaled) => self.signal(event, signaled)?,
             EventAttributes::ActivityTaskScheduled(scheduled) => self.schedule(event, scheduled)?,
             EventAttributes::ActivityTaskStarted(started) => {
                 let activity = self.activity_mut(event, started.scheduled_event_id)?;

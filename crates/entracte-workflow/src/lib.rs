@@ -46,13 +46,14 @@ mod turn;
 pub use self::activity::{ActivityCanceller, ActivityContext, ActivityInfo, CancelCause};
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
-    ActivityCall, ActivityFuture, Cancelled, Saga, Shield, Sleep, SleepOrCancelled, WorkflowContext,
+    ActivityCall, ActivityFuture, Cancelled, Recv, RecvChecked, RecvOrCancelled, Saga, Shield,
+    Signals, Sleep, SleepOrCancelled, WorkflowContext,
 };
-pub use self::define::{Activity, RetryPolicy, Workflow};
+pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
 pub use self::history::{HistoryError, HistoryState, ScheduledActivity, StartedTimer};
 pub use self::machine::{
-    Activation, ActivityResolution, Command, InitializeWorkflow, Job, Machine, Mismatch,
-    Outstanding, OutstandingKind, TurnFailure,
+    Activation, ActivityResolution, AwaitedSignal, Command, InitializeWorkflow, Job, Machine,
+    Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,
 };
 pub use self::registry::{
     Activities, ActivityRegistry, ErasedActivity, ErasedWorkflow, Registry, RegistryError,

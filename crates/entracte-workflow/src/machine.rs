@@ -4,31 +4,36 @@
 //! |---|---|
 //! | `InitializeWorkflow` | makes the context and the workflow's future |
 //! | `FireTimer`, `ResolveActivity` | ends the operation, if something waits for it |
+//! | `SignalWorkflow` | puts the signal behind the others of its name |
 //! | `CancelWorkflow` | ends timers that are not shielded, requests the cancellation of such activities |
 //!
-//! After each job the workflow is polled until it rests. Commands come in the order of issue,
+//! After each job the workflow is polled until it rests; signals directly behind the start or
+//! another signal are applied before that. Commands come in the order of issue,
 //! then the job's cancellations in the order of their numbers, then the terminal command.
 
 mod command;
 mod job;
 mod outstanding;
+mod signals;
 mod turn_failure;
 mod waker;
 
 use std::any::Any;
 use std::fmt;
+use std::iter::Peekable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use entracte_model::{RunId, Seq, Timestamp};
+use entracte_model::{Payload, RunId, Seq, Timestamp};
 
 pub use self::command::Command;
 pub use self::job::{Activation, ActivityResolution, InitializeWorkflow, Job};
 pub use self::outstanding::{Outstanding, OutstandingKind};
+pub use self::signals::{AwaitedSignal, UnreadSignals};
 pub use self::turn_failure::{Mismatch, TurnFailure};
 use self::waker::TurnWaker;
-use crate::context::{Core, RunInfo, WorkflowContext};
+use crate::context::{Core, RunInfo, UnreadSignal, WorkflowContext};
 use crate::registry::{ErasedWorkflow, WorkflowFuture};
 
 /// How often a workflow may wake itself within one turn.
@@ -42,6 +47,14 @@ pub struct Machine {
     workflow: Arc<dyn ErasedWorkflow>,
     waker: Arc<TurnWaker>,
     phase: Phase,
+    last_words: LastWords,
+}
+
+/// What a run that has returned leaves to whoever drives it.
+#[derive(Debug, Default)]
+struct LastWords {
+    unread: Vec<UnreadSignals>,
+    published: Vec<(Arc<str>, Payload)>,
 }
 
 enum Phase {
@@ -63,7 +76,12 @@ impl Machine {
     /// Makes a machine that has not begun.
     #[must_use]
     pub fn new(workflow: Arc<dyn ErasedWorkflow>) -> Self {
-        Self { workflow, waker: Arc::default(), phase: Phase::New }
+        Self {
+            workflow,
+            waker: Arc::default(),
+            phase: Phase::New,
+            last_words: LastWords::default(),
+        }
     }
 
     /// Sets what is called, once and from any thread, when something outside the run's turns
@@ -92,13 +110,14 @@ impl Machine {
             return Err(TurnFailure::Dead(Box::new(failure.clone())));
         }
         let Activation { run_id, time, is_replaying, history_length, jobs } = activation;
+        let head = JobHead { run_id, time, is_replaying, history_length };
         let mut commands = Vec::new();
-        for job in jobs {
+        let mut jobs = jobs.into_iter().peekable();
+        while let Some(job) = jobs.next() {
             if self.is_closed() {
                 break;
             }
-            let head = JobHead { run_id, time, is_replaying, history_length };
-            match self.run_job(head, job) {
+            match self.run_job(&head, job, &mut jobs) {
                 Ok(of_job) => commands.extend(of_job),
                 Err(failure) => {
                     self.put_away(Phase::Dead(failure.clone()));
@@ -127,6 +146,28 @@ impl Machine {
         self.core().map(|core| core.pending(Outstanding::new)).unwrap_or_default()
     }
 
+    /// The signals that the workflow has not read, by name; of a run that has returned, those
+    /// that it left unread.
+    #[must_use]
+    pub fn unread_signals(&self) -> Vec<UnreadSignals> {
+        self.core().map_or_else(|| self.last_words.unread.clone(), |core| core.unread_signals())
+    }
+
+    /// The signals that something in the workflow waits for, by name.
+    #[must_use]
+    pub fn awaited_signals(&self) -> Vec<AwaitedSignal> {
+        self.core().map(|core| core.awaited_signals()).unwrap_or_default()
+    }
+
+    /// Takes what the workflow has published since the last call, the last value of each name,
+    /// in the order of the names. What is published on replay is left out.
+    pub fn take_published(&mut self) -> Vec<(Arc<str>, Payload)> {
+        match &self.phase {
+            Phase::Open(running) => running.core.take_published(),
+            _ => std::mem::take(&mut self.last_words.published),
+        }
+    }
+
     fn core(&self) -> Option<&Arc<Core>> {
         match &self.phase {
             Phase::Open(running) => Some(&running.core),
@@ -134,10 +175,22 @@ impl Machine {
         }
     }
 
-    fn run_job(&mut self, head: JobHead, job: Job) -> Result<Vec<Command>, TurnFailure> {
+    /// Applies a job, with the signals behind it that the workflow is to see together with it,
+    /// and polls.
+    fn run_job(
+        &mut self,
+        head: &JobHead,
+        job: Job,
+        behind: &mut Peekable<impl Iterator<Item = Job>>,
+    ) -> Result<Vec<Command>, TurnFailure> {
         let _turn = self.waker.enter();
         self.refuse_foreign_wake()?;
-        self.apply(&head, job)?;
+        let is_joined = matches!(job, Job::InitializeWorkflow(_) | Job::SignalWorkflow { .. });
+        self.apply(head, job)?;
+        let is_signal = |job: &Job| matches!(job, Job::SignalWorkflow { .. });
+        while is_joined && let Some(signal) = behind.next_if(is_signal) {
+            self.apply(head, signal)?;
+        }
         let Phase::Open(running) = &mut self.phase else {
             return Err(TurnFailure::internal("the run has not begun"));
         };
@@ -151,6 +204,8 @@ impl Machine {
                 let terminal = terminal(&core.info.workflow_type, result)?;
                 let mut commands = core.take_commands();
                 commands.push(terminal);
+                self.last_words =
+                    LastWords { unread: core.unread_signals(), published: core.take_published() };
                 self.put_away(Phase::Closed);
                 Ok(commands)
             }
@@ -219,7 +274,11 @@ impl Running {
         for _ in 0..POLLS_MAX {
             turn_waker.clear_woken();
             let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(&mut cx)));
-            match polled.map_err(|panic| panicked(panic.as_ref()))? {
+            let polled = polled.map_err(|panic| panicked(panic.as_ref()))?;
+            if let Some(failure) = self.core.turn_failure() {
+                return Err(failure);
+            }
+            match polled {
                 Poll::Ready(result) => return Ok(Poll::Ready(result)),
                 Poll::Pending if self.core.is_overrun() => return Err(TurnFailure::NeverRests),
                 Poll::Pending if !turn_waker.is_woken() => return Ok(Poll::Pending),
@@ -243,6 +302,10 @@ fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
         Job::FireTimer { seq } => (core.fire_timer(seq), "timer", seq),
         Job::ResolveActivity { seq, resolution } => {
             (core.resolve_activity(seq, resolution), "activity", seq)
+        }
+        Job::SignalWorkflow { signal_name, input, originating_event_id } => {
+            core.signal(signal_name, UnreadSignal { event_id: originating_event_id, input });
+            return Ok(());
         }
         Job::CancelWorkflow { reason } => {
             core.cancel(reason);

@@ -10,7 +10,7 @@ use self::compare::compare;
 use crate::history::{HistoryError, HistoryState};
 use crate::machine::{Machine, TurnFailure};
 use crate::registry::ErasedWorkflow;
-use crate::turn::{Head, Role, TurnEvents, drive, role};
+use crate::turn::{Head, TurnEvents, drive, is_with_previous, take_in};
 
 /// A run rebuilt from its history, ready for its next turn.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub fn replay(
     Ok(Replayed { machine, state })
 }
 
-/// Takes in one external event and the command events that belong to it; gives what follows.
+/// Takes in one external event, or several that were taken up together, and the command events that belong to it; gives what follows.
 fn replay_turn<'e>(
     machine: &mut Machine,
     state: &mut HistoryState,
@@ -67,20 +67,23 @@ fn replay_turn<'e>(
     following: &'e [Event],
 ) -> Result<&'e [Event], ReplayError> {
     state.check_place(external)?;
+    let joined = following.iter().take_while(|event| is_with_previous(&event.attributes)).count();
+    let (joined, following) = following.split_at(joined);
     let mut turn = TurnEvents::new(state, external.time);
-    let driven = role(&turn, &external.attributes).and_then(|role| {
-        let event_id = turn.push(external.attributes.clone());
-        match role {
-            Role::Silent => Ok(()),
-            Role::Job(job) => {
-                let head = Head { run_id, time: external.time, is_replaying: true, event_id };
-                drive(machine, &mut turn, &head, job)
-            }
+    let mut behind = joined.iter().map(|event| event.attributes.clone()).peekable();
+    let taken_in = take_in(&mut turn, external.attributes.clone(), &mut behind);
+    let driven = taken_in.and_then(|(jobs, event_id)| {
+        if jobs.is_empty() {
+            return Ok(());
         }
+        let head = Head { run_id, time: external.time, is_replaying: true, event_id };
+        drive(machine, &mut turn, &head, jobs)
     });
     let produced = turn.into_events();
-    // If the event is not sound, that is the better error.
-    state.apply(external)?;
+    // If an event is not sound, that is the better error.
+    for event in std::iter::once(external).chain(joined) {
+        state.apply(event)?;
+    }
     driven?;
-    compare(state, produced.get(1..).unwrap_or_default(), following)
+    compare(state, produced.get(1 + joined.len()..).unwrap_or_default(), following)
 }

@@ -4,12 +4,14 @@ mod command_events;
 mod drive;
 mod job;
 
-use entracte_model::{Event, EventAttributes, RunId, Timestamp};
+use std::iter::Peekable;
+
+use entracte_model::{Event, EventAttributes, EventId, RunId, Timestamp};
 
 pub(crate) use self::drive::{Head, TurnEvents, drive};
-pub(crate) use self::job::{Role, is_command_event, role};
+pub(crate) use self::job::{Role, is_command_event, is_with_previous, role};
 use crate::history::HistoryState;
-use crate::machine::{Machine, TurnFailure};
+use crate::machine::{Job, Machine, TurnFailure};
 
 /// Takes external events in and gives all events to journal: each external event, then those
 /// of the commands that it led to.
@@ -18,6 +20,9 @@ use crate::machine::{Machine, TurnFailure};
 /// last event's if that is later. The state is not changed: the caller applies the events once
 /// they count.
 ///
+/// - A signal that stands [with the event before
+///   it](entracte_model::event::WorkflowExecutionSignaled::with_previous) is applied together
+///   with that event: the workflow is polled once for both.
 /// - `ActivityTaskStarted` makes no job; it stands right before the event that ends its
 ///   activity, in the same call.
 /// - An activity whose cancellation the workflow requests under
@@ -40,17 +45,37 @@ pub fn turn(
 ) -> Result<Vec<Event>, TurnFailure> {
     let time = now.max(state.last_time);
     let mut produced = TurnEvents::new(state, time);
-    for attributes in external {
+    let mut external = external.into_iter().peekable();
+    while let Some(attributes) = external.next() {
         let is_close = attributes.event_type().is_close();
-        let role = role(&produced, &attributes)?;
-        let event_id = produced.push(attributes);
-        if let Role::Job(job) = role {
+        let (jobs, event_id) = take_in(&mut produced, attributes, &mut external)?;
+        if !jobs.is_empty() {
             let head = Head { run_id, time, is_replaying: false, event_id };
-            drive(machine, &mut produced, &head, job)?;
+            drive(machine, &mut produced, &head, jobs)?;
         }
         if is_close || machine.is_closed() {
             break;
         }
     }
     Ok(produced.into_events())
+}
+
+/// Takes an external event in, with those behind it that are taken up together with it; gives
+/// what they mean for the machine, and the id of the last of them.
+pub(crate) fn take_in(
+    turn: &mut TurnEvents<'_>,
+    attributes: EventAttributes,
+    behind: &mut Peekable<impl Iterator<Item = EventAttributes>>,
+) -> Result<(Vec<Job>, EventId), TurnFailure> {
+    let mut jobs = Vec::with_capacity(1);
+    let mut next = Some(attributes);
+    let mut event_id = turn.next_event_id();
+    while let Some(attributes) = next {
+        if let Role::Job(job) = role(turn, &attributes)? {
+            jobs.push(job);
+        }
+        event_id = turn.push(attributes);
+        next = behind.next_if(is_with_previous);
+    }
+    Ok((jobs, event_id))
 }

@@ -34,8 +34,9 @@
 pub use entracte_engine::{
     Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats, ParkCause,
     ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
-    PendingTimerDescription, RunError, RunNotFound, ShutdownError, StartEngineError, StartWorkflow,
-    StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
+    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
+    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
@@ -46,17 +47,18 @@ pub use entracte_model::{
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
-    Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-    RetryPolicy, Saga, TurnFailure, Workflow, WorkflowContext, WorkflowResult, join, join_all,
-    select, try_join_all,
+    Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
+    CancelCause, Query, RetryPolicy, Saga, Signal, Signals, TurnFailure, UnreadSignals, Workflow,
+    WorkflowContext, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.
 pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-        Durability, Engine, Failure, ResultExt, RetryPolicy, Saga, Workflow, WorkflowContext,
-        WorkflowError, WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-        WorkflowResult, WorkflowStatus, join, join_all, select, try_join_all,
+        Durability, Engine, Failure, Query, QueryError, ResultExt, RetryPolicy, Saga, Signal,
+        SignalError, Signals, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
+        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join,
+        join_all, select, try_join_all,
     };
 }

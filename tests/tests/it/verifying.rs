@@ -54,10 +54,10 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
         .unwrap()
 }
 
-fn assert_sound(store: &dyn Store, awaiting_cancellation: u64) {
+fn assert_sound(store: &dyn Store, awaiting_clients: u64) {
     let report = verify(store).unwrap();
     assert!(report.is_sound(), "{report}");
-    assert_eq!(report.counts.runs_awaiting_cancellation, awaiting_cancellation, "{report}");
+    assert_eq!(report.counts.runs_awaiting_clients, awaiting_clients, "{report}");
 }
 
 /// Starts runs in every state, waits until they are in it, and kills the engine.

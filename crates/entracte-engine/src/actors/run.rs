@@ -12,7 +12,9 @@ mod effects;
 mod input;
 mod opening;
 mod parking;
+mod publishing;
 mod record;
+mod signals;
 mod state;
 mod turns;
 
@@ -22,6 +24,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;
+pub(crate) use self::publishing::published;
 pub(crate) use self::state::RunState;
 use super::attempt::AttemptOutcome;
 use super::journal::{AppendOutcome, Epoch};

@@ -12,7 +12,7 @@ use super::Client;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
 use crate::description::WorkflowDescription;
-use crate::errors::{EngineStopped, RunError, RunNotFound, WorkflowError};
+use crate::errors::{RunError, RunNotFound, WorkflowError};
 
 /// A handle to one run of a workflow that returns an `O`. Cheap to clone.
 ///
@@ -126,32 +126,14 @@ impl<O> WorkflowHandle<O> {
         &self,
         call: impl Fn(oneshot::Sender<Result<(), RunError>>) -> RunCall,
     ) -> (Result<(), RunError>, u32) {
-        let mut asked = 0;
-        if let Some(stopped) = self.client.stopped() {
-            return (Err(stopped.into()), asked);
-        }
-        let unknown = |stopped: EngineStopped| {
-            Err(RunError::OutcomeUnknown { run_id: self.run_id, reason: stopped.reason })
-        };
-        loop {
-            asked += 1;
-            match self.client.ask_once(|reply| self.call(call(reply))).await {
-                Ok(Some(Err(RunError::EngineStopped(stopped)))) | Err(stopped) if asked > 1 => {
-                    return (unknown(stopped), asked);
-                }
-                Ok(Some(answer)) => return (answer, asked),
-                Err(stopped) => return (Err(stopped.into()), asked),
-                Ok(None) => {
-                    if let Some(stopped) = self.client.stopped() {
-                        return (unknown(stopped), asked);
-                    }
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
+        self.client.tell(self.run_id, call).await
     }
 
-    fn call(&self, call: RunCall) -> DirectoryMessage {
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn call(&self, call: RunCall) -> DirectoryMessage {
         DirectoryMessage::Call { run_id: self.run_id, call }
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use entracte_model::{Event, RunId, Seq, Timestamp};
-use entracte_store::keys::{InboxKey, PendingActivityKey};
-use entracte_store::rows::{InboxRow, PendingActivityRow};
+use entracte_store::keys::{InboxKey, PendingActivityKey, PublishedKey};
+use entracte_store::rows::{InboxRow, PendingActivityRow, PublishedRow};
 use serde::Serialize;
 
 use crate::verify::{RunRowFound, Walk};
@@ -34,6 +34,7 @@ struct Foot {
     events_unreadable: u64,
     pending_activities: Vec<PendingActivity>,
     inbox: Vec<Inbox>,
+    published: Vec<Published>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +49,13 @@ struct Inbox {
     sequence: u64,
     #[serde(flatten)]
     row: InboxRow,
+}
+
+#[derive(Serialize)]
+struct Published {
+    name: String,
+    #[serde(flatten)]
+    row: PublishedRow,
 }
 
 impl<'a, W: Write> RunLine<'a, W> {
@@ -88,8 +96,8 @@ impl<'a, W: Write> RunLine<'a, W> {
         run_id: RunId,
         walk: &mut Walk<'_>,
     ) -> io::Result<()> {
-        let mut foot =
-            Foot { events_unreadable, pending_activities: Vec::new(), inbox: Vec::new() };
+        let (pending_activities, inbox, published) = (Vec::new(), Vec::new(), Vec::new());
+        let mut foot = Foot { events_unreadable, pending_activities, inbox, published };
         while let Some((PendingActivityKey { seq, .. }, row)) =
             walk.pending.next_of(run_id, &mut |_| {})
         {
@@ -99,6 +107,12 @@ impl<'a, W: Write> RunLine<'a, W> {
         while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, &mut |_| {}) {
             let row = InboxRow::from_bytes(&row.value);
             foot.inbox.extend(row.ok().map(|row| Inbox { sequence, row }));
+        }
+        while let Some((PublishedKey { name, .. }, row)) =
+            walk.published.next_of(run_id, &mut |_| {})
+        {
+            let row = PublishedRow::from_bytes(&row.value);
+            foot.published.extend(row.ok().map(|row| Published { name, row }));
         }
         let foot = serde_json::to_vec(&foot)?;
         self.out.write_all(b"],")?;

@@ -58,6 +58,12 @@ async fn a_line_tells_where_its_run_stands_and_what_is_to_be_done() {
             "events_unreadable": 0,
             "pending_activities": [],
             "inbox": [],
+            "published": [{
+                "name": "status",
+                "event_id": 4,
+                "time": "1970-01-01T00:00:15.000000000Z",
+                "value": {"encoding": "binary/messagepack", "value": "fine"},
+            }],
         })
     );
     assert_eq!(

@@ -61,7 +61,7 @@ impl Operations {
                     let place = (sequence, closed.scheduled_event_id);
                     operations.ended.insert(closed.seq, place);
                 }
-                Ok(InboxMessage::CancelRequested { .. }) => {}
+                Ok(InboxMessage::CancelRequested { .. } | InboxMessage::Signaled(_)) => {}
                 Err(error) => {
                     row_problem::<InboxKey>(&row.key, error, sink);
                     operations.inbox_is_broken = true;

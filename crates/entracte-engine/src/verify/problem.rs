@@ -141,12 +141,17 @@ pub enum Problem {
         /// What does not fit.
         fault: WorkflowIdFault,
     },
-    /// An open run waits for nothing, not even for its cancellation: nothing but its termination
-    /// can ever happen to it.
-    #[error("run {run_id} is open, and nothing is pending for it")]
-    Forgotten {
+    /// A run has published something that cannot be: it is unknown, or its history is shorter.
+    #[error("`{name}`, published at event {event_id} of run {run_id}: {}", lacks(*events))]
+    Published {
         /// The run.
         run_id: RunId,
+        /// The name under which it was published.
+        name: String,
+        /// The event at which it was published.
+        event_id: EventId,
+        /// How many events the run has.
+        events: u64,
     },
     /// A row says that something is to be done for a run that is closed, or that is unknown.
     #[error("{row} is left over from run {run_id}, which is {}", how_closed(*status))]
@@ -296,6 +301,14 @@ impl fmt::Display for IndexRow {
             }
             Self::Other { seq, due } => write!(f, "the row of operation {seq}, due at {due},"),
         }
+    }
+}
+
+fn lacks(events: u64) -> String {
+    if events == 0 {
+        "the run has no events".to_owned()
+    } else {
+        format!("the run ends with event {events}")
     }
 }
 

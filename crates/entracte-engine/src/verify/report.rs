@@ -17,9 +17,9 @@ pub struct StoreCounts {
     /// Runs with a row that can be read, by where they stand.
     #[serde(serialize_with = "by_name")]
     pub runs: BTreeMap<WorkflowStatus, u64>,
-    /// Open runs that wait for nothing but their own cancellation: no row says so, and none has
-    /// to.
-    pub runs_awaiting_cancellation: u64,
+    /// Open runs that wait for nothing but what clients send: a signal, or their cancellation.
+    /// No row says so, and none has to.
+    pub runs_awaiting_clients: u64,
     /// Rows in the space of events.
     pub events: u64,
     /// Rows of workflow ids.
@@ -30,6 +30,8 @@ pub struct StoreCounts {
     pub due: u64,
     /// Rows of what must reach a run.
     pub inbox: u64,
+    /// Rows of state that runs have published.
+    pub published: u64,
     /// Keys and values in bytes, without what the storage engine adds or saves.
     pub bytes: SpaceBytes,
 }
@@ -142,12 +144,13 @@ impl fmt::Display for StoreCounts {
         }
         write!(
             f,
-            ", {}, {}, {} pending activities, {} due, {} in inboxes; {} bytes",
+            ", {}, {}, {} pending activities, {} due, {} in inboxes, {} published; {} bytes",
             counted(self.events, "event"),
             counted(self.workflow_ids, "workflow id"),
             self.pending_activities,
             self.due,
             self.inbox,
+            self.published,
             self.bytes.total()
         )
     }

@@ -2,13 +2,15 @@
 
 use entracte_model::{EventId, RunId, Timestamp, WorkflowStatus};
 use entracte_store::StoreExt;
-use entracte_store::rows::RunRow;
+use entracte_store::keys::{Key, PublishedKey};
+use entracte_store::rows::{PublishedRow, RunRow};
 use entracte_workflow::HistoryState;
 
 use super::Verifier;
 use super::history::{self, Told};
 use super::operations::Operations;
 use super::problem::{Problem, WorkflowIdFault};
+use super::rows::hex;
 use super::walk::{RunRowFound, Walk};
 
 impl Verifier<'_> {
@@ -16,6 +18,9 @@ impl Verifier<'_> {
         let found = walk.run_row(run_id, self.sink);
         let told = history::check(run_id, walk, self.sink);
         let operations = Operations::read(run_id, walk, self.sink);
+        // A run that has a row and no events is told by itself.
+        let is_judged = told.events > 0 || matches!(found, RunRowFound::Missing);
+        self.check_published(run_id, &told, is_judged, walk);
         if let Some((_, last)) = told.times {
             self.note_time(last, run_id);
         }
@@ -30,9 +35,9 @@ impl Verifier<'_> {
             }
             RunRowFound::Missing => {
                 (self.sink)(Problem::EventsWithoutRun { run_id, events: told.events });
-                self.check_operations(run_id, None, &told, &operations);
+                self.check_operations(None, &told, &operations);
             }
-            RunRowFound::Unreadable => self.check_operations(run_id, None, &told, &operations),
+            RunRowFound::Unreadable => self.check_operations(None, &told, &operations),
         }
     }
 
@@ -54,13 +59,39 @@ impl Verifier<'_> {
             }
             self.check_row(run_id, row, told, state);
         }
-        self.check_operations(run_id, Some(row.status), told, operations);
+        self.check_operations(Some(row.status), told, operations);
+    }
+
+    /// What the run has published, each at an event that it has.
+    fn check_published(
+        &mut self,
+        run_id: RunId,
+        told: &Told,
+        is_judged: bool,
+        walk: &mut Walk<'_>,
+    ) {
+        while let Some((key, row)) = walk.published.next_of(run_id, self.sink) {
+            match PublishedRow::from_bytes(&row.value) {
+                Ok(row) => {
+                    self.note_time(row.time, run_id);
+                    let (event_id, events) = (row.event_id, told.events);
+                    // Events that cannot be read are told by themselves.
+                    if event_id.get() > events && is_judged && told.state.is_some() {
+                        let name = key.name;
+                        (self.sink)(Problem::Published { run_id, name, event_id, events });
+                    }
+                }
+                Err(error) => {
+                    let (space, key) = (PublishedKey::SPACE, hex(&row.key));
+                    (self.sink)(Problem::Row { space, key, error });
+                }
+            }
+        }
     }
 
     /// What is to be done for a run, by its row's status or else by its history's.
     fn check_operations(
         &mut self,
-        run_id: RunId,
         status: Option<WorkflowStatus>,
         told: &Told,
         operations: &Operations,
@@ -76,11 +107,8 @@ impl Verifier<'_> {
         if waits || !operations.is_empty() || state.started.is_none() {
             return;
         }
-        if state.cancel_requested {
-            (self.sink)(Problem::Forgotten { run_id });
-        } else {
-            self.counts.runs_awaiting_cancellation += 1;
-        }
+        // Also of one that was asked to cancel: a wait for a signal is not ended by that.
+        self.counts.runs_awaiting_clients += 1;
     }
 
     /// What the run's row repeats of its history.

@@ -11,7 +11,7 @@ use entracte_store::{Batch, MemoryStore, Persist, Store};
 
 pub(crate) use self::fixture::{
     ACTIVITY_ENDED, BACKING_OFF, CLOSED, CLOSED_BEFORE, IDLE, NOT_STARTED, WAITING, events,
-    run_row, sound, started, time,
+    put_published, run_row, sound, started, time,
 };
 use super::{VerifyReport, verify};
 
@@ -39,5 +39,5 @@ async fn a_sound_store_has_no_problems() {
     let report = look(|_| {}).await;
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.counts.runs_total(), 7);
-    assert_eq!(report.counts.runs_awaiting_cancellation, 1);
+    assert_eq!(report.counts.runs_awaiting_clients, 1);
 }

@@ -1,12 +1,14 @@
 //! A walk through a store, run by run.
 //!
-//! Rows, events, pending activities and inboxes of the runs stand in the same order, so that one
-//! pass over all of them comes upon everything of a run at the same time.
+//! Rows, events, pending activities, inboxes and published state of the runs stand in the same
+//! order, so that one pass over all of them comes upon everything of a run at the same time.
 
 use std::collections::BTreeMap;
 
 use entracte_model::RunId;
-use entracte_store::keys::{self, DueKey, HistoryKey, InboxKey, Key, PendingActivityKey, RunKey};
+use entracte_store::keys::{
+    self, DueKey, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey, RunKey,
+};
 use entracte_store::rows::RunRow;
 use entracte_store::{InvalidRow, Space, Store};
 
@@ -19,6 +21,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) history: Keyed<'a, HistoryKey>,
     pub(crate) pending: Keyed<'a, PendingActivityKey>,
     pub(crate) inbox: Keyed<'a, InboxKey>,
+    pub(crate) published: Keyed<'a, PublishedKey>,
     due: Due,
 }
 
@@ -41,6 +44,7 @@ impl<'a> Walk<'a> {
             ),
             pending: Keyed::new(store, keys::pending_all()),
             inbox: Keyed::new(store, keys::inbox_all()),
+            published: Keyed::new(store, keys::published_all()),
             due: Due::default(),
         }
     }
@@ -58,6 +62,7 @@ impl<'a> Walk<'a> {
         self.history.resume_at(&keys::history_range(run_id).start);
         self.pending.resume_at(&keys::pending_of(run_id).start);
         self.inbox.resume_at(&keys::inbox_of(run_id).start);
+        self.published.resume_at(&keys::published_of(run_id).start);
         Some(run_id)
     }
 
@@ -67,6 +72,7 @@ impl<'a> Walk<'a> {
             self.history.peek_run(sink),
             self.pending.peek_run(sink),
             self.inbox.peek_run(sink),
+            self.published.peek_run(sink),
             self.due.runs.first_key_value().map(|(run_id, _)| *run_id),
         ];
         heads.into_iter().flatten().min()
@@ -95,10 +101,16 @@ impl<'a> Walk<'a> {
         counts.events += self.history.counts().rows;
         counts.pending_activities += self.pending.counts().rows;
         counts.inbox += self.inbox.counts().rows;
+        counts.published += self.published.counts().rows;
         counts.due += self.due.counts.rows;
         counts.bytes.add(Space::History, self.history.counts().bytes);
-        let state =
-            [self.runs.counts(), self.pending.counts(), self.inbox.counts(), self.due.counts];
+        let state = [
+            self.runs.counts(),
+            self.pending.counts(),
+            self.inbox.counts(),
+            self.published.counts(),
+            self.due.counts,
+        ];
         counts.bytes.add(Space::State, state.iter().map(|counts| counts.bytes).sum());
     }
 }

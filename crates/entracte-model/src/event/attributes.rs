@@ -29,6 +29,8 @@ pub enum EventAttributes {
     WorkflowExecutionTerminated(WorkflowExecutionTerminated),
     /// Somebody asked the run to cancel.
     WorkflowExecutionCancelRequested(WorkflowExecutionCancelRequested),
+    /// Somebody sent the run a signal.
+    WorkflowExecutionSignaled(WorkflowExecutionSignaled),
     /// The run scheduled an activity.
     ActivityTaskScheduled(ActivityTaskScheduled),
     /// The last attempt of an activity started; written late, with the activity's end
@@ -145,6 +147,22 @@ pub struct WorkflowExecutionTerminated {
 pub struct WorkflowExecutionCancelRequested {
     /// Why, in the words of whoever asked.
     pub reason: String,
+}
+
+/// Somebody sent the run a signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionSignaled {
+    /// The durable name of the signal.
+    pub signal_name: Arc<str>,
+    /// The arguments.
+    pub input: Vec<Payload>,
+    /// The id of the request that sent it; no two signals of a run have the same (rule SIG-3).
+    pub request_id: Arc<str>,
+    /// Whether it was taken up together with the event before it, a signal or the run's start:
+    /// the workflow was not polled between the two. So it is when a signal had been
+    /// acknowledged, and waited, before the event in front of it got its turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_previous: bool,
 }
 
 /// The run scheduled an activity.

@@ -4,10 +4,10 @@ use entracte_model::{Event, RunId, Timestamp, WorkflowId};
 
 use super::Batch;
 use crate::keys::{
-    CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, RunKey,
-    WorkflowIdKey,
+    CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey,
+    RunKey, WorkflowIdKey,
 };
-use crate::rows::{InboxRow, PendingActivityRow, RunRow, WorkflowIdRow};
+use crate::rows::{InboxRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
 use crate::store::Space;
 
 impl Batch {
@@ -56,6 +56,11 @@ impl Batch {
     /// Deletes what has reached its run.
     pub fn delete_inbox(&mut self, key: InboxKey) {
         self.delete_key(&key);
+    }
+
+    /// Writes what a run has published.
+    pub fn put_published(&mut self, key: &PublishedKey, row: &PublishedRow) {
+        self.put_key(key, |bytes| row.write_to(bytes));
     }
 
     /// Writes the engine time up to which the journal goes.

@@ -215,3 +215,30 @@ async fn what_is_still_to_be_done_is_found_by_run_and_by_time() {
     store.commit(done, Persist::Sync).await.unwrap();
     assert_eq!(store.recovery_index().unwrap(), RecoveryIndex::default());
 }
+
+#[tokio::test]
+async fn published_state_is_read_by_name_and_by_run() {
+    let key = |number, name: &str| PublishedKey { run_id: run(number), name: name.to_owned() };
+    let row = |number| PublishedRow {
+        event_id: EventId::new(number),
+        time: Timestamp::from_unix_nanos(number),
+        value: entracte_model::Payload::encode(&number).unwrap(),
+    };
+    let store = store_with(|batch| {
+        batch.put_published(&key(1, "status"), &row(1));
+        batch.put_published(&key(2, "status"), &row(2));
+        batch.put_published(&key(2, "count"), &row(3));
+        // The last value of a name counts.
+        batch.put_published(&key(2, "status"), &row(4));
+    })
+    .await;
+    assert_eq!(store.get_published(&key(2, "status")).unwrap(), Some(row(4)));
+    assert_eq!(store.get_published(&key(2, "statu")).unwrap(), None);
+    let of_run = [(key(2, "count"), row(3)), (key(2, "status"), row(4))];
+    assert_eq!(store.published(run(2)).unwrap(), of_run);
+    assert_eq!(
+        store.all_published().unwrap(),
+        [&[(key(1, "status"), row(1))], &of_run[..]].concat()
+    );
+    assert_eq!(store.published(run(3)).unwrap(), []);
+}

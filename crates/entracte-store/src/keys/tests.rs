@@ -77,6 +77,22 @@ proptest! {
     }
 
     #[test]
+    fn published_keys_survive_a_round_trip(
+        run_id in run_ids(), name in ".{1,40}", other in ".{1,40}",
+    ) {
+        let key = PublishedKey { run_id, name };
+        let bytes = key.encode();
+        prop_assert_eq!(PublishedKey::decode(&bytes), Ok(key.clone()));
+        for len in 0..=17 {
+            let short = InvalidKey::Length { expected: 18, found: len };
+            prop_assert_eq!(PublishedKey::decode(&bytes[..len]), Err(short));
+        }
+        check_order(&key, &PublishedKey { run_id, name: other })?;
+        prop_assert!(published_of(run_id).contains(&bytes));
+        prop_assert!(published_all().contains(&bytes));
+    }
+
+    #[test]
     fn due_keys_survive_a_round_trip(
         run_id in run_ids(), due: u64, other: u64, kind in kinds(), seq: u32,
     ) {
@@ -95,6 +111,7 @@ proptest! {
         let _ = WorkflowIdKey::decode(&bytes);
         let _ = PendingActivityKey::decode(&bytes);
         let _ = InboxKey::decode(&bytes);
+        let _ = PublishedKey::decode(&bytes);
         let _ = DueKey::decode(&bytes);
     }
 }
@@ -115,6 +132,14 @@ fn due_rows_of_an_unknown_kind_are_named() {
     let mut bytes = DueKey { due, run_id, kind: DueKind::Timer, seq }.encode();
     bytes[25] = 99;
     assert_eq!(DueKey::decode(&bytes), Err(InvalidKey::UnknownDueKind { number: 99 }));
+}
+
+#[test]
+fn published_names_that_are_no_text_are_named() {
+    let run_id = RunId::from_bytes([7; RunId::LEN]);
+    let mut bytes = PublishedKey { run_id, name: "s".to_owned() }.encode();
+    bytes[17] = 0xff;
+    assert_eq!(PublishedKey::decode(&bytes), Err(InvalidKey::NotText));
 }
 
 #[test]
@@ -145,4 +170,6 @@ fn stored_keys_do_not_change() {
         InboxKey { run_id, sequence: 7 }.encode(),
         [&[5], run, &[0, 0, 0, 0, 0, 0, 0, 7]].concat()
     );
+    let name = "status".to_owned();
+    assert_eq!(PublishedKey { run_id, name }.encode(), [&[6], run, b"status"].concat());
 }

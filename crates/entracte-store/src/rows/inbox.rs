@@ -1,6 +1,6 @@
 //! What must reach a run.
 
-use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
 use entracte_model::{EventId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub enum InboxMessage {
         /// Why, in their words.
         reason: String,
     },
+    /// Somebody sent the run a signal. Number 4.
+    Signaled(WorkflowExecutionSignaled),
 }
 
 /// The fields of a row, around the message in the form in which it is stored.
@@ -59,6 +61,7 @@ impl InboxRow {
             InboxMessage::Start(started) => self.write(1, started, buffer),
             InboxMessage::ActivityClosed(closed) => self.write(2, Stored::from(closed), buffer),
             InboxMessage::CancelRequested { reason } => self.write(3, reason, buffer),
+            InboxMessage::Signaled(signaled) => self.write(4, signaled, buffer),
         }
     }
 
@@ -77,6 +80,7 @@ impl InboxRow {
             }
             3 => codec::read(body)
                 .map(|fields| Self::of(fields, |reason| InboxMessage::CancelRequested { reason })),
+            4 => codec::read(body).map(|fields| Self::of(fields, InboxMessage::Signaled)),
             number => Err(InvalidRow::UnknownNumber { what: "inbox message", number }),
         }
     }

@@ -1,6 +1,8 @@
 use std::fmt::Debug;
 
-use entracte_model::event::{HISTORY_FORMAT_VERSION, WorkflowExecutionStarted};
+use entracte_model::event::{
+    HISTORY_FORMAT_VERSION, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+};
 use entracte_model::{
     EventId, Failure, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
     WorkflowStatus,
@@ -116,12 +118,34 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn signals()(name in "[a-z]{1,12}", input in payloads(), request_id in "[a-z]{1,12}")
+        -> WorkflowExecutionSignaled
+    {
+        WorkflowExecutionSignaled {
+            signal_name: name.into(),
+            input: vec![input],
+            request_id: request_id.into(),
+            with_previous: false,
+        }
+    }
+}
+
+prop_compose! {
+    fn published_rows()(event_id in event_ids(), time in times(), value in payloads())
+        -> PublishedRow
+    {
+        PublishedRow { event_id, time, value }
+    }
+}
+
+prop_compose! {
     fn inbox_rows()(
         sender in option::of((run_ids(), event_ids())), received_at in times(),
         message in prop_oneof![
             starts().prop_map(InboxMessage::Start),
             activities_closed().prop_map(InboxMessage::ActivityClosed),
             "[a-z]{0,12}".prop_map(|reason| InboxMessage::CancelRequested { reason }),
+            signals().prop_map(InboxMessage::Signaled),
         ],
     ) -> InboxRow {
         InboxRow { sender, received_at, message }
@@ -170,12 +194,18 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, number in 0..5_u8) {
+    fn published_rows_survive_a_round_trip(row in published_rows()) {
+        check(&row, &row.to_bytes(), PublishedRow::from_bytes)?;
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, number in 0..6_u8) {
         let bytes = [&[1, number], bytes.as_slice()].concat();
         let _ = RunRow::from_bytes(&bytes);
         let _ = WorkflowIdRow::from_bytes(&bytes);
         let _ = PendingActivityRow::from_bytes(&bytes);
         let _ = InboxRow::from_bytes(&bytes);
+        let _ = PublishedRow::from_bytes(&bytes);
     }
 }
 
@@ -234,4 +264,19 @@ fn vis_5_unknown_statuses_are_named() {
 fn stored_rows_do_not_change() {
     let bytes = b"\x01\x03\x82\xabreceived_at\x05\xa7message\xa6enough";
     assert_eq!(cancel_request().to_bytes(), bytes);
+    let signaled = WorkflowExecutionSignaled {
+        signal_name: "go".into(),
+        input: Vec::new(),
+        request_id: "r".into(),
+        with_previous: false,
+    };
+    let received_at = Timestamp::from_unix_nanos(5);
+    let row = InboxRow { sender: None, received_at, message: InboxMessage::Signaled(signaled) };
+    let bytes =
+        b"\x01\x04\x82\xabreceived_at\x05\xa7message\x83\xabsignal_name\xa2go\xa5input\x90\xaarequest_id\xa1r";
+    assert_eq!(row.to_bytes(), bytes);
+    let row = PublishedRow { event_id: EventId::new(3), time: received_at, value: Payload::null() };
+    let bytes =
+        b"\x01\x83\xa8event_id\x03\xa4time\x05\xa5value\x82\xa8encoding\xabbinary/null\xa4data\xc4\0";
+    assert_eq!(row.to_bytes(), bytes);
 }

@@ -5,6 +5,8 @@
 //! dropped after it is released.
 
 mod machine_side;
+mod published;
+mod signals;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -13,11 +15,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use entracte_model::{RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{Payload, RunId, Seq, Timestamp, WorkflowId};
 
+use self::signals::SignalQueues;
+pub(crate) use self::signals::UnreadSignal;
 use super::operation::{Operation, OperationKind, Outcome, Progress};
 use super::random::Random;
-use crate::machine::Command;
+use crate::machine::{Command, TurnFailure};
 
 /// How many operations may resolve at once, without waiting, in one turn. A loop around a
 /// sleep that is over at once would otherwise hold its thread for ever.
@@ -68,6 +72,11 @@ pub(crate) struct State {
     cancel_waiters: BTreeMap<u64, Waker>,
     cancel_waiter_last: u64,
     immediate_resolutions: u32,
+    signals: SignalQueues,
+    /// What the running turn has published, by name.
+    published: BTreeMap<Arc<str>, Payload>,
+    /// Why the running turn must fail, though the workflow's code does not.
+    failure: Option<TurnFailure>,
     /// Whether a job is running. Between two jobs, calls record nothing: a command of a task
     /// that the workflow has spawned would get into a turn that no replay repeats.
     in_job: bool,
@@ -89,6 +98,9 @@ impl Core {
             cancel_waiters: BTreeMap::new(),
             cancel_waiter_last: 0,
             immediate_resolutions: 0,
+            signals: SignalQueues::default(),
+            published: BTreeMap::new(),
+            failure: None,
             in_job: false,
             inert: false,
         };

@@ -80,6 +80,20 @@ pub enum HistoryError {
         /// The timer.
         seq: Seq,
     },
+    /// Two signals have one request id.
+    #[error("event {event_id} is a second signal of the request `{request_id}`")]
+    RepeatedSignal {
+        /// The event.
+        event_id: EventId,
+        /// The id.
+        request_id: String,
+    },
+    /// A signal stands together with an event with which none can have been taken up.
+    #[error("event {event_id} is taken up with the event before it, which is no start or signal")]
+    JoinedSignal {
+        /// The event.
+        event_id: EventId,
+    },
     /// Two operations have one number.
     #[error("event {event_id} starts operation {seq}, but the numbers up to {last} are given")]
     RepeatedSeq {

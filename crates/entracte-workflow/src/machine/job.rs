@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use entracte_model::{Failure, Payload, RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{EventId, Failure, Payload, RunId, Seq, Timestamp, WorkflowId};
 
 /// Jobs for a machine, with what holds for all of them.
 ///
 /// Several jobs in one activation are the same as several activations with one job each,
-/// their commands joined.
+/// their commands joined, with one exception: signals directly behind the start, or behind
+/// another signal, are applied together with it before the workflow is polled, so that the
+/// workflow sees all of them at once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activation {
     /// The run.
@@ -39,6 +41,16 @@ pub enum Job {
         seq: Seq,
         /// How it ended.
         resolution: ActivityResolution,
+    },
+    /// Somebody sent the run a signal; it is kept until the workflow reads it, whatever its
+    /// name (rule SIG-1).
+    SignalWorkflow {
+        /// The durable name of the signal.
+        signal_name: Arc<str>,
+        /// The arguments.
+        input: Vec<Payload>,
+        /// The event that tells of it.
+        originating_event_id: EventId,
     },
     /// Somebody asked the run to cancel; a second request changes nothing (rule CAN-1).
     CancelWorkflow {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use entracte_model::{DecodeError, EncodeError, EventId};
+use entracte_model::{DecodeError, EncodeError, EventId, IdError};
 
 const LIKELY_CAUSES: &str = "likely causes: a timer or socket of an async runtime, a spawned task or its join \
      handle, a channel that is fed from outside the workflow; use ctx.sleep for time and \
@@ -37,7 +37,7 @@ pub enum TurnFailure {
     #[error(
         "the workflow did not come to rest within one turn: it keeps waking itself, or loops \
          over operations that are over at once (a sleep of zero, or any operation after the run \
-         was asked to cancel); wait for a timer or an activity, or leave the loop when \
+         was asked to cancel); wait for a timer, an activity or a signal, or leave the loop when \
          ctx.is_cancelled()"
     )]
     NeverRests,
@@ -48,6 +48,49 @@ pub enum TurnFailure {
         workflow_type: String,
         /// What is wrong with it.
         source: DecodeError,
+    },
+    /// A signal does not carry what the workflow reads from it.
+    #[error(
+        "signal `{signal_name}` of event {event_id} cannot be read: {source}; it is kept: give \
+         the signal's constant the type that its senders use, or take such signals with \
+         recv_checked"
+    )]
+    SignalUndecodable {
+        /// The durable name of the signal.
+        signal_name: String,
+        /// The event that tells of it.
+        event_id: EventId,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// The workflow published a value that cannot be encoded.
+    #[error("the value published as `{query}` cannot be written: {source}")]
+    PublishedUnencodable {
+        /// The durable name under which it is published.
+        query: String,
+        /// What is wrong with it.
+        source: EncodeError,
+    },
+    /// The workflow published a value that is larger than the engine allows.
+    #[error(
+        "the value published as `{query}` has {bytes} bytes, and {limit} are allowed: publish \
+         less, or raise the engine's payload_bytes_max"
+    )]
+    PublishedTooLarge {
+        /// The durable name under which it is published.
+        query: String,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// The constant of a signal or a query has a name that cannot be one.
+    #[error("the workflow uses a {what} whose name cannot be one: {source}")]
+    InvalidName {
+        /// What the name stands for.
+        what: &'static str,
+        /// What is wrong with it.
+        source: IdError,
     },
     /// The workflow returned a result that cannot be encoded.
     #[error("the result of workflow `{workflow_type}` cannot be written: {source}")]

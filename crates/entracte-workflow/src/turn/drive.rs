@@ -19,11 +19,12 @@ pub(crate) struct Head {
     pub(crate) run_id: RunId,
     pub(crate) time: Timestamp,
     pub(crate) is_replaying: bool,
-    /// The external event of the turn.
+    /// The external event of the turn; of several that are taken up together, the last.
     pub(crate) event_id: EventId,
 }
 
-/// Applies a job, then what follows from it within the turn, and records every command.
+/// Applies a job, or several that are taken up together, then what follows within the turn, and
+/// records every command.
 ///
 /// An activity that is to be cancelled without waiting for its end resolves here and now,
 /// in a further activation: as Temporal's core does it. No external event tells of these, so
@@ -32,17 +33,17 @@ pub(crate) fn drive(
     machine: &mut Machine,
     turn: &mut TurnEvents<'_>,
     head: &Head,
-    job: Job,
+    jobs: Vec<Job>,
 ) -> Result<(), TurnFailure> {
     let mut to_resolve = BTreeSet::new();
-    activate(machine, turn, head, job, &mut to_resolve)?;
+    activate(machine, turn, head, jobs, &mut to_resolve)?;
     while let Some(seq) = to_resolve.pop_first() {
         if !machine.awaits(seq) {
             continue;
         }
         let Some(pending) = turn.activity(seq) else { continue };
         let job = Job::ResolveActivity { seq, resolution: cancelled(pending.wrapper) };
-        activate(machine, turn, head, job, &mut to_resolve)?;
+        activate(machine, turn, head, vec![job], &mut to_resolve)?;
     }
     Ok(())
 }
@@ -51,7 +52,7 @@ fn activate(
     machine: &mut Machine,
     turn: &mut TurnEvents<'_>,
     head: &Head,
-    job: Job,
+    jobs: Vec<Job>,
     to_resolve: &mut BTreeSet<Seq>,
 ) -> Result<(), TurnFailure> {
     let commands = machine.activate(Activation {
@@ -59,7 +60,7 @@ fn activate(
         time: head.time,
         is_replaying: head.is_replaying,
         history_length: head.event_id.get(),
-        jobs: vec![job],
+        jobs,
     })?;
     for command in commands {
         if let Command::RequestCancelActivity { seq } = command {
@@ -106,6 +107,11 @@ impl<'a> TurnEvents<'a> {
         self.next_event_id = id.next();
         self.events.push(Event { id, time: self.time, attributes });
         id
+    }
+
+    /// The id of the event that is pushed next.
+    pub(crate) fn next_event_id(&self) -> EventId {
+        self.next_event_id
     }
 
     pub(crate) fn into_events(self) -> Vec<Event> {

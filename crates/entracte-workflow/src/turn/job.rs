@@ -1,5 +1,7 @@
 //! From external events to jobs.
 
+use std::sync::Arc;
+
 use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::failure::{ActivityFailure, FailureKind};
 use entracte_model::{EventAttributes, EventId, Failure, RetryState};
@@ -28,6 +30,11 @@ pub(crate) fn role(
         EventAttributes::WorkflowExecutionCancelRequested(request) => {
             Job::CancelWorkflow { reason: request.reason.clone() }
         }
+        EventAttributes::WorkflowExecutionSignaled(signaled) => Job::SignalWorkflow {
+            signal_name: Arc::clone(&signaled.signal_name),
+            input: signaled.input.clone(),
+            originating_event_id: turn.next_event_id(),
+        },
         EventAttributes::TimerFired(fired) => Job::FireTimer { seq: fired.seq },
         EventAttributes::ActivityTaskCompleted(end) => {
             let (seq, _) = find(turn, end.scheduled_event_id)?;
@@ -78,6 +85,14 @@ pub(crate) fn is_command_event(attributes: &EventAttributes) -> bool {
             | EventAttributes::WorkflowExecutionCompleted(_)
             | EventAttributes::WorkflowExecutionFailed(_)
             | EventAttributes::WorkflowExecutionCanceled(_)
+    )
+}
+
+/// Whether the event is a signal that is taken up together with the event before it.
+pub(crate) fn is_with_previous(attributes: &EventAttributes) -> bool {
+    matches!(
+        attributes,
+        EventAttributes::WorkflowExecutionSignaled(signaled) if signaled.with_previous
     )
 }
 

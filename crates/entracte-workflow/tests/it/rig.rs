@@ -60,6 +60,8 @@ pub(crate) struct Rig {
     pub(crate) state: HistoryState,
     pub(crate) events: Vec<Event>,
     pub(crate) now: Timestamp,
+    /// What the last turn published.
+    pub(crate) published: Vec<(String, Payload)>,
 }
 
 impl Rig {
@@ -78,6 +80,7 @@ impl Rig {
             state: HistoryState::new(),
             events: Vec::new(),
             now: Timestamp::from_unix_millis(1_000),
+            published: Vec::new(),
         }
     }
 
@@ -93,11 +96,15 @@ impl Rig {
             false => Some(replay(Arc::clone(&self.workflow), run_id(), &self.events).unwrap()),
         };
         let produced = turn(&mut self.machine, &self.state, run_id(), self.now, external.clone())?;
+        self.published = published(&mut self.machine);
         if let Some(mut twin) = twin {
             assert_eq!(twin.state, self.state, "the rebuilt state");
             let again = turn(&mut twin.machine, &twin.state, run_id(), self.now, external)?;
             assert_eq!(again, produced, "the rebuilt run goes on in the same way");
             assert_eq!(twin.machine.outstanding(), self.machine.outstanding());
+            assert_eq!(twin.machine.unread_signals(), self.machine.unread_signals());
+            assert_eq!(twin.machine.awaited_signals(), self.machine.awaited_signals());
+            assert_eq!(published(&mut twin.machine), self.published);
         }
         for event in &produced {
             self.state.apply(event).unwrap();
@@ -182,11 +189,41 @@ impl Rig {
         self.turn(self.fired(seq))
     }
 
+    pub(crate) fn signal(
+        &mut self,
+        name: &str,
+        value: impl Serialize + std::fmt::Debug,
+    ) -> Vec<String> {
+        self.turn(vec![signaled(name, value)])
+    }
+
     pub(crate) fn cancel(&mut self) -> Vec<String> {
         let reason = "by hand".to_owned();
         let request = WorkflowExecutionCancelRequested { reason };
         self.turn(vec![EventAttributes::WorkflowExecutionCancelRequested(request)])
     }
+}
+
+fn published(machine: &mut Machine) -> Vec<(String, Payload)> {
+    machine.take_published().into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// A signal; its request id is what it carries.
+pub(crate) fn signaled(name: &str, value: impl Serialize + std::fmt::Debug) -> EventAttributes {
+    EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
+        signal_name: name.into(),
+        input: vec![Payload::encode(&value).unwrap()],
+        request_id: format!("{name}-{value:?}").into(),
+        with_previous: false,
+    })
+}
+
+/// A signal that is taken up together with the event before it.
+pub(crate) fn with_previous(mut signal: EventAttributes) -> EventAttributes {
+    if let EventAttributes::WorkflowExecutionSignaled(signaled) = &mut signal {
+        signaled.with_previous = true;
+    }
+    signal
 }
 
 /// A command event in a few words.

@@ -15,9 +15,12 @@ use super::{DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Epoch, JournalMessage};
 use crate::actors::run::{
     NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
+    published,
 };
 use crate::description::WorkflowDescription;
-use crate::errors::{EngineStopped, RunError, RunNotFound, StartWorkflowError, WorkflowError};
+use crate::errors::{
+    EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError, WorkflowError,
+};
 use crate::shared::Shared;
 
 pub(crate) struct DirectoryState {
@@ -172,18 +175,19 @@ impl DirectoryState {
         match self.store().get_run(run_id) {
             Err(error) => fail(call, error),
             Ok(None) => not_found(call, run_id),
-            Ok(Some(row)) if row.status.is_open() => {
+            Ok(Some(row)) if row.status.is_open() && !matches!(call, RunCall::Query { .. }) => {
                 if self.open_stored(run_id, row.workflow_id).await
                     && let Some(run) = self.open.get(run_id)
                 {
                     let _ = run.actor.cast(RunMessage::Call(call));
                 }
             }
-            Ok(Some(row)) => self.call_closed(run_id, &row, call),
+            Ok(Some(row)) => self.answer_from_store(run_id, &row, call),
         }
     }
 
-    fn call_closed(&self, run_id: RunId, row: &RunRow, call: RunCall) {
+    /// Answers for a run that is closed, or a query of one that is not in memory.
+    fn answer_from_store(&self, run_id: RunId, row: &RunRow, call: RunCall) {
         match call {
             RunCall::Start(request) => {
                 let _ = self.myself.cast(DirectoryMessage::Start(request));
@@ -197,6 +201,12 @@ impl DirectoryState {
             RunCall::Cancel { reply, .. } => drop(reply.send(Ok(()))),
             RunCall::Terminate { reply, .. } => {
                 let _ = reply.send(Err(RunError::AlreadyClosed { run_id }));
+            }
+            RunCall::Signal { reply, .. } => {
+                let _ = reply.send(Err(SignalError::AlreadyClosed { run_id }));
+            }
+            RunCall::Query { query, reply } => {
+                let _ = reply.send(published(self.store(), run_id, &query));
             }
         }
     }
@@ -334,6 +344,8 @@ fn refuse(call: RunCall, stopped: &EngineStopped) {
         RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
             let _ = reply.send(Err(stopped.clone().into()));
         }
+        RunCall::Signal { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
+        RunCall::Query { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
     }
 }
 
@@ -345,6 +357,8 @@ fn fail(call: RunCall, error: StoreError) {
         RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
             let _ = reply.send(Err(error.into()));
         }
+        RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
+        RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }
 
@@ -358,5 +372,7 @@ fn not_found(call: RunCall, run_id: RunId) {
         RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
             let _ = reply.send(Err(error.into()));
         }
+        RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
+        RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }

@@ -1,19 +1,22 @@
 //! What clients ask of a run.
 
-use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{EventAttributes, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
+use entracte_model::{
+    EventAttributes, Payload, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+};
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
+use super::publishing::Query;
 use super::state::RunState;
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
     WorkflowDescription,
 };
-use crate::errors::{RunError, StartWorkflowError, WorkflowError};
+use crate::errors::{QueryError, RunError, SignalError, StartWorkflowError, WorkflowError};
 
 /// A start that a client asks for.
 pub(crate) struct StartRequest {
@@ -34,6 +37,8 @@ pub(crate) struct StartedRun {
 pub(crate) type StartReply = oneshot::Sender<Result<StartedRun, StartWorkflowError>>;
 pub(crate) type ResultReply = oneshot::Sender<Result<EventAttributes, WorkflowError>>;
 pub(crate) type DescribeReply = oneshot::Sender<Result<WorkflowDescription, RunError>>;
+pub(crate) type QueryReply = oneshot::Sender<Result<Payload, QueryError>>;
+pub(crate) type SignalReply = oneshot::Sender<Result<(), SignalError>>;
 pub(crate) type DoneReply = oneshot::Sender<Result<(), RunError>>;
 
 pub(crate) enum RunCall {
@@ -54,6 +59,15 @@ pub(crate) enum RunCall {
         reason: String,
         reply: DoneReply,
     },
+    Signal {
+        signaled: Box<WorkflowExecutionSignaled>,
+        reply: SignalReply,
+    },
+    /// Tell what the run has published; never opens a run.
+    Query {
+        query: String,
+        reply: QueryReply,
+    },
 }
 
 /// An answer that waits until what it tells of is durable.
@@ -62,6 +76,7 @@ pub(super) enum Answer {
     Result(ResultReply, EventAttributes),
     Describe(DescribeReply, Box<WorkflowDescription>),
     Done(DoneReply, Result<(), RunError>),
+    Signal(SignalReply, Result<(), SignalError>),
 }
 
 impl Answer {
@@ -72,6 +87,7 @@ impl Answer {
             Self::Result(reply, event) => drop(reply.send(Ok(event))),
             Self::Describe(reply, description) => drop(reply.send(Ok(*description))),
             Self::Done(reply, answer) => drop(reply.send(answer)),
+            Self::Signal(reply, answer) => drop(reply.send(answer)),
         }
     }
 }
@@ -93,7 +109,7 @@ impl RunState {
             }
             RunCall::Cancel { reason, reply } => {
                 // A closed run takes the request and does nothing (rule CAN-1).
-                let refusal = self.refusal().filter(|_| !self.is_closed());
+                let refusal = self.refusal_of_inputs().filter(|_| !self.is_closed());
                 if refusal.is_none() {
                     self.accept_cancel(reason)?;
                 }
@@ -106,6 +122,8 @@ impl RunState {
                 }
                 self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
             }
+            RunCall::Signal { signaled, reply } => self.signal(*signaled, reply)?,
+            RunCall::Query { query, reply } => self.queries.push(Query { name: query, reply }),
         }
         Ok(())
     }
@@ -118,7 +136,7 @@ impl RunState {
         Ok(())
     }
 
-    fn answer(&mut self, answer: Answer) {
+    pub(super) fn answer(&mut self, answer: Answer) {
         self.after_commit(Effect::Answer(answer));
     }
 
@@ -128,12 +146,27 @@ impl RunState {
             return Some(RunError::AlreadyClosed { run_id: self.run_id });
         }
         match &self.parked {
-            Some(parked) if parked.cause.hides_history() => {
+            // A history begins with its start, also one that consists of nothing but its end.
+            Some(parked) if parked.cause.hides_history() || self.has_lost_start() => {
                 let (run_id, cause) = (self.run_id, parked.cause.clone());
                 Some(RunError::HistoryUnusable { run_id, cause })
             }
             _ => None,
         }
+    }
+
+    fn has_lost_start(&self) -> bool {
+        !self.is_resumed && self.history.started.is_none() && self.waiting_start().is_none()
+    }
+
+    /// Why nothing can be kept for the run, if that is so: of one whose inbox cannot be read, it
+    /// is not known which places in it are free.
+    pub(super) fn refusal_of_inputs(&self) -> Option<RunError> {
+        let unread = self.parked.as_ref().filter(|_| !self.is_resumed);
+        self.refusal().or_else(|| {
+            let (run_id, cause) = (self.run_id, unread?.cause.clone());
+            Some(RunError::HistoryUnusable { run_id, cause })
+        })
     }
 
     fn wait_for_result(&mut self, reply: ResultReply) {
@@ -255,6 +288,7 @@ impl RunState {
                 source: timer.source.clone(),
             })
             .collect();
+        description.signals = self.describe_signals();
         description.parked = self.parked.as_ref().map(|parked| ParkedDescription {
             cause: parked.cause.clone(),
             since: parked.since,

@@ -7,6 +7,8 @@
 
 use entracte_workflow::CancelCause;
 
+use super::RunCall;
+use super::publishing::Query;
 use super::state::{Mode, RunState};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::JournalMessage;
@@ -47,6 +49,7 @@ impl RunState {
         self.appends.clear();
         self.ready.clear();
         self.result_waiters.clear();
+        self.queries.clear();
         self.restarts.clear();
         self.stop_children();
         self.myself.stop(Some("the engine has stopped".to_owned()));
@@ -96,6 +99,10 @@ impl RunState {
             let _ = self.directory.cast(DirectoryMessage::Start(Box::new(request)));
         }
         for call in self.deferred_calls.drain(..) {
+            let _ = self.directory.cast(DirectoryMessage::Call { run_id, call });
+        }
+        for Query { name: query, reply } in self.queries.drain(..) {
+            let call = RunCall::Query { query, reply };
             let _ = self.directory.cast(DirectoryMessage::Call { run_id, call });
         }
         self.myself.stop(None);

@@ -11,6 +11,7 @@ use ractor::{Actor, ActorProcessingErr};
 use super::RunMessage;
 use super::calls::Answer;
 use super::opening::NewRun;
+use super::publishing::Query;
 use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::journal::AppendOutcome;
@@ -34,6 +35,8 @@ pub(super) enum Effect {
     ArmTurnRetry { parking: u64, at: Timestamp },
     /// Give a caller its answer.
     Answer(Answer),
+    /// Give a caller what the run has published.
+    AnswerQuery(Query),
     /// The run is closed: stop what is under it, and leave.
     Closed,
 }
@@ -72,6 +75,7 @@ impl RunState {
 
     /// Does everything that may be done now.
     pub(super) async fn carry_out(&mut self) {
+        self.release_queries();
         while let Some(effect) = self.ready.pop_front() {
             match effect {
                 Effect::Started(new_run) => self.answer_start(new_run),
@@ -87,6 +91,7 @@ impl RunState {
                     self.turn_retry = Some(Wake(wake));
                 }
                 Effect::Answer(answer) => answer.give(),
+                Effect::AnswerQuery(query) => self.answer_query(query),
                 Effect::Closed => self.closed(),
             }
         }

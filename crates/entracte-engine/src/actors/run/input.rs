@@ -2,8 +2,8 @@
 
 use entracte_model::event::{
     ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
-    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionStarted,
-    WorkflowExecutionTerminated,
+    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionSignaled,
+    WorkflowExecutionStarted, WorkflowExecutionTerminated,
 };
 use entracte_model::{EventAttributes, EventId, Seq};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
@@ -16,6 +16,7 @@ pub(super) enum Input {
     ActivityClosed(ActivityClosed),
     TimerFired { seq: Seq },
     CancelRequested { reason: String },
+    Signaled(WorkflowExecutionSignaled),
     Terminated { reason: String },
 }
 
@@ -33,6 +34,7 @@ impl Input {
             InboxMessage::Start(started) => Self::Start(started),
             InboxMessage::ActivityClosed(closed) => Self::ActivityClosed(closed),
             InboxMessage::CancelRequested { reason } => Self::CancelRequested { reason },
+            InboxMessage::Signaled(signaled) => Self::Signaled(signaled),
         }
     }
 
@@ -45,6 +47,7 @@ impl Input {
             Self::CancelRequested { reason } => {
                 Some(InboxMessage::CancelRequested { reason: reason.clone() })
             }
+            Self::Signaled(signaled) => Some(InboxMessage::Signaled(signaled.clone())),
             Self::TimerFired { .. } | Self::Terminated { .. } => None,
         }
     }
@@ -73,11 +76,17 @@ impl Input {
                 let requested = WorkflowExecutionCancelRequested { reason };
                 vec![A::WorkflowExecutionCancelRequested(requested)]
             }
+            // A second copy of a signal is recognised by the request that sent it (rule SIG-3).
+            Self::Signaled(signaled) if !history.signals.contains(&signaled.request_id) => {
+                vec![A::WorkflowExecutionSignaled(signaled.clone())]
+            }
             Self::Terminated { reason } => {
                 let reason = reason.clone();
                 vec![A::WorkflowExecutionTerminated(WorkflowExecutionTerminated { reason })]
             }
-            Self::ActivityClosed(_) | Self::CancelRequested { .. } => Vec::new(),
+            Self::ActivityClosed(_) | Self::CancelRequested { .. } | Self::Signaled(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -6,16 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::{RetryPolicy, Timestamp};
 use entracte_store::StoreError;
-use entracte_store::keys::InboxKey;
-use entracte_store::rows::InboxRow;
+use entracte_store::keys::{self, InboxKey, KeyRange};
+use entracte_store::rows::{InboxMessage, InboxRow};
 use entracte_workflow::{ErasedWorkflow, HistoryError, TurnFailure};
 use ractor::ActorProcessingErr;
 
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::state::{Change, RunState};
+use crate::description::SignalsDescription;
 
 /// Why a run cannot take turns.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,10 +83,11 @@ fn retry_policy() -> RetryPolicy {
 }
 
 impl RunState {
-    /// Parks the run; `failed` is the input whose turn failed.
-    pub(super) fn park(&mut self, cause: ParkCause, failed: Option<QueuedInput>) {
+    /// Parks the run; `failed` are the inputs whose turn failed.
+    pub(super) fn park(&mut self, cause: ParkCause, failed: impl IntoIterator<Item = QueuedInput>) {
         let now = self.now();
         self.machine = None;
+        self.signals_seen = SignalsDescription::default();
         self.failed_turns += 1;
         tracing::error!(
             workflow.run_id = %self.run_id,
@@ -131,6 +134,23 @@ impl RunState {
             Input::ActivityClosed(closed) => self.forget_activity(closed.seq, change),
             _ => {}
         }
+    }
+
+    /// The start of a run that has not begun; also if something else in its inbox cannot be read.
+    pub(super) fn waiting_start(&self) -> Option<WorkflowExecutionStarted> {
+        let in_memory = self.inputs.iter().find_map(|queued| match &queued.input {
+            Input::Start(started) => Some(started.clone()),
+            _ => None,
+        });
+        if in_memory.is_some() || self.is_resumed {
+            return in_memory;
+        }
+        let KeyRange { space, start, end } = keys::inbox_of(self.run_id);
+        let rows = self.shared.store.scan(space, &start, end.as_deref(), usize::MAX).ok()?;
+        rows.iter().find_map(|row| match InboxRow::from_bytes(&row.value).ok()?.message {
+            InboxMessage::Start(started) => Some(started),
+            _ => None,
+        })
     }
 
     /// Tries the turn again that failed.

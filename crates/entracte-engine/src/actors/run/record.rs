@@ -9,6 +9,7 @@ use entracte_workflow::HistoryError;
 
 use super::effects::Effect;
 use super::input::QueuedInput;
+use super::publishing::Published;
 use super::state::{Change, Mode, PendingActivity, RunRows, RunState};
 use crate::actors::journal::WorkflowIdClaim;
 
@@ -18,7 +19,8 @@ impl RunState {
     pub(super) fn record(
         &mut self,
         events: &[Event],
-        input: Option<&QueuedInput>,
+        inputs: &[QueuedInput],
+        published: Published,
     ) -> Result<(), HistoryError> {
         let mut change = self.change();
         for event in events {
@@ -28,7 +30,8 @@ impl RunState {
             self.record_event(event, &mut change);
             self.history.apply(event)?;
         }
-        if let Some(sequence) = input.and_then(|input| input.inbox_sequence) {
+        self.record_published(published, events, &mut change);
+        for sequence in inputs.iter().filter_map(|input| input.inbox_sequence) {
             change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
         }
         self.append(change);

@@ -13,10 +13,12 @@ use super::effects::Effect;
 use super::input::QueuedInput;
 use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
+use super::publishing::Query;
 use super::{ResultReply, RunCall, RunMessage, StartRequest};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
 use crate::actors::presence::Presence;
+use crate::description::SignalsDescription;
 use crate::shared::Shared;
 
 pub(crate) struct RunState {
@@ -67,6 +69,10 @@ pub(crate) struct RunState {
     pub(super) mode: Mode,
     pub(super) close_event: Option<EventAttributes>,
     pub(super) result_waiters: Vec<ResultReply>,
+    /// Queries that came, in front of the turns that they must wait for.
+    pub(super) queries: Vec<Query>,
+    /// What was known of the signals when the machine was put out of memory.
+    pub(super) signals_seen: SignalsDescription,
     /// Calls that came before the run had been read.
     pub(super) deferred_calls: Vec<RunCall>,
     /// Starts of this workflow id that must wait until this run has left.
@@ -173,6 +179,8 @@ impl RunState {
             mode: Mode::Running,
             close_event: None,
             result_waiters: Vec::new(),
+            queries: Vec::new(),
+            signals_seen: SignalsDescription::default(),
             deferred_calls: Vec::new(),
             restarts: Vec::new(),
         }

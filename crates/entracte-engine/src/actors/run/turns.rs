@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use entracte_model::{Event, EventAttributes, Seq};
+use entracte_store::keys::InboxKey;
 use entracte_workflow::{Machine, ReplayError, replay, turn};
 use futures_util::FutureExt;
 use ractor::ActorProcessingErr;
@@ -11,6 +12,8 @@ use super::RunMessage;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::parking::ParkCause;
+use super::publishing::Published;
+use super::signals::signals_of;
 use super::state::{Mode, RunState};
 use crate::shared::JournalCounters;
 
@@ -83,17 +86,17 @@ impl RunState {
                     return Ok(());
                 }
             }
-            if let Some(queued) = self.inputs.pop_front() {
-                self.turn(queued)?;
-            }
+            let inputs = self.next_inputs();
+            self.turn(inputs)?;
         }
         Ok(())
     }
 
-    fn turn(&mut self, queued: QueuedInput) -> Result<(), ActorProcessingErr> {
-        let external = queued.input.events(&self.history);
+    /// Takes the turn of inputs that are taken up together.
+    fn turn(&mut self, inputs: Vec<QueuedInput>) -> Result<(), ActorProcessingErr> {
+        let external = self.external_events(&inputs);
         if external.is_empty() {
-            self.discard(&queued);
+            self.discard(&inputs);
             return Ok(());
         }
         let now = self.now();
@@ -108,33 +111,52 @@ impl RunState {
                 "workflow code did not yield for over a second: it blocks a worker thread"
             );
         }
+        let published = machine.take_published();
+        let turned = turned.and_then(|events| match self.refuse_published(&published) {
+            Some(failure) => Err(failure),
+            None => Ok(events),
+        });
         match turned {
-            Ok(events) => {
-                self.turn_succeeded();
-                if let Some(reason) = too_large(&events, self.shared.options.payload_bytes_max) {
-                    // What the turn decided is dropped with it (rule LIM-4).
-                    self.inputs.push_front(queued);
-                    return self.terminate(reason);
-                }
-                self.record(&events, Some(&queued))?;
-                if self.shared.options.replay_every_event {
-                    self.machine = None;
-                }
-                self.check_history_length()
-            }
+            Ok(events) => self.turned(&events, inputs, published),
             Err(failure) => {
-                self.park(ParkCause::Turn { failure }, Some(queued));
+                self.park(ParkCause::Turn { failure }, inputs);
                 Ok(())
             }
         }
     }
 
-    /// An input that came too late is only struck off the inbox.
-    fn discard(&mut self, queued: &QueuedInput) {
-        if let Some(sequence) = queued.inbox_sequence {
-            let mut change = self.change();
-            let key = entracte_store::keys::InboxKey { run_id: self.run_id, sequence };
-            change.rows.delete_inbox(key);
+    /// Takes over what a turn has come to.
+    fn turned(
+        &mut self,
+        events: &[Event],
+        inputs: Vec<QueuedInput>,
+        published: Published,
+    ) -> Result<(), ActorProcessingErr> {
+        self.turn_succeeded();
+        if let Some(reason) = too_large(events, self.shared.options.payload_bytes_max) {
+            // What the turn decided is dropped with it (rule LIM-4).
+            inputs.into_iter().rev().for_each(|queued| self.inputs.push_front(queued));
+            return self.terminate(reason);
+        }
+        self.record(events, &inputs, published)?;
+        if self.is_closed() {
+            self.report_unread();
+        }
+        if self.shared.options.replay_every_event
+            && let Some(machine) = self.machine.take()
+        {
+            self.signals_seen = signals_of(&machine);
+        }
+        self.check_history_length()
+    }
+
+    /// Inputs that came too late are only struck off the inbox.
+    fn discard(&mut self, inputs: &[QueuedInput]) {
+        let mut change = self.change();
+        for sequence in inputs.iter().filter_map(|queued| queued.inbox_sequence) {
+            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        }
+        if !change.rows.is_empty() {
             self.append(change);
         }
     }
@@ -153,11 +175,7 @@ impl RunState {
         let mut external = Vec::with_capacity(2);
         if self.history.started.is_none() {
             // The run's first turn has failed so far: its start is still in the inbox.
-            let start = self.inputs.iter().find_map(|queued| match &queued.input {
-                Input::Start(started) => Some(started.clone()),
-                _ => None,
-            });
-            external.extend(start.map(EventAttributes::WorkflowExecutionStarted));
+            external.extend(self.waiting_start().map(EventAttributes::WorkflowExecutionStarted));
         }
         external.extend(Input::Terminated { reason }.events(&self.history));
         let (mut id, time) = (self.history.next_event_id, self.now());
@@ -168,7 +186,7 @@ impl RunState {
         }
         self.parked = None;
         self.machine = None;
-        self.record(&events, None)?;
+        self.record(&events, &[], Published::new())?;
         Ok(())
     }
 

@@ -10,10 +10,10 @@ use entracte_model::{
     ActivityOptions, Event, EventAttributes, EventId, Payload, RunId, Seq, SourceLocation,
     Timestamp, WorkflowId, WorkflowStatus,
 };
-use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey};
+use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey, PublishedKey};
 use entracte_store::rows::{
-    ActivityClosed, ActivityOutcome, InboxMessage, InboxRow, PendingActivityRow, RunClose, RunRow,
-    WorkflowIdRow,
+    ActivityClosed, ActivityOutcome, InboxMessage, InboxRow, PendingActivityRow, PublishedRow,
+    RunClose, RunRow, WorkflowIdRow,
 };
 use entracte_store::{Batch, MemoryStore, Persist, Store};
 
@@ -192,6 +192,9 @@ pub(crate) async fn sound() -> MemoryStore {
         outcome: ActivityOutcome::Completed { result: Payload::null() },
     };
     put_inbox(ACTIVITY_ENDED, InboxMessage::ActivityClosed(closed), &mut batch);
+    put_published(CLOSED, "status", 4, 15, &mut batch);
+    put_published(IDLE, "rounds", 1, 50, &mut batch);
+    put_published(IDLE, "status", 1, 50, &mut batch);
     batch.put_clock(time(75));
     batch.put_format(1);
 
@@ -203,4 +206,17 @@ pub(crate) async fn sound() -> MemoryStore {
 fn put_inbox(run_id: RunId, message: InboxMessage, batch: &mut Batch) {
     let row = InboxRow { sender: None, received_at: time(70), message };
     batch.put_inbox(InboxKey { run_id, sequence: 0 }, &row);
+}
+
+pub(crate) fn put_published(
+    run_id: RunId,
+    name: &str,
+    event_id: u64,
+    seconds: u64,
+    batch: &mut Batch,
+) {
+    let key = PublishedKey { run_id, name: name.to_owned() };
+    let (event_id, time) = (EventId::new(event_id), time(seconds));
+    let value = Payload::encode("fine").unwrap();
+    batch.put_published(&key, &PublishedRow { event_id, time, value });
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use entracte_model::EventId;
 use entracte_store::keys::{
-    CLOCK_KEY, DueKey, DueKind, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, RunKey,
-    WorkflowIdKey,
+    CLOCK_KEY, DueKey, DueKind, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey,
+    PublishedKey, RunKey, WorkflowIdKey,
 };
 use entracte_store::{Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreFuture};
 
@@ -33,6 +33,8 @@ async fn each_row_that_cannot_be_decoded_is_told_alone() {
     in_place(&problems(nonsense(&InboxKey { run_id, sequence: 0 })).await, version);
     in_place(&problems(nonsense(&InboxKey { run_id: NOT_STARTED, sequence: 0 })).await, version);
     in_place(&problems(nonsense(&InboxKey { run_id: ACTIVITY_ENDED, sequence: 0 })).await, version);
+    let name = "status".to_owned();
+    in_place(&problems(nonsense(&PublishedKey { run_id: CLOSED, name })).await, version);
     let workflow_id = started(CLOSED).workflow_id;
     in_place(&problems(nonsense(&WorkflowIdKey { workflow_id })).await, version);
     let due = DueKey { due: time(85), run_id, kind: DueKind::Timer, seq: 2.into_seq() };
@@ -72,12 +74,17 @@ async fn keys_that_are_none_are_told() {
     for (space, key, text) in [
         (Space::History, &[1, 2][..], "key 0102 in the space history: a key of 2 bytes where 24"),
         (Space::State, &[1, 2], "key 0102 in the space state: a key of 2 bytes where 17"),
-        (Space::State, &[2, 0xff], "key 02ff in the space state: a workflow id that is not UTF-8"),
+        (
+            Space::State,
+            &[2, 0xff],
+            "key 02ff in the space state: a workflow id or a name that is not UTF-8",
+        ),
         (Space::State, &[3, 2], "a key of 2 bytes where 21"),
         (Space::State, &[4, 2], "a key of 2 bytes where 30"),
         (Space::State, &[5, 2], "a key of 2 bytes where 25"),
         (Space::State, &[0, 7], "key 0007 in the space state is of no known kind"),
-        (Space::State, &[6, 1], "key 0601 in the space state is of no known kind"),
+        (Space::State, &[6, 1], "a key of 2 bytes where 18"),
+        (Space::State, &[7, 1], "key 0701 in the space state is of no known kind"),
         (Space::State, &[0xff], "key ff in the space state is of no known kind"),
         (Space::Meta, b"x", "key 78 in the space meta is of no known kind"),
     ] {

@@ -15,6 +15,7 @@ async fn a_report_counts_what_there_is() {
     assert_eq!(counts.runs[&WorkflowStatus::Running], 5);
     assert_eq!((counts.events, counts.workflow_ids), (15, 6));
     assert_eq!((counts.pending_activities, counts.due, counts.inbox), (2, 2, 3));
+    assert_eq!(counts.published, 3);
     let store = sound().await;
     let bytes = |space| {
         let rows = store.scan(space, &[], None, usize::MAX).unwrap();
@@ -26,7 +27,7 @@ async fn a_report_counts_what_there_is() {
     assert_eq!(
         report.to_string(),
         format!(
-            "7 runs (5 running, 2 completed), 15 events, 6 workflow ids, 2 pending activities, 2 due, 3 in inboxes; {} bytes\nno problems",
+            "7 runs (5 running, 2 completed), 15 events, 6 workflow ids, 2 pending activities, 2 due, 3 in inboxes, 3 published; {} bytes\nno problems",
             counts.bytes.total()
         )
     );

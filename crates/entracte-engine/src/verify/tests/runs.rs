@@ -171,12 +171,28 @@ async fn a_workflow_id_that_names_an_older_run_is_told() {
 }
 
 #[tokio::test]
-async fn an_open_run_for_which_nothing_can_happen_is_told() {
+async fn an_open_run_that_was_asked_to_cancel_may_still_wait_for_a_signal() {
     let requested = WorkflowExecutionCancelRequested { reason: "enough".to_owned() };
     let attributes = EventAttributes::WorkflowExecutionCancelRequested(requested);
     let event = Event { id: EventId::new(2), time: time(60), attributes };
     let report = look(|batch| batch.put_event(IDLE, &event)).await;
-    let found: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
-    assert_eq!(found, [format!("run {IDLE} is open, and nothing is pending for it")]);
-    assert_eq!(report.counts.runs_awaiting_cancellation, 0);
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(report.counts.runs_awaiting_clients, 1);
+}
+
+#[tokio::test]
+async fn published_state_of_unknown_runs_and_of_events_that_are_not_there_is_told() {
+    let unknown = RunId::from_bytes([0x33; 16]);
+    let found = problems(|batch| {
+        put_published(IDLE, "status", 2, 50, batch);
+        put_published(unknown, "status", 1, 50, batch);
+    })
+    .await;
+    assert_eq!(
+        found,
+        [
+            format!("`status`, published at event 2 of run {IDLE}: the run ends with event 1"),
+            format!("`status`, published at event 1 of run {unknown}: the run has no events"),
+        ]
+    );
 }

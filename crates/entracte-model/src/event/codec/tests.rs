@@ -58,6 +58,14 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         reason: text,
                     })
                 }
+                EventType::WorkflowExecutionSignaled => {
+                    A::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
+                        signal_name: text.as_str().into(),
+                        input: vec![payload],
+                        request_id: text.into(),
+                        with_previous: number % 2 == 1,
+                    })
+                }
                 EventType::ActivityTaskScheduled => {
                     A::ActivityTaskScheduled(ActivityTaskScheduled {
                         seq,
@@ -182,7 +190,28 @@ fn events_read_well_as_json() {
 #[test]
 fn stored_numbers_do_not_change() {
     let numbers: Vec<u16> = EventType::ALL.iter().map(|event_type| event_type.number()).collect();
-    assert_eq!(numbers, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 27]);
+    assert_eq!(numbers, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27]);
     assert_eq!(EventType::ActivityTaskCompleted.number(), 12);
     assert_eq!(EventType::WorkflowExecutionTerminated.number(), 27);
+}
+
+/// The stored bytes of a signal, spelled out: as they are without what is false by default.
+#[test]
+fn stored_signals_do_not_change() {
+    let signaled = |with_previous| Event {
+        id: EventId::new(2),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
+            signal_name: "go".into(),
+            input: vec![Payload::null()],
+            request_id: "r".into(),
+            with_previous,
+        }),
+    };
+    let fields = b"\xabsignal_name\xa2go\xa5input\x91\x82\xa8encoding\xabbinary/null\xa4data\xc4\0\xaarequest_id\xa1r";
+    let header = b"\0\x1a\0\0\0\0\0\0\0\x05".as_slice();
+    let expected = [header, b"\x83", fields].concat();
+    assert_eq!(signaled(false).to_bytes(), expected);
+    let expected = [header, b"\x84", fields, b"\xadwith_previous\xc3"].concat();
+    assert_eq!(signaled(true).to_bytes(), expected);
 }

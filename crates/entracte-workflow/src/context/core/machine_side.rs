@@ -92,10 +92,13 @@ impl Core {
         self.lock().operations.get(&seq).is_some_and(Operation::is_pending)
     }
 
-    /// Whether anything can still wake the run: a pending operation, or its cancellation.
+    /// Whether anything can still wake the run: a pending operation, a signal, or its
+    /// cancellation.
     pub(crate) fn is_anything_outstanding(&self) -> bool {
         let state = self.lock();
-        !state.cancel_waiters.is_empty() || state.operations.values().any(Operation::is_pending)
+        !state.cancel_waiters.is_empty()
+            || state.signals.is_awaited()
+            || state.operations.values().any(Operation::is_pending)
     }
 
     pub(crate) fn is_overrun(&self) -> bool {
@@ -107,10 +110,12 @@ impl Core {
         let mut state = self.lock();
         state.inert = true;
         let operations = std::mem::take(&mut state.operations);
-        let waiters = std::mem::take(&mut state.cancel_waiters);
+        let cancel_waiters = std::mem::take(&mut state.cancel_waiters);
+        let signal_waiters = state.signals.take_waiters();
         drop(state);
         drop(operations);
-        drop(waiters);
+        drop(cancel_waiters);
+        drop(signal_waiters);
     }
 
     pub(crate) fn pending<T>(&self, describe: impl Fn(Seq, &Operation) -> T) -> Vec<T> {
@@ -120,7 +125,7 @@ impl Core {
     }
 }
 
-fn wake(wakers: impl IntoIterator<Item = Waker>) {
+pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         waker.wake();
     }

@@ -1,0 +1,153 @@
+//! Signals: how they are acknowledged, and how they get their turns.
+//!
+//! A signal is acknowledged when it is durable: as an event, if its run can take a turn at once,
+//! and else as a row in the inbox. Signals that wait are taken up before everything else that
+//! waits, and all together: an input in front of them may close the run, and an acknowledged
+//! signal is seen before that.
+
+use std::collections::BTreeSet;
+
+use entracte_model::EventAttributes;
+use entracte_model::event::WorkflowExecutionSignaled;
+use entracte_workflow::Machine;
+use ractor::ActorProcessingErr;
+
+use super::calls::{Answer, SignalReply};
+use super::input::{Input, QueuedInput};
+use super::state::RunState;
+use crate::description::SignalsDescription;
+use crate::errors::{RunError, SignalError};
+
+fn is_signal(queued: &QueuedInput) -> bool {
+    matches!(queued.input, Input::Signaled(_))
+}
+
+impl RunState {
+    /// A client sends a signal.
+    pub(super) fn signal(
+        &mut self,
+        signaled: WorkflowExecutionSignaled,
+        reply: SignalReply,
+    ) -> Result<(), ActorProcessingErr> {
+        let answer = self.admit_signal(&signaled);
+        if let Ok(Admission::New) = answer {
+            let queued = QueuedInput { input: Input::Signaled(signaled), inbox_sequence: None };
+            if self.can_take_turns() {
+                self.take_turn(queued)?;
+            } else {
+                self.keep([queued]);
+            }
+        }
+        self.answer(Answer::Signal(reply, answer.map(drop)));
+        Ok(())
+    }
+
+    fn admit_signal(&self, signaled: &WorkflowExecutionSignaled) -> Result<Admission, SignalError> {
+        let run_id = self.run_id;
+        // Also of a closed run: whoever asks again wants to know what became of the signal.
+        if self.knows_signal(&signaled.request_id) {
+            return Ok(Admission::Known);
+        }
+        match self.refusal_of_inputs() {
+            None => {}
+            Some(RunError::HistoryUnusable { run_id, cause }) => {
+                return Err(SignalError::HistoryUnusable { run_id, cause });
+            }
+            Some(_) => return Err(SignalError::AlreadyClosed { run_id }),
+        }
+        let limit = self.shared.options.signals_max;
+        let waiting = self.inputs.iter().filter(|queued| is_signal(queued)).count();
+        if (self.history.signals.len() + waiting) as u64 >= limit {
+            return Err(SignalError::TooManySignals { run_id, limit });
+        }
+        Ok(Admission::New)
+    }
+
+    /// Whether a signal of this request has been taken up, or waits for that (rule SIG-3).
+    fn knows_signal(&self, request_id: &str) -> bool {
+        let is_same = |queued: &QueuedInput| match &queued.input {
+            Input::Signaled(signaled) => &*signaled.request_id == request_id,
+            _ => false,
+        };
+        self.history.signals.contains(request_id) || self.inputs.iter().any(is_same)
+    }
+
+    /// Takes what gets the next turn from the inputs that wait: all signals, together with the
+    /// run's start if it has not begun, and else the oldest input.
+    pub(super) fn next_inputs(&mut self) -> Vec<QueuedInput> {
+        let is_begun = self.history.started.is_some();
+        let is_start = |queued: &QueuedInput| matches!(queued.input, Input::Start(_));
+        let is_first = |queued: &QueuedInput| is_signal(queued) || !is_begun && is_start(queued);
+        if !self.inputs.iter().any(is_first) {
+            return self.inputs.pop_front().into_iter().collect();
+        }
+        let (mut first, others): (Vec<_>, Vec<_>) = self.inputs.drain(..).partition(is_first);
+        self.inputs = others.into();
+        // The start is what the signals are taken up together with.
+        first.sort_by_key(|queued| !is_start(queued));
+        first
+    }
+
+    /// The external events of inputs that are taken up together; none if all of them come too
+    /// late to matter.
+    pub(super) fn external_events(&self, inputs: &[QueuedInput]) -> Vec<EventAttributes> {
+        let mut external = Vec::with_capacity(inputs.len());
+        let mut request_ids = BTreeSet::new();
+        for QueuedInput { input, .. } in inputs {
+            match input {
+                Input::Signaled(signaled) => {
+                    let request_id = &signaled.request_id;
+                    if !self.history.signals.contains(request_id) && request_ids.insert(request_id)
+                    {
+                        let with_previous = !external.is_empty();
+                        let signaled = signaled.clone();
+                        external.push(EventAttributes::WorkflowExecutionSignaled(
+                            WorkflowExecutionSignaled { with_previous, ..signaled },
+                        ));
+                    }
+                }
+                other => external.extend(other.events(&self.history)),
+            }
+        }
+        external
+    }
+
+    /// What is known of the run's signals.
+    pub(super) fn describe_signals(&self) -> SignalsDescription {
+        let mut signals =
+            self.machine.as_ref().map_or_else(|| self.signals_seen.clone(), signals_of);
+        signals.received = self.history.signals.len() as u64;
+        signals.waiting = self.inputs.iter().filter(|queued| is_signal(queued)).count() as u64;
+        signals
+    }
+
+    /// Reports the signals that the workflow has not read before it returned: they are lost
+    /// (rule SIG-8).
+    pub(super) fn report_unread(&self) {
+        let unread = self.machine.as_ref().map(Machine::unread_signals).unwrap_or_default();
+        for signals in unread {
+            tracing::warn!(
+                workflow.run_id = %self.run_id,
+                signal = %signals.signal_name,
+                count = signals.count,
+                "a workflow returned without having read all of its signals"
+            );
+        }
+    }
+}
+
+/// What a machine knows of the signals of its run.
+pub(super) fn signals_of(machine: &Machine) -> SignalsDescription {
+    SignalsDescription {
+        unread: machine.unread_signals(),
+        awaited: machine.awaited_signals(),
+        ..SignalsDescription::default()
+    }
+}
+
+/// What becomes of a signal that is not refused.
+enum Admission {
+    New,
+    /// It has been acknowledged before, or will be together with its first copy.
+    Known,
+}
