@@ -13,6 +13,7 @@ impl HasPayloads for Event {
             EventAttributes::WorkflowExecutionCompleted(it) => it.result.replace_payloads(replace),
             EventAttributes::WorkflowExecutionFailed(it) => it.failure.replace_payloads(replace),
             EventAttributes::WorkflowExecutionCanceled(it) => it.failure.replace_payloads(replace),
+            EventAttributes::WorkflowExecutionSignaled(it) => it.input.replace_payloads(replace),
             EventAttributes::ActivityTaskScheduled(it) => it.input.replace_payloads(replace),
             EventAttributes::ActivityTaskStarted(it) => it.last_failure.replace_payloads(replace),
             EventAttributes::ActivityTaskCompleted(it) => it.result.replace_payloads(replace),

@@ -4,7 +4,9 @@ use entracte_model::{CodecError, Event, EventId, HasPayloads, Payload};
 
 use crate::error::StoreError;
 use crate::keys::{HistoryKey, Key, Kind};
-use crate::rows::{ActivityClosed, ActivityOutcome, InboxMessage, InboxRow, PendingActivityRow};
+use crate::rows::{
+    ActivityClosed, ActivityOutcome, InboxMessage, InboxRow, PendingActivityRow, PublishedRow,
+};
 use crate::store::Space;
 
 /// What a codec does to a payload.
@@ -27,6 +29,7 @@ pub(super) fn replace(
         Space::State => match key.first() {
             Some(kind) if *kind == Kind::PendingActivity as u8 => pending(value, replace),
             Some(kind) if *kind == Kind::Inbox as u8 => inbox(value, replace),
+            Some(kind) if *kind == Kind::Published as u8 => published(value, replace),
             _ => return Ok(None),
         },
     };
@@ -52,9 +55,16 @@ fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
     let Ok(mut row) = InboxRow::from_bytes(value) else { return Ok(None) };
     match &mut row.message {
         InboxMessage::Start(started) => started.input.replace_payloads(&mut replace)?,
+        InboxMessage::Signaled(signaled) => signaled.input.replace_payloads(&mut replace)?,
         InboxMessage::ActivityClosed(closed) => activity_closed(closed, replace)?,
         InboxMessage::CancelRequested { .. } => return Ok(None),
     }
+    Ok(Some(row.to_bytes()))
+}
+
+fn published(value: &[u8], mut replace: Replace<'_>) -> Replaced {
+    let Ok(mut row) = PublishedRow::from_bytes(value) else { return Ok(None) };
+    row.value.replace_payloads(&mut replace)?;
     Ok(Some(row.to_bytes()))
 }
 

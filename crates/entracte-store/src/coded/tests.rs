@@ -7,9 +7,11 @@ use entracte_model::{
 
 use super::*;
 use crate::ext::StoreExt;
-use crate::keys::{InboxKey, PendingActivityKey};
+use crate::keys::{InboxKey, PendingActivityKey, PublishedKey};
 use crate::memory::MemoryStore;
-use crate::rows::{ActivityClosed, ActivityOutcome, InboxMessage, InboxRow, PendingActivityRow};
+use crate::rows::{
+    ActivityClosed, ActivityOutcome, InboxMessage, InboxRow, PendingActivityRow, PublishedRow,
+};
 use crate::suite::{self, Fixture};
 
 /// Turns all bits around, with a key in the name of the encoding.
@@ -79,6 +81,8 @@ fn batch(run_id: RunId) -> Batch {
     batch.put_event(run_id, &Event { id: EventId::FIRST.plus(1), time, attributes });
     batch.put_pending(PendingActivityKey { run_id, seq: Seq::new(1) }, &pending());
     batch.put_inbox(InboxKey { run_id, sequence: 1 }, &inbox());
+    let key = PublishedKey { run_id, name: "status".to_owned() };
+    batch.put_published(&key, &PublishedRow { event_id: EventId::FIRST, time, value: secret() });
     batch
 }
 
@@ -149,6 +153,9 @@ async fn no_payload_reaches_the_store_below_and_all_come_back() {
     let key = InboxKey { run_id, sequence: 1 };
     let bytes = store.get(Space::State, &crate::keys::Key::encode(&key)).unwrap().unwrap();
     assert_eq!(InboxRow::from_bytes(&bytes).unwrap(), inbox());
+    let key = PublishedKey { run_id, name: "status".to_owned() };
+    let bytes = store.get(Space::State, &crate::keys::Key::encode(&key)).unwrap().unwrap();
+    assert_eq!(PublishedRow::from_bytes(&bytes).unwrap().value, secret());
     // Without the codec everything but the values can be read.
     let events = inner.read_history(run_id).unwrap();
     let EventAttributes::ActivityTaskCompleted(completed) = &events[0].attributes else { panic!() };
