@@ -28,5 +28,7 @@ mod shutdown;
 mod starting;
 #[path = "it/storage_errors.rs"]
 mod storage_errors;
+#[path = "it/timeouts.rs"]
+mod timeouts;
 #[path = "it/timers.rs"]
 mod timers;

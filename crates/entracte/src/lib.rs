@@ -39,9 +39,9 @@ pub use entracte_engine::{
 };
 pub use entracte_model as model;
 pub use entracte_model::{
-    Event, EventAttributes, EventId, EventType, Failure, FailureError, FailureKind, Payload,
-    ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp, WorkflowId,
-    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
+    ActivityCancellationType, Event, EventAttributes, EventId, EventType, Failure, FailureError,
+    FailureKind, Payload, ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp,
+    WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;

@@ -1,14 +1,14 @@
 //! An attempt: one try at an activity, under its run.
 //!
-//! The attempt runs the user's code, bounded by its start-to-close timeout, and sends what
-//! came of it to its run. A result that the run no longer waits for is refused there, by
-//! (activity, attempt). When the time is over the code's future is dropped: it really stops.
+//! The attempt runs the user's code and sends what came of it to its run. A result that the run
+//! no longer waits for is refused there, by (activity, attempt). The run keeps the attempt's
+//! deadlines; when one has passed it kills this actor, which drops the code's future: it really
+//! stops.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
-use entracte_workflow::{ActivityCanceller, ActivityContext, CancelCause, ErasedActivity};
+use entracte_workflow::{ActivityContext, ErasedActivity};
 use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
@@ -25,9 +25,7 @@ pub(crate) struct AttemptArguments {
     pub(crate) attempt: u32,
     pub(crate) activity: ErasedActivity,
     pub(crate) context: ActivityContext,
-    pub(crate) canceller: ActivityCanceller,
     pub(crate) input: Vec<Payload>,
-    pub(crate) start_to_close_timeout: Option<Duration>,
     pub(crate) result_bytes_max: usize,
     pub(crate) run: ActorRef<RunMessage>,
     pub(crate) presence: Presence,
@@ -68,21 +66,10 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, canceller, input, .. } = arguments;
+    let AttemptArguments { activity, context, input, .. } = arguments;
     // The call itself may panic as well as the future it returns.
     let work = AssertUnwindSafe(async move { activity(context, input).await }).catch_unwind();
-    let ended = match arguments.start_to_close_timeout {
-        None => Ok(work.await),
-        Some(timeout) => tokio::time::timeout(timeout, work).await,
-    };
-    let result = match ended {
-        Ok(Ok(result)) => result?,
-        Ok(Err(panic)) => return Err(panicked(&*panic)),
-        Err(_elapsed) => {
-            canceller.cancel(CancelCause::TimedOut);
-            return Err(start_to_close_timeout());
-        }
-    };
+    let result = work.await.map_err(|panic| panicked(&*panic))??;
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
             "PayloadTooLarge",
@@ -94,11 +81,6 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
         ));
     }
     Ok(result)
-}
-
-/// The failure of an attempt that took too long (rule RET-14).
-fn start_to_close_timeout() -> Failure {
-    Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout")
 }
 
 /// The failure of an attempt whose end nobody saw (rule 6 of the design).

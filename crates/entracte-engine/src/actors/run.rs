@@ -8,6 +8,7 @@
 mod activities;
 mod calls;
 mod closing;
+mod deadlines;
 mod effects;
 mod input;
 mod opening;
@@ -40,8 +41,9 @@ pub(crate) enum RunMessage {
     ChildExited { actor: ActorId },
     /// A durable timer of the workflow may be due.
     TimerDue { seq: Seq },
-    /// The back-off before an attempt may be over.
-    RetryDue { seq: Seq, attempt: u32 },
+    /// Something that a pending activity waits for may be due: the end of its back-off, or one
+    /// of its timeouts.
+    WakeUp,
     /// Try the turn again that failed.
     RetryTurn { parking: u64 },
     /// The workflow was woken by something that is not the engine's.
@@ -97,7 +99,7 @@ impl Actor for Run {
             }
             RunMessage::ChildExited { actor } => state.child_exited(actor)?,
             RunMessage::TimerDue { seq } => state.timer_due(seq)?,
-            RunMessage::RetryDue { seq, attempt } => state.retry_due(seq, attempt),
+            RunMessage::WakeUp => state.wake_up()?,
             RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,
             RunMessage::ForeignWake { machine } => state.foreign_wake(machine),
             RunMessage::Call(call) => state.call(call)?,

@@ -5,9 +5,10 @@ use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
 use ractor::{ActorId, ActorProcessingErr};
 
+use super::deadlines::timed_out;
 use super::effects::Effect;
 use super::input::Input;
-use super::state::{Child, Mode, RunState};
+use super::state::{Child, Mode, PendingActivity, RunState};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
 
 impl RunState {
@@ -18,7 +19,11 @@ impl RunState {
         attempt: u32,
         outcome: AttemptOutcome,
     ) -> Result<(), ActorProcessingErr> {
-        if !self.takes_end_of(seq, attempt) {
+        let stopping = |activity: &PendingActivity| {
+            activity.running.as_ref().is_some_and(|running| running.stopping.is_some())
+        };
+        // A result that comes when the time is over is late (rule TMO-11).
+        if self.activities.get(&seq).is_some_and(stopping) || !self.takes_end_of(seq, attempt) {
             return Ok(());
         }
         match outcome {
@@ -42,14 +47,15 @@ impl RunState {
     pub(super) fn child_exited(&mut self, actor: ActorId) -> Result<(), ActorProcessingErr> {
         match self.children.remove(&actor) {
             Some(Child::Attempt { seq, attempt }) => {
-                let is_running = |activity: &super::state::PendingActivity| {
-                    activity.running.as_ref().is_some_and(|run| run.actor.get_id() == actor)
-                };
-                if self.activities.get(&seq).is_some_and(is_running)
-                    && self.takes_end_of(seq, attempt)
-                {
-                    let failure = lost_attempt("its actor was stopped while it ran");
-                    self.attempt_failed(seq, attempt, failure)?;
+                let running = self.activities.get(&seq).and_then(|it| it.running.as_ref());
+                if let Some(running) = running.filter(|running| running.actor.get_id() == actor) {
+                    let failure = match running.stopping {
+                        Some((which, _)) => timed_out(which),
+                        None => lost_attempt("its actor was stopped while it ran"),
+                    };
+                    if self.takes_end_of(seq, attempt) {
+                        self.attempt_failed(seq, attempt, failure)?;
+                    }
                 }
             }
             Some(Child::Timer { seq }) => {
@@ -87,14 +93,13 @@ impl RunState {
             (FailureKind::Canceled { details }, false) => uninvited_cancel(&failure, details),
             _ => failure,
         };
-        let whole = scheduled.options.schedule_to_close_timeout;
         let decision = decide(&AttemptEnd {
             policy: Some(&scheduled.options.retry_policy),
             attempt,
             failure: &failure,
             cancel_requested,
             now,
-            expiration: whole.map(|whole| scheduled.scheduled_time.saturating_add(whole)),
+            expiration: activity.timeouts.expiration(activity.scheduled_time),
         });
         match decision {
             RetryDecision::Retry { delay } => {
@@ -120,10 +125,9 @@ impl RunState {
         activity.row.next_attempt_at = at;
         activity.row.last_failure = Some(failure);
         activity.due = Some(at);
-        let attempt = activity.row.attempt;
         change.rows.put_pending(key, &activity.row);
         change.rows.put_due(due_key);
-        change.effects.push(Effect::ArmRetry { seq, attempt, at });
+        change.effects.push(Effect::Arm { seq });
         self.append(change);
     }
 
@@ -135,11 +139,11 @@ impl RunState {
         let key = self.pending_key(seq);
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
-        if activity.row.attempt != attempt || activity.row.admitted_at.is_some() {
+        let row = &activity.row;
+        if row.attempt != attempt || row.admitted_at.is_some() || row.cancel_requested {
             return;
         }
         activity.row.admitted_at = Some(change.time);
-        activity.backoff = None;
         change.rows.put_pending(key, &activity.row);
         let due = activity.due.take();
         if let Some(due) = due {
@@ -166,7 +170,10 @@ impl RunState {
         seq: Seq,
         outcome: ActivityOutcome,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
+        let Some(activity) = self.activities.get_mut(&seq) else { return Ok(()) };
+        if std::mem::replace(&mut activity.closing, true) {
+            return Ok(());
+        }
         let row = &activity.row;
         let closed = ActivityClosed {
             seq,
@@ -198,8 +205,8 @@ fn closing_outcome(
     let FailureKind::Timeout { timeout_type, .. } = failure.kind() else {
         return ActivityOutcome::Failed { failure, retry_state };
     };
-    let rewritten = retry_state == RetryState::Timeout
-        && matches!(timeout_type, TimeoutType::StartToClose | TimeoutType::Heartbeat);
+    let rewritten =
+        retry_state == RetryState::Timeout && *timeout_type != TimeoutType::ScheduleToStart;
     let failure = if rewritten {
         Failure::timeout(
             TimeoutType::ScheduleToClose,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{EventAttributes, RunId};
+use entracte_model::{Event, EventAttributes, RunId};
 use entracte_store::keys::{InboxKey, PendingActivityKey};
 use entracte_store::rows::{PendingActivityRow, WorkflowIdRow};
 use entracte_store::{StoreError, StoreExt};
@@ -120,19 +120,16 @@ impl RunState {
         let store = Arc::clone(&self.shared.store);
         for (PendingActivityKey { seq, .. }, row) in pending {
             let scheduled = store.get_event(self.run_id, row.scheduled_event_id)?;
-            let Some(EventAttributes::ActivityTaskScheduled(scheduled)) =
-                scheduled.map(|event| event.attributes)
+            let Some(Event {
+                time,
+                attributes: EventAttributes::ActivityTaskScheduled(scheduled),
+                ..
+            }) = scheduled
             else {
                 continue;
             };
-            let due = row.admitted_at.is_none().then_some(row.next_attempt_at);
-            let activity = PendingActivity {
-                row: row.clone(),
-                input: scheduled.input,
-                due,
-                running: None,
-                backoff: None,
-            };
+            let mut activity = PendingActivity::new(row.clone(), &scheduled, time);
+            activity.due = row.admitted_at.is_none().then_some(row.next_attempt_at);
             self.activities.insert(*seq, activity);
         }
         for (PendingActivityKey { seq, .. }, row) in pending {
@@ -140,9 +137,11 @@ impl RunState {
                 // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
                 let failure = lost_attempt("the engine stopped while it ran");
                 self.attempt_failed(*seq, row.attempt, failure)?;
+            } else if row.cancel_requested {
+                // The crash came between the request and the end that follows it (rule ACX-3).
+                self.ready.push_back(Effect::CancelAttempt { seq: *seq });
             } else {
-                let at = row.next_attempt_at;
-                self.ready.push_back(Effect::ArmRetry { seq: *seq, attempt: row.attempt, at });
+                self.ready.push_back(Effect::Arm { seq: *seq });
             }
         }
         Ok(())
