@@ -14,6 +14,8 @@ mod determinism;
 mod ending;
 #[path = "it/group_commit.rs"]
 mod group_commit;
+#[path = "it/heartbeats.rs"]
+mod heartbeats;
 #[path = "it/journal_first.rs"]
 mod journal_first;
 #[path = "it/killed_actors.rs"]

@@ -43,7 +43,9 @@ mod registry;
 mod replay;
 mod turn;
 
-pub use self::activity::{ActivityCanceller, ActivityContext, ActivityInfo, CancelCause};
+pub use self::activity::{
+    ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, HeartbeatError, HeartbeatSink,
+};
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
     ActivityCall, ActivityFuture, Cancelled, Saga, Shield, Sleep, SleepOrCancelled, WorkflowContext,

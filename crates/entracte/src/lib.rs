@@ -47,8 +47,8 @@ pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-    RetryPolicy, Saga, TurnFailure, Workflow, WorkflowContext, WorkflowResult, join, join_all,
-    select, try_join_all,
+    HeartbeatError, RetryPolicy, Saga, TurnFailure, Workflow, WorkflowContext, WorkflowResult,
+    join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

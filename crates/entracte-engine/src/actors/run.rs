@@ -10,6 +10,7 @@ mod calls;
 mod closing;
 mod deadlines;
 mod effects;
+mod heartbeats;
 mod input;
 mod opening;
 mod parking;
@@ -36,6 +37,8 @@ pub(crate) enum RunMessage {
     Appended { token: u64, outcome: AppendOutcome },
     /// An attempt has come to its end.
     AttemptEnded { seq: Seq, attempt: u32, outcome: AttemptOutcome },
+    /// An attempt has something new to tell.
+    Heartbeat { seq: Seq, attempt: u32 },
     /// An actor under this run has ended. The run sends this to itself when it hears of it,
     /// because news of an actor's end overtakes the messages it sent before.
     ChildExited { actor: ActorId },
@@ -97,6 +100,7 @@ impl Actor for Run {
             RunMessage::AttemptEnded { seq, attempt, outcome } => {
                 state.attempt_ended(seq, attempt, outcome)?;
             }
+            RunMessage::Heartbeat { seq, attempt } => state.heartbeat(seq, attempt),
             RunMessage::ChildExited { actor } => state.child_exited(actor)?,
             RunMessage::TimerDue { seq } => state.timer_due(seq)?,
             RunMessage::WakeUp => state.wake_up()?,

@@ -7,6 +7,7 @@ use ractor::{ActorId, ActorProcessingErr};
 
 use super::deadlines::timed_out;
 use super::effects::Effect;
+use super::heartbeats::take_heartbeat;
 use super::input::Input;
 use super::state::{Child, Mode, PendingActivity, RunState};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
@@ -32,11 +33,14 @@ impl RunState {
         }
     }
 
-    /// Whether an end of this attempt still matters; it is taken once.
-    fn takes_end_of(&mut self, seq: Seq, attempt: u32) -> bool {
+    /// Whether an end of this attempt still matters; it is taken once, with what the attempt had
+    /// to tell last (rule HB-3).
+    pub(super) fn takes_end_of(&mut self, seq: Seq, attempt: u32) -> bool {
         let listening = matches!(self.mode, Mode::Running | Mode::Draining);
+        let now = self.now();
         match self.activities.get_mut(&seq) {
             Some(activity) if listening && activity.row.attempt == attempt => {
+                take_heartbeat(activity, now);
                 activity.running.take().is_some()
             }
             _ => false,
@@ -108,7 +112,8 @@ impl RunState {
             }
             RetryDecision::Close(retry_state) => {
                 let last_failure = activity.row.last_failure.clone();
-                let outcome = closing_outcome(failure, retry_state, last_failure);
+                let details = activity.row.heartbeat_details.clone();
+                let outcome = closing_outcome(failure, retry_state, last_failure, details);
                 self.close_activity(seq, outcome)
             }
         }
@@ -124,6 +129,7 @@ impl RunState {
         activity.row.admitted_at = None;
         activity.row.next_attempt_at = at;
         activity.row.last_failure = Some(failure);
+        activity.row.last_attempt_ended_at = Some(change.time);
         activity.due = Some(at);
         change.rows.put_pending(key, &activity.row);
         change.rows.put_due(due_key);
@@ -201,21 +207,24 @@ fn closing_outcome(
     failure: Failure,
     retry_state: RetryState,
     last_failure: Option<Failure>,
+    last_heartbeat_details: Option<Payload>,
 ) -> ActivityOutcome {
     let FailureKind::Timeout { timeout_type, .. } = failure.kind() else {
         return ActivityOutcome::Failed { failure, retry_state };
     };
     let rewritten =
         retry_state == RetryState::Timeout && *timeout_type != TimeoutType::ScheduleToStart;
-    let failure = if rewritten {
-        Failure::timeout(
+    let (timeout_type, message) = if rewritten {
+        (
             TimeoutType::ScheduleToClose,
             "Not enough time to schedule next retry before activity ScheduleToClose timeout, \
              giving up retrying",
         )
     } else {
-        failure
+        (*timeout_type, failure.message())
     };
+    let kind = FailureKind::Timeout { timeout_type, last_heartbeat_details };
+    let failure = Failure::new(kind, message);
     let failure = match last_failure {
         Some(last) => failure.with_cause(last),
         None => failure,
@@ -230,7 +239,7 @@ mod tests {
     #[test]
     fn ret_13_a_timeout_without_time_for_another_attempt_is_schedule_to_close() {
         let timeout = Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout");
-        let outcome = closing_outcome(timeout, RetryState::Timeout, None);
+        let outcome = closing_outcome(timeout, RetryState::Timeout, None, None);
         let ActivityOutcome::TimedOut { failure, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(failure.timeout_type(), Some(TimeoutType::ScheduleToClose));
     }
@@ -240,11 +249,13 @@ mod tests {
         let timeout = Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout");
         let last = Failure::application("E", "first try");
         let state = RetryState::MaximumAttemptsReached;
-        let outcome = closing_outcome(timeout, state, Some(last.clone()));
+        let details = Payload::encode(&3).ok();
+        let outcome = closing_outcome(timeout, state, Some(last.clone()), details);
         let ActivityOutcome::TimedOut { failure, retry_state } = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!(failure.cause(), Some(&last));
+        assert_eq!(failure.details::<u32>(), Some(Ok(3)));
         assert_eq!(retry_state, state);
     }
 

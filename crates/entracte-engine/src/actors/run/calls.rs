@@ -2,13 +2,14 @@
 
 use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::{EventAttributes, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
-use super::state::RunState;
+use super::state::{PendingActivity, RunState};
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
     WorkflowDescription,
@@ -217,26 +218,7 @@ impl RunState {
             .activities
             .iter()
             .filter_map(|(seq, activity)| Some((activity, self.history.activities.get(seq)?)))
-            .map(|(activity, scheduled)| PendingActivityDescription {
-                activity_id: scheduled.activity_id.to_string(),
-                activity_type: scheduled.activity_type.to_string(),
-                state: if activity.row.cancel_requested {
-                    PendingActivityState::CancelRequested
-                } else if activity.row.admitted_at.is_some() {
-                    PendingActivityState::Started
-                } else {
-                    PendingActivityState::Scheduled
-                },
-                attempt: activity.row.attempt,
-                started_time: activity.row.admitted_at,
-                next_attempt_time: activity
-                    .row
-                    .admitted_at
-                    .is_none()
-                    .then_some(activity.row.next_attempt_at),
-                last_failure: activity.row.last_failure.clone(),
-                source: scheduled.source.clone(),
-            })
+            .map(|(activity, scheduled)| describe_activity(activity, scheduled))
             .collect();
         let timers = self.history.timers.iter();
         description.pending_timers = timers
@@ -253,5 +235,33 @@ impl RunState {
             next_retry: parked.next_retry,
         });
         Some(description)
+    }
+}
+
+fn describe_activity(
+    activity: &PendingActivity,
+    scheduled: &ScheduledActivity,
+) -> PendingActivityDescription {
+    let row = activity.row.clone();
+    let waits = row.admitted_at.is_none();
+    let interval = |ended| row.next_attempt_at.saturating_since(ended);
+    PendingActivityDescription {
+        activity_id: scheduled.activity_id.to_string(),
+        activity_type: scheduled.activity_type.to_string(),
+        state: match (row.cancel_requested, waits) {
+            (true, _) => PendingActivityState::CancelRequested,
+            (false, true) => PendingActivityState::Scheduled,
+            (false, false) => PendingActivityState::Started,
+        },
+        attempt: row.attempt,
+        started_time: row.admitted_at,
+        next_attempt_time: waits.then_some(row.next_attempt_at),
+        retry_interval: row.last_attempt_ended_at.filter(|_| waits).map(interval),
+        last_failure: row.last_failure,
+        last_attempt_ended_time: row.last_attempt_ended_at,
+        heartbeat_details: row.heartbeat_details,
+        heartbeat_time: row.heartbeat_at,
+        expiration_time: activity.timeouts.expiration(activity.scheduled_time),
+        source: scheduled.source.clone(),
     }
 }

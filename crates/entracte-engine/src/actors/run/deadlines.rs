@@ -35,6 +35,8 @@ pub(super) struct Alarm {
 /// What is to be done for a pending activity when its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Errand {
+    /// What its attempt had to tell is to be stored.
+    StoreHeartbeat,
     /// It has run into a timeout.
     TimeOut(TimeoutType),
     /// Its attempt was told to stop and has not.
@@ -56,6 +58,7 @@ impl Entry {
     fn order(&self, event_id: EventId) -> (Instant, EventId, u8) {
         let precedence = match self.errand {
             Errand::TimeOut(which) | Errand::GiveUp(which) => which.precedence(),
+            Errand::StoreHeartbeat => 0,
             Errand::Retry => u8::MAX,
         };
         (self.at, event_id, precedence)
@@ -176,6 +179,7 @@ impl RunState {
         let attempt = activity.row.attempt;
         match (errand, &mut activity.running) {
             (Errand::Retry, _) => self.retry_due(seq, attempt),
+            (Errand::StoreHeartbeat, _) => self.store_heartbeat(seq),
             (Errand::TimeOut(which), Some(running)) => {
                 // Its run hears of the attempt's end when its code is gone: the next attempt
                 // does not overlap it.
@@ -186,8 +190,8 @@ impl RunState {
             (Errand::TimeOut(which), None) => {
                 self.attempt_failed(seq, attempt, timed_out(which))?;
             }
-            (Errand::GiveUp(which), running) => {
-                *running = None;
+            (Errand::GiveUp(which), _) => {
+                self.takes_end_of(seq, attempt);
                 tracing::warn!(
                     workflow.run_id = %self.run_id,
                     activity.seq = seq.get(),
@@ -206,9 +210,14 @@ fn next_of_running(activity: &PendingActivity, running: &RunningAttempt) -> Opti
     if let Some((which, at)) = running.stopping {
         return Some(Entry { at, errand: Errand::GiveUp(which), is_engine_time: false });
     }
-    let (after, which) = activity.timeouts.while_running(running.left, None)?;
-    let at = running.started.checked_add(after)?;
-    Some(Entry { at, errand: Errand::TimeOut(which), is_engine_time: false })
+    let entry = |at, errand| Entry { at, errand, is_engine_time: false };
+    let last = running.heartbeats.last_time();
+    let last = last.map(|last| last.saturating_duration_since(running.started));
+    let timeout = activity.timeouts.while_running(running.left, last).and_then(|(after, which)| {
+        Some(entry(running.started.checked_add(after)?, Errand::TimeOut(which)))
+    });
+    let store = running.store_at.map(|at| entry(at, Errand::StoreHeartbeat));
+    [timeout, store].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
 }
 
 /// The failure of an attempt that ran into a timeout (rule RET-14).

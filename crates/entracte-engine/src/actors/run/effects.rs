@@ -16,6 +16,7 @@ use super::calls::Answer;
 use super::opening::NewRun;
 use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
+use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
 
@@ -110,16 +111,32 @@ impl RunState {
         }
         let expiration = activity.timeouts.expiration(activity.scheduled_time);
         let left = expiration.map(|at| at.saturating_since(self.now()));
-        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt) else { return };
+        let heartbeats = Arc::new(Heartbeats::new(
+            seq,
+            attempt,
+            self.myself.clone(),
+            self.shared.options.payload_bytes_max,
+        ));
+        let sink = Arc::clone(&heartbeats);
+        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt, sink) else {
+            return;
+        };
         let supervisor = self.myself.get_cell();
         match Actor::spawn_linked(None, Attempt, arguments, supervisor).await {
             Ok((actor, _)) => {
                 self.children.insert(actor.get_id(), Child::Attempt { seq, attempt });
                 if let Some(activity) = self.activities.get_mut(&seq) {
                     let started = Instant::now();
-                    let running =
-                        RunningAttempt { actor, canceller, started, left, stopping: None };
-                    activity.running = Some(running);
+                    activity.running = Some(RunningAttempt {
+                        actor,
+                        canceller,
+                        started,
+                        heartbeats,
+                        store_next: started,
+                        store_at: None,
+                        left,
+                        stopping: None,
+                    });
                 }
                 self.arm(seq);
             }
@@ -136,6 +153,7 @@ impl RunState {
         &self,
         seq: Seq,
         attempt: u32,
+        heartbeats: Arc<Heartbeats>,
     ) -> Option<(AttemptArguments, ActivityCanceller)> {
         let activity = self.activities.get(&seq)?;
         let scheduled = self.history.activities.get(&seq)?;
@@ -159,7 +177,7 @@ impl RunState {
             seq,
             attempt,
             activity: self.find_activity(&scheduled.activity_type),
-            context,
+            context: context.with_heartbeats(heartbeats),
             input: activity.input.clone(),
             result_bytes_max: self.shared.options.payload_bytes_max,
             run: self.myself.clone(),

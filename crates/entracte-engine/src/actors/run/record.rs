@@ -121,7 +121,9 @@ impl RunState {
             admitted_at: admitted.then_some(event.time),
             next_attempt_at: event.time,
             last_failure: None,
+            last_attempt_ended_at: None,
             heartbeat_details: None,
+            heartbeat_at: None,
             cancel_requested: false,
         };
         change.rows.put_pending(self.pending_key(seq), &row);

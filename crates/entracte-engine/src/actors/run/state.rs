@@ -20,6 +20,7 @@ use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
 use super::{ResultReply, RunCall, RunMessage, StartRequest};
 use crate::actors::directory::DirectoryMessage;
+use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
 use crate::actors::presence::Presence;
 use crate::shared::Shared;
@@ -132,6 +133,11 @@ pub(super) struct RunningAttempt {
     pub(super) actor: ActorRef<()>,
     pub(super) canceller: ActivityCanceller,
     pub(super) started: Instant,
+    pub(super) heartbeats: Arc<Heartbeats>,
+    /// From when on a further heartbeat may be stored.
+    pub(super) store_next: Instant,
+    /// When what the attempt had to tell is to be stored, if there is something.
+    pub(super) store_at: Option<Instant>,
     /// What was left of the schedule-to-close timeout when it started.
     pub(super) left: Option<Duration>,
     /// Which timeout it ran into, if it was told to stop for that; and until when it is waited
