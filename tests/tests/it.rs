@@ -6,6 +6,8 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/cancellation.rs"]
+mod cancellation;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
 #[path = "it/determinism.rs"]

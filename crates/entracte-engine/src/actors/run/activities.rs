@@ -1,5 +1,6 @@
 //! Activities: what follows the end of an attempt.
 
+use entracte_model::failure::ApplicationFailure;
 use entracte_model::retry::{AttemptEnd, RetryDecision, decide};
 use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
@@ -195,11 +196,12 @@ impl RunState {
 
 fn uninvited_cancel(failure: &Failure, details: &Option<Payload>) -> Failure {
     let text = format!("unexpected activity cancel error: {failure}");
-    let failure = Failure::application("CancelledError", text);
-    match details {
-        Some(details) => failure.clone().with_details(details).unwrap_or(failure),
-        None => failure,
-    }
+    let application = ApplicationFailure {
+        r#type: "CancelledError".to_owned(),
+        details: details.clone(),
+        ..ApplicationFailure::default()
+    };
+    Failure::new(FailureKind::Application(application), text)
 }
 
 /// The outcome of an activity whose last attempt failed (rules RET-13 and RET-15).
