@@ -1,5 +1,6 @@
 //! What the integration tests of Entracte share: small workflows, and ways to look at them.
 
+pub mod damage;
 pub mod look;
 pub mod small;
 pub mod steps;

@@ -8,8 +8,12 @@ mod acknowledged;
 mod activities;
 #[path = "it/cancellation.rs"]
 mod cancellation;
+#[path = "it/cancelled_backoff.rs"]
+mod cancelled_backoff;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
+#[path = "it/deep_failure.rs"]
+mod deep_failure;
 #[path = "it/determinism.rs"]
 mod determinism;
 #[path = "it/ending.rs"]
@@ -20,12 +24,24 @@ mod group_commit;
 mod heartbeats;
 #[path = "it/journal_first.rs"]
 mod journal_first;
+#[path = "it/kept_handle.rs"]
+mod kept_handle;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
+#[path = "it/leftovers.rs"]
+mod leftovers;
 #[path = "it/parking.rs"]
 mod parking;
+#[path = "it/payload_limits.rs"]
+mod payload_limits;
 #[path = "it/recovery.rs"]
 mod recovery;
+#[path = "it/refused_terminates.rs"]
+mod refused_terminates;
+#[path = "it/reopened_closed.rs"]
+mod reopened_closed;
+#[path = "it/repeated_terminate.rs"]
+mod repeated_terminate;
 #[path = "it/shutdown.rs"]
 mod shutdown;
 #[path = "it/starting.rs"]
@@ -36,3 +52,11 @@ mod storage_errors;
 mod timeouts;
 #[path = "it/timers.rs"]
 mod timers;
+#[path = "it/unknown_cancel.rs"]
+mod unknown_cancel;
+#[path = "it/unreadable.rs"]
+mod unreadable;
+#[path = "it/verifying.rs"]
+mod verifying;
+#[path = "it/zero_interval.rs"]
+mod zero_interval;

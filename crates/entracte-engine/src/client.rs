@@ -3,7 +3,7 @@
 mod handle;
 mod start;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ractor::ActorRef;
 use tokio::sync::oneshot;
@@ -17,17 +17,19 @@ use crate::shared::Shared;
 /// What a handle needs to talk to its engine; does not keep the engine alive.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    shared: Arc<Shared>,
+    /// Weak, so that a handle that somebody keeps does not keep the store open.
+    shared: Weak<Shared>,
     directory: ActorRef<DirectoryMessage>,
 }
 
 impl Client {
-    pub(crate) fn new(shared: Arc<Shared>, directory: ActorRef<DirectoryMessage>) -> Self {
-        Self { shared, directory }
+    pub(crate) fn new(shared: &Arc<Shared>, directory: ActorRef<DirectoryMessage>) -> Self {
+        Self { shared: Arc::downgrade(shared), directory }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// What the engine's actors share, as long as there is an engine.
+    pub(crate) fn shared(&self) -> Result<Arc<Shared>, EngineStopped> {
+        self.shared.upgrade().ok_or_else(EngineStopped::killed)
     }
 
     pub(crate) fn directory(&self) -> &ActorRef<DirectoryMessage> {
@@ -55,8 +57,8 @@ impl Client {
             if let Some(answer) = self.ask_once(&question).await? {
                 return Ok(answer);
             }
-            // The run's actor was killed with the question in its mailbox; by the time the
-            // question arrives again, the run is being opened again.
+            // The run's actor was killed with the question in its mailbox. The directory keeps
+            // the question until it has opened the run again.
             if let Some(stopped) = self.stopped() {
                 return Err(stopped);
             }
@@ -65,7 +67,10 @@ impl Client {
     }
 
     pub(crate) fn stopped(&self) -> Option<EngineStopped> {
-        self.shared.health.stopped()
+        match self.shared() {
+            Ok(shared) => shared.health.stopped(),
+            Err(stopped) => Some(stopped),
+        }
     }
 }
 

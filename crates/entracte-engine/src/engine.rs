@@ -29,6 +29,7 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Inner {
+    shared: Arc<Shared>,
     client: Client,
     journal: ActorRef<JournalMessage>,
     root: RootGuard,
@@ -73,8 +74,8 @@ impl Engine {
         journal: ActorRef<JournalMessage>,
         directory: ActorRef<DirectoryMessage>,
     ) -> Self {
-        let client = Client::new(shared, directory);
-        Self { inner: Arc::new(Inner { client, journal, root }) }
+        let client = Client::new(&shared, directory);
+        Self { inner: Arc::new(Inner { shared, client, journal, root }) }
     }
 
     /// Starts a workflow. Nothing happens before the returned value is awaited; it gives a
@@ -108,7 +109,7 @@ impl Engine {
     /// How much the journal has written since this engine started.
     #[must_use]
     pub fn journal_stats(&self) -> JournalStats {
-        self.inner.client.shared().counters.snapshot()
+        self.inner.shared.counters.snapshot()
     }
 
     /// The engine's root actor, to link it, to watch it, or to kill it. Killing it is a crash
@@ -137,7 +138,7 @@ impl Engine {
     /// [`ShutdownError`] if the store's last commit or closing failed, or the engine had
     /// stopped before.
     pub async fn shutdown(&self) -> Result<(), ShutdownError> {
-        let shared = Arc::clone(self.inner.client.shared());
+        let shared = Arc::clone(&self.inner.shared);
         let directory = self.inner.client.directory();
         let (reply, mut drained) = oneshot::channel();
         let gone = || shared.health.stopped().unwrap_or_else(EngineStopped::killed);

@@ -79,6 +79,22 @@ pub enum StartWorkflowError {
         /// Whether that run is closed, so that the reuse policy refused.
         closed: bool,
     },
+    /// The open run of this workflow id cannot be terminated: its stored history cannot be read.
+    /// Nothing was started.
+    #[error("run {run_id}, which is in the way, cannot be terminated: {cause}")]
+    HistoryUnusable {
+        /// The run that is in the way.
+        run_id: RunId,
+        /// What is wrong with its history.
+        cause: ParkCause,
+    },
+    /// A start that terminates the open run of its workflow id may not forbid a run that
+    /// follows a closed one: it would terminate, and then be refused. Nothing was changed.
+    #[error(
+        "the conflict policy TerminateExisting cannot be used with a reuse policy that forbids a \
+         run after a terminated one"
+    )]
+    ConflictingPolicies,
     /// As many runs are open as the engine's `open_runs_max` allows.
     #[error("{limit} runs are open, which is as many as allowed")]
     TooManyOpenRuns {
@@ -235,9 +251,18 @@ pub enum RunError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The engine has stopped.
+    /// The engine had stopped before the request was taken up: it changed nothing.
     #[error(transparent)]
     EngineStopped(#[from] EngineStopped),
+    /// The engine stopped before it could answer: the request may have been carried out or
+    /// not. Asking again is safe.
+    #[error("whether run {run_id} was told is not known: {reason}")]
+    OutcomeUnknown {
+        /// The run.
+        run_id: RunId,
+        /// Why the answer is missing.
+        reason: String,
+    },
 }
 
 /// Says why an engine could not be shut down in order.

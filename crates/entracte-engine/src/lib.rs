@@ -11,8 +11,10 @@ mod clock;
 mod description;
 mod engine;
 mod errors;
+pub mod export;
 mod options;
 mod shared;
+pub mod verify;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;

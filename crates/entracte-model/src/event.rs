@@ -7,6 +7,8 @@
 mod attributes;
 mod codec;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::attributes::*;
 pub use self::codec::{EventDecodeError, EventType};
 use crate::id::EventId;
@@ -16,12 +18,16 @@ use crate::time::Timestamp;
 pub const HISTORY_FORMAT_VERSION: u16 = 1;
 
 /// One entry of a run's history.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// It is stored as [`to_bytes`](Self::to_bytes) writes it. The `serde` form is for formats for
+/// people, such as JSON: `{"id", "time", "type", "attributes"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Its place: 1, 2, 3, … without a gap.
     pub id: EventId,
     /// When it happened, in engine time; never decreasing within a run.
     pub time: Timestamp,
     /// What happened.
+    #[serde(flatten)]
     pub attributes: EventAttributes,
 }

@@ -128,9 +128,32 @@ impl Failure {
     }
 
     /// Sets what brought the failure about.
+    ///
+    /// A failure is at most [`LEVELS_MAX`](Self::LEVELS_MAX) levels deep: the innermost causes
+    /// of a longer chain are left out, and the last one that is kept says so.
     #[must_use]
     pub fn with_cause(mut self, cause: Self) -> Self {
-        self.0.cause = Some(cause);
+        self.0.cause = Some(cause.limited(Self::LEVELS_MAX - 1));
+        self
+    }
+
+    /// How deep a failure can be, with its causes and failed compensations: deep enough for
+    /// whatever a person reads, and no danger to the stack of whoever writes it down.
+    pub const LEVELS_MAX: usize = 64;
+
+    /// Leaves out what is deeper than so many levels.
+    fn limited(mut self, levels: usize) -> Self {
+        let Parts { message, cause, failed_compensations, .. } = &mut *self.0;
+        if levels > 1 {
+            *cause = cause.take().map(|cause| cause.limited(levels - 1));
+            for failed in failed_compensations {
+                let whole = std::mem::replace(failed, Self::application("", ""));
+                *failed = whole.limited(levels - 1);
+            }
+        } else if cause.is_some() || !failed_compensations.is_empty() {
+            (*cause, *failed_compensations) = (None, Vec::new());
+            message.push_str(" (its causes are left out)");
+        }
         self
     }
 
@@ -148,9 +171,11 @@ impl Failure {
         self
     }
 
-    /// Reports compensations that failed while this failure was being undone.
+    /// Reports compensations that failed while this failure was being undone; as deep as
+    /// [`with_cause`](Self::with_cause) allows.
     #[must_use]
     pub fn with_failed_compensations(mut self, failures: Vec<Self>) -> Self {
+        let failures = failures.into_iter().map(|failure| failure.limited(Self::LEVELS_MAX - 1));
         self.0.failed_compensations.extend(failures);
         self
     }
@@ -363,6 +388,33 @@ mod tests {
         let failure = Failure::activity(ActivityFailure::default(), Failure::canceled());
         assert!(failure.is_canceled());
         assert_eq!(failure.message(), "Activity cancelled");
+    }
+
+    #[test]
+    fn a_failure_is_not_deeper_than_allowed_and_says_where_it_was_cut() {
+        let deep = (0..1_000).fold(Failure::application("E", "first"), |cause, number| {
+            let failure = Failure::application("E", format!("number {number}"));
+            match number % 3 {
+                0 => failure.with_failed_compensations(vec![cause]),
+                _ => failure.with_cause(cause),
+            }
+        });
+        let levels = |failure: &Failure| {
+            let mut deepest = (1, failure);
+            let mut waiting = vec![deepest];
+            while let Some((level, failure)) = waiting.pop() {
+                if level > deepest.0 {
+                    deepest = (level, failure);
+                }
+                let below = failure.cause().into_iter().chain(failure.failed_compensations());
+                waiting.extend(below.map(|failure| (level + 1, failure)));
+            }
+            (deepest.0, deepest.1.message().to_owned())
+        };
+        let (level, message) = levels(&deep);
+        assert_eq!(level, Failure::LEVELS_MAX);
+        assert!(message.ends_with("(its causes are left out)"), "{message}");
+        assert_eq!(levels(&deep.limited(Failure::LEVELS_MAX)), (level, message));
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl RunId {
 
     /// Reads an id as it is stored.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 

@@ -151,7 +151,7 @@ pub enum WorkflowIdConflictPolicy {
 }
 
 /// Where a run stands; Temporal's numbers, which are part of the stored format (rule VIS-5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 #[repr(u8)]
 #[non_exhaustive]

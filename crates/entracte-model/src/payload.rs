@@ -1,16 +1,23 @@
 //! Values as bytes, with a tag that says how they are encoded.
 
+mod readable;
+mod value;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 /// An encoded value: an argument, a result, or a detail of a failure.
 ///
 /// Values are MessagePack with field names by default, so that fields can be added later.
 /// The tag uses Temporal's names where Temporal has one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Through `serde` a payload is its tag and its bytes; in formats for people, such as JSON, the
+/// bytes are shown as the value they encode, and in hexadecimal where that is not possible
+/// or would not give the same bytes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     encoding: Cow<'static, str>,
     data: Bytes,
@@ -142,6 +149,7 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde::Deserialize;
 
     use super::*;
 

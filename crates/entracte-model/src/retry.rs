@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Failure, FailureKind, RetryState, TimeoutType};
 use crate::time::{Timestamp, duration_option_serde, duration_serde};
 
+/// The first delay when none is set (rule RET-1).
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How failed attempts are retried (rules RET-1 to RET-9).
 ///
 /// The default is Temporal's: 1 s, doubled after each failure, at most 100 times the initial
@@ -14,7 +17,7 @@ use crate::time::{Timestamp, duration_option_serde, duration_serde};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
-    /// The delay after the first failed attempt. Default 1 s.
+    /// The delay after the first failed attempt. Default 1 s, which zero stands for too.
     #[serde(with = "duration_serde", skip_serializing_if = "is_default_interval")]
     pub initial_interval: Duration,
     /// By how much the delay grows after each further failure. Default 2.0, at least 1.
@@ -35,7 +38,7 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            initial_interval: Duration::from_secs(1),
+            initial_interval: DEFAULT_INTERVAL,
             backoff_coefficient: 2.0,
             maximum_interval: None,
             maximum_attempts: 0,
@@ -47,7 +50,7 @@ impl Default for RetryPolicy {
 // What is the default is not written: every scheduled activity carries its policy.
 
 fn is_default_interval(interval: &Duration) -> bool {
-    *interval == Duration::from_secs(1)
+    *interval == DEFAULT_INTERVAL
 }
 
 #[expect(clippy::float_cmp, reason = "only the very default is left out")]
@@ -105,9 +108,9 @@ impl RetryPolicy {
         }
         if let Some(maximum) = self.maximum_interval
             && !maximum.is_zero()
-            && maximum < self.initial_interval
+            && maximum < self.effective_initial_interval()
         {
-            let initial = self.initial_interval;
+            let initial = self.effective_initial_interval();
             return Err(RetryPolicyError::MaximumInterval { maximum, initial });
         }
         for listed in &self.non_retryable_error_types {
@@ -123,12 +126,18 @@ impl RetryPolicy {
         Ok(())
     }
 
+    /// The first delay in force: zero means that it is not set (rule RET-1).
+    #[must_use]
+    pub fn effective_initial_interval(&self) -> Duration {
+        if self.initial_interval.is_zero() { DEFAULT_INTERVAL } else { self.initial_interval }
+    }
+
     /// The longest delay in force: the configured one, or 100 × the initial one (rule RET-4).
     #[must_use]
     pub fn effective_maximum_interval(&self) -> Duration {
         match self.maximum_interval {
             Some(maximum) if !maximum.is_zero() => maximum,
-            _ => self.initial_interval.saturating_mul(100),
+            _ => self.effective_initial_interval().saturating_mul(100),
         }
     }
 
@@ -139,7 +148,8 @@ impl RetryPolicy {
     #[must_use]
     pub fn delay_after(&self, attempt: u32) -> Duration {
         let exponent = f64::from(attempt.saturating_sub(1));
-        let nanos = duration_nanos(self.initial_interval) * self.backoff_coefficient.powf(exponent);
+        let initial = duration_nanos(self.effective_initial_interval());
+        let nanos = initial * self.backoff_coefficient.powf(exponent);
         nanos_duration(nanos).min(self.effective_maximum_interval())
     }
 }

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in engine time: nanoseconds since the Unix epoch.
 ///
 /// The engine's clock never goes back, and every event carries the time at which it
 /// happened. The type has room until the year 2554 and saturates beyond.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+///
+/// Through `serde` it is a number; in formats for people, such as JSON, a date with all its
+/// nanoseconds: `"2026-01-01T00:00:00.000000000Z"`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -84,6 +86,27 @@ impl fmt::Display for Timestamp {
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(&humantime::format_rfc3339_nanos(SystemTime::from(*self)))
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            humantime::parse_rfc3339(&text).map(Self::from).map_err(de::Error::custom)
+        } else {
+            u64::deserialize(deserializer).map(Self)
+        }
     }
 }
 
@@ -171,5 +194,18 @@ mod tests {
     #[test]
     fn timestamps_read_as_dates() {
         assert_eq!(Timestamp::from_unix_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
+    }
+
+    #[test]
+    fn timestamps_are_dates_for_people_and_numbers_for_machines() {
+        for time in [Timestamp::from_unix_nanos(1_500_000_001), Timestamp::EPOCH, Timestamp::MAX] {
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time, "{json}");
+            let bytes = rmp_serde::to_vec(&time).unwrap();
+            assert_eq!(bytes, rmp_serde::to_vec(&time.as_unix_nanos()).unwrap());
+            assert_eq!(rmp_serde::from_slice::<Timestamp>(&bytes).unwrap(), time);
+        }
+        let json = serde_json::to_string(&Timestamp::from_unix_nanos(1_500_000_001)).unwrap();
+        assert_eq!(json, r#""1970-01-01T00:00:01.500000001Z""#);
     }
 }

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub use self::activity::{ActivityCall, ActivityFuture};
-pub(crate) use self::core::{Core, RunInfo};
+pub(crate) use self::core::{Core, RunInfo, is_shielded_here};
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};

@@ -35,7 +35,7 @@ pub use entracte_engine::{
     Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats, ParkCause,
     ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
     PendingTimerDescription, RunError, RunNotFound, ShutdownError, StartEngineError, StartWorkflow,
-    StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle,
+    StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{

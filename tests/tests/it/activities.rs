@@ -313,3 +313,29 @@ async fn lim_4_a_result_that_is_too_large_fails_the_attempt() {
     let error = big.result().await.unwrap_err();
     assert_eq!(error.failure().unwrap().application_type(), Some("PayloadTooLarge"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn ret_14_a_timeout_is_told_as_one_though_the_code_panics_when_it_is_dropped() {
+    const LONG: Activity<(), ()> = Activity::new("long")
+        .start_to_close_timeout(Duration::from_secs(1))
+        .retry_policy(RetryPolicy::none());
+    const WAITING: Workflow<(), ()> = Workflow::new("waiting");
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let engine = TestEngine::builder()
+        .workflow(WAITING, |ctx: WorkflowContext, ()| async move { ctx.activity(LONG, ()).await })
+        .activity(LONG, |_: ActivityContext, ()| async {
+            let _bomb = Bomb;
+            std::future::pending().await
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(WAITING, ()).await.unwrap();
+    let error = run.result().await.unwrap_err();
+    assert_eq!(error.to_string(), "activity StartToClose timeout");
+}

@@ -223,3 +223,21 @@ async fn a_run_whose_workflow_is_not_registered_waits_for_it() {
     let run = engine.workflow_handle(TASK, "task").await.unwrap();
     assert_eq!(run.result().await.unwrap(), 42);
 }
+
+#[tokio::test(start_paused = true)]
+async fn can_1_a_parked_run_keeps_one_request_to_cancel() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broken = |_ctx, number: u64| async move {
+        assert!(number == 0, "never works");
+        Ok(number)
+    };
+    let engine = start(&store, broken).await;
+    let run = engine.start_workflow(TASK, 1).await.unwrap();
+    parked(&run).await;
+    for _ in 0..10 {
+        run.cancel("not wanted").await.unwrap();
+    }
+    // The start, and the request.
+    let kept = entracte::store::StoreExt::inbox(&*store, run.run_id()).unwrap();
+    assert_eq!(kept.len(), 2);
+}

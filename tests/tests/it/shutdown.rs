@@ -112,3 +112,48 @@ async fn shutdown_and_opening_again_many_times_never_finds_the_lock_taken() {
         engine.shutdown().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_attempt_that_holds_its_thread_does_not_hold_the_shutdown_up() {
+    const BLOCK: Activity<(), ()> =
+        Activity::new("block").start_to_close_timeout(Duration::from_secs(3_600));
+    const BLOCKED: Workflow<(), ()> = Workflow::new("blocked");
+    let directory = tempfile::tempdir().unwrap();
+    let begun = Arc::new(Notify::new());
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let engine = Engine::builder(directory.path())
+        .shutdown_grace(Duration::from_millis(100))
+        .workflow(BLOCKED, |ctx: WorkflowContext, ()| async move { ctx.activity(BLOCK, ()).await })
+        .activity(BLOCK, {
+            let begun = Arc::clone(&begun);
+            move |_: ActivityContext, ()| {
+                let (begun, released) = (Arc::clone(&begun), Arc::clone(&released));
+                async move {
+                    begun.notify_one();
+                    // Code that does not yield cannot be cut off, only be left behind.
+                    let _ = released.lock().unwrap().recv();
+                    Ok(())
+                }
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    engine.start_workflow(BLOCKED, ()).await.unwrap();
+    begun.notified().await;
+    let result = tokio::time::timeout(Duration::from_secs(5), engine.shutdown()).await;
+    drop(release);
+    result.expect("the shutdown comes to its end").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_shut_down_at_once_both_wait_until_the_store_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = Arc::new(Notify::new());
+    let engine = engine(directory.path(), Manner::Polite, &runs).await;
+    engine.start_workflow(TWO, 40).await.unwrap();
+    runs.notified().await;
+    let (one, other) = tokio::join!(engine.shutdown(), engine.shutdown());
+    assert!(one.is_ok() && other.is_ok(), "{one:?} and {other:?}");
+}

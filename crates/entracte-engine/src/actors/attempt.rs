@@ -6,10 +6,13 @@
 //! stops.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
 use entracte_workflow::{ActivityContext, ErasedActivity};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::presence::Presence;
@@ -68,7 +71,8 @@ impl Actor for Attempt {
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
     let AttemptArguments { activity, context, input, .. } = arguments;
     // The call itself may panic as well as the future it returns.
-    let work = AssertUnwindSafe(async move { activity(context, input).await }).catch_unwind();
+    let work = Contained(Some(async move { activity(context, input).await }.boxed()));
+    let work = AssertUnwindSafe(work).catch_unwind();
     let result = work.await.map_err(|panic| panicked(&*panic))??;
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
@@ -81,6 +85,28 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
         ));
     }
     Ok(result)
+}
+
+/// A future that keeps to itself what it panics with when it is dropped: nobody wants to know,
+/// and it must not take the end of its actor with it.
+struct Contained(Option<BoxFuture<'static, AttemptOutcome>>);
+
+impl Future for Contained {
+    type Output = AttemptOutcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<AttemptOutcome> {
+        match &mut self.0 {
+            Some(work) => work.poll_unpin(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        let work = self.0.take();
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
+    }
 }
 
 /// The failure of an attempt whose end nobody saw (rule 6 of the design).

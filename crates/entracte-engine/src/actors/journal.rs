@@ -43,7 +43,7 @@ pub(crate) enum JournalMessage {
     /// Write what waits, close the store, and answer when its lock is free.
     Close { reply: oneshot::Sender<Result<(), StoreError>> },
     /// The store is closed.
-    Closed,
+    Closed(Result<(), StoreError>),
 }
 
 pub(crate) struct Journal;
@@ -77,8 +77,13 @@ impl Actor for Journal {
             JournalMessage::Committed(result) => state.settle(result),
             JournalMessage::SyncDue => state.sync_due = true,
             JournalMessage::Synced(result) => state.settle(result),
-            JournalMessage::Close { reply } => state.closing = Some(reply),
-            JournalMessage::Closed => myself.stop(None),
+            JournalMessage::Close { reply } => state.closing.push(reply),
+            JournalMessage::Closed(result) => {
+                for reply in state.closing.drain(..) {
+                    let _ = reply.send(result.clone());
+                }
+                myself.stop(None);
+            }
         }
         state.advance(&myself);
         Ok(())

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use entracte_model::{Event, EventAttributes, RunId, WorkflowId};
+use entracte_model::{Event, EventAttributes, RunId, WorkflowId, WorkflowStatus};
 use entracte_store::StoreExt;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
 use super::Client;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
 use crate::description::WorkflowDescription;
-use crate::errors::{RunError, RunNotFound, WorkflowError};
+use crate::errors::{EngineStopped, RunError, RunNotFound, WorkflowError};
 
 /// A handle to one run of a workflow that returns an `O`. Cheap to clone.
 ///
@@ -83,7 +84,7 @@ impl<O> WorkflowHandle<O> {
     /// [`RunError`] if there is no such run, or its history cannot be read.
     #[expect(clippy::unused_async, reason = "reading may move off the caller's thread")]
     pub async fn history(&self) -> Result<Vec<Event>, RunError> {
-        let store = &self.client.shared().store;
+        let store = &self.client.shared()?.store;
         if store.get_run(self.run_id)?.is_none() {
             return Err(RunNotFound::RunId { run_id: self.run_id }.into());
         }
@@ -97,9 +98,7 @@ impl<O> WorkflowHandle<O> {
     /// [`RunError`] if there is no such run, or nobody to ask.
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<(), RunError> {
         let reason = reason.into();
-        self.client
-            .ask(|reply| self.call(RunCall::Cancel { reason: reason.clone(), reply }))
-            .await?
+        self.tell(|reply| RunCall::Cancel { reason: reason.clone(), reply }).await.0
     }
 
     /// Ends the run at once, without running any of its code: nothing is cleaned up, no
@@ -110,9 +109,46 @@ impl<O> WorkflowHandle<O> {
     /// nobody to ask.
     pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), RunError> {
         let reason = reason.into();
-        self.client
-            .ask(|reply| self.call(RunCall::Terminate { reason: reason.clone(), reply }))
-            .await?
+        let told = self.tell(|reply| RunCall::Terminate { reason: reason.clone(), reply }).await;
+        match told {
+            // It was told before, and the answer was lost: this may be what closed it.
+            (Err(closed @ RunError::AlreadyClosed { .. }), asked) if asked > 1 => {
+                let status = self.describe().await?.status;
+                if status == WorkflowStatus::Terminated { Ok(()) } else { Err(closed) }
+            }
+            (told, _) => told,
+        }
+    }
+
+    /// Tells the run something until there is an answer; gives the answer, and how often the
+    /// run was told.
+    async fn tell(
+        &self,
+        call: impl Fn(oneshot::Sender<Result<(), RunError>>) -> RunCall,
+    ) -> (Result<(), RunError>, u32) {
+        let mut asked = 0;
+        if let Some(stopped) = self.client.stopped() {
+            return (Err(stopped.into()), asked);
+        }
+        let unknown = |stopped: EngineStopped| {
+            Err(RunError::OutcomeUnknown { run_id: self.run_id, reason: stopped.reason })
+        };
+        loop {
+            asked += 1;
+            match self.client.ask_once(|reply| self.call(call(reply))).await {
+                Ok(Some(Err(RunError::EngineStopped(stopped)))) | Err(stopped) if asked > 1 => {
+                    return (unknown(stopped), asked);
+                }
+                Ok(Some(answer)) => return (answer, asked),
+                Err(stopped) => return (Err(stopped.into()), asked),
+                Ok(None) => {
+                    if let Some(stopped) = self.client.stopped() {
+                        return (unknown(stopped), asked);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
     }
 
     fn call(&self, call: RunCall) -> DirectoryMessage {

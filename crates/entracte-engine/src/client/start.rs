@@ -122,8 +122,14 @@ impl<I, O> StartWorkflow<I, O> {
 
     /// The first event of the run; its run id is filled in when the run is made.
     fn first_event(&self) -> Result<WorkflowExecutionStarted, StartWorkflowError> {
-        let options = &self.client.shared().options;
-        let registry = &self.client.shared().registry;
+        if self.conflict_policy == WorkflowIdConflictPolicy::TerminateExisting
+            && self.reuse_policy == WorkflowIdReusePolicy::RejectDuplicate
+        {
+            return Err(StartWorkflowError::ConflictingPolicies);
+        }
+        let shared = self.client.shared()?;
+        let options = &shared.options;
+        let registry = &shared.registry;
         let workflow_type: Arc<str> = self.workflow.name().into();
         if registry.find_workflow(&workflow_type).is_none() {
             return Err(StartWorkflowError::NotRegistered {

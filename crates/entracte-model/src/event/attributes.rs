@@ -13,7 +13,8 @@ use crate::payload::Payload;
 use crate::time::{Timestamp, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "attributes")]
 #[non_exhaustive]
 pub enum EventAttributes {
     /// The run began: the first event of every history.

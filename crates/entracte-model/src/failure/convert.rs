@@ -12,7 +12,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
             Ok(failure) => return failure,
             Err(error) => error,
         };
-        let cause = error.source().map(from_source);
+        let cause = error.source().map(|source| from_source(source, Self::LEVELS_MAX - 1));
         let message = own_message(&error.to_string(), cause.as_ref());
         let failure = Self::application(short_type_name::<E>(), message);
         match cause {
@@ -37,11 +37,13 @@ fn into_failure<E: Error + Send + Sync + 'static>(error: E) -> Result<Failure, E
     }
 }
 
-fn from_source(error: &(dyn Error + 'static)) -> Failure {
+/// Makes a failure of a source and its own sources, as many as a failure can have.
+fn from_source(error: &(dyn Error + 'static), levels: usize) -> Failure {
     if let Some(FailureError(failure)) = error.downcast_ref::<FailureError>() {
         return failure.clone();
     }
-    let cause = error.source().map(from_source);
+    let source = error.source().filter(|_| levels > 1);
+    let cause = source.map(|source| from_source(source, levels - 1));
     let message = own_message(&error.to_string(), cause.as_ref());
     // The type behind a `dyn Error` has no name any more.
     let failure = Failure::application("", message);

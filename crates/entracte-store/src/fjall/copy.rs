@@ -44,6 +44,8 @@ pub fn copy_readable(path: &Path, target: &Path) -> Result<Vec<Space>, StoreErro
     let tail = Tail { store_id: findings.tail.store_id, synced: findings.last };
     tail::create(target, tail)?;
     layout::write_format(target)?;
+    layout::sync_tree(target)
+        .map_err(|error| StoreError::from_io("sync the copy", Some(target), error))?;
     Ok(left_out)
 }
 

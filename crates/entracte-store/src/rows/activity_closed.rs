@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::InvalidRow;
 
 /// An activity ended for good.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ActivityClosed {
     /// Its number in the run.
     pub seq: Seq,
@@ -23,7 +23,7 @@ pub struct ActivityClosed {
 }
 
 /// How an activity ended; the numbers are part of the stored format.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum ActivityOutcome {
     /// It returned a result. Number 1.
     Completed {

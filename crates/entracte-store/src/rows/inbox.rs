@@ -9,8 +9,9 @@ use super::codec::{self, InvalidRow, ROW_FORMAT_VERSION};
 
 /// What must reach a run: deleted in the batch that journals its event.
 ///
-/// Stored as the version, the number of the message's kind, then the fields.
-#[derive(Debug, Clone, PartialEq)]
+/// Stored as the version, the number of the message's kind, then the fields. Its `serde` form is
+/// for people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InboxRow {
     /// The event of another run that brought it about, by which a second copy is recognised.
     pub sender: Option<(RunId, EventId)>,
@@ -21,7 +22,7 @@ pub struct InboxRow {
 }
 
 /// What reaches a run; the numbers are part of the stored format.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum InboxMessage {
     /// The run starts. Number 1.
     Start(WorkflowExecutionStarted),

@@ -92,7 +92,7 @@ mod tests {
         info.heartbeat_details = Some(Payload::encode(&7_u32).unwrap());
         let (ctx, _canceller) = ActivityContext::new(info);
         assert_eq!(ctx.heartbeat_details::<u32>(), Ok(Some(7)));
-        ctx.clone().heartbeat(&8_u32).unwrap();
+        ctx.heartbeat(&8_u32).unwrap();
         assert_eq!(ctx.heartbeat_details::<u32>(), Ok(Some(8)));
         assert!(ctx.heartbeat_details::<String>().is_err());
         assert_eq!(ActivityContext::test().heartbeat_details::<u32>(), Ok(None));

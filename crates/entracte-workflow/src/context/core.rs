@@ -6,6 +6,7 @@
 
 mod machine_side;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +22,16 @@ use crate::machine::Command;
 /// How many operations may resolve at once, without waiting, in one turn. A loop around a
 /// sleep that is over at once would otherwise hold its thread for ever.
 const IMMEDIATE_RESOLUTIONS_MAX: u32 = 100_000;
+
+thread_local! {
+    /// How many shields surround what is being polled on this thread, of whichever run.
+    static SHIELDS_HERE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether what is being polled on this thread is inside of a shield.
+pub(crate) fn is_shielded_here() -> bool {
+    SHIELDS_HERE.get() > 0
+}
 
 /// What does not change during a run.
 #[derive(Debug)]
@@ -57,6 +68,9 @@ pub(crate) struct State {
     cancel_waiters: BTreeMap<u64, Waker>,
     cancel_waiter_last: u64,
     immediate_resolutions: u32,
+    /// Whether a job is running. Between two jobs, calls record nothing: a command of a task
+    /// that the workflow has spawned would get into a turn that no replay repeats.
+    in_job: bool,
     inert: bool,
 }
 
@@ -75,6 +89,7 @@ impl Core {
             cancel_waiters: BTreeMap::new(),
             cancel_waiter_last: 0,
             immediate_resolutions: 0,
+            in_job: false,
             inert: false,
         };
         Self { info, shields: AtomicU32::new(0), state: Mutex::new(state) }
@@ -88,6 +103,7 @@ impl Core {
     /// Shields what is polled until the guard is dropped.
     pub(crate) fn enter_shield(&self) -> ShieldScope<'_> {
         self.shields.fetch_add(1, Ordering::Relaxed);
+        SHIELDS_HERE.set(SHIELDS_HERE.get() + 1);
         ShieldScope(self)
     }
 
@@ -100,7 +116,8 @@ impl Core {
         !self.is_shielded() && self.lock().cancel_reason.is_some()
     }
 
-    /// Numbers an operation and records the command that starts it; none once inert.
+    /// Numbers an operation and records the command that starts it; none once inert, and none
+    /// between two jobs.
     pub(crate) fn issue(
         &self,
         kind: OperationKind,
@@ -109,7 +126,7 @@ impl Core {
     ) -> Option<Seq> {
         let shielded = self.is_shielded();
         let mut state = self.lock();
-        if state.inert {
+        if state.is_deaf() {
             return None;
         }
         state.seq_last += 1;
@@ -144,7 +161,7 @@ impl Core {
     /// it is pending. One that was started in the same turn vanishes (rules TIM-3 and ACX-2).
     pub(crate) fn release(&self, seq: Seq) {
         let mut state = self.lock();
-        if state.inert {
+        if state.is_deaf() {
             return;
         }
         let Some(operation) = state.operations.remove(&seq) else { return };
@@ -189,6 +206,11 @@ impl Core {
 }
 
 impl State {
+    /// Whether calls record nothing.
+    fn is_deaf(&self) -> bool {
+        self.inert || !self.in_job
+    }
+
     fn request_cancellation(&mut self, seq: Seq, kind: &OperationKind) {
         let command = match kind {
             OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
@@ -205,5 +227,6 @@ pub(crate) struct ShieldScope<'a>(&'a Core);
 impl Drop for ShieldScope<'_> {
     fn drop(&mut self) {
         self.0.shields.fetch_sub(1, Ordering::Relaxed);
+        SHIELDS_HERE.set(SHIELDS_HERE.get().saturating_sub(1));
     }
 }

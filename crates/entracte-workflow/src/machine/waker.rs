@@ -31,11 +31,11 @@ impl TurnWaker {
         TurnScope { outer: TURN.replace(self.address()) }
     }
 
-    /// Sets what a foreign wake calls. One that came before calls it at once.
+    /// Sets what a foreign wake calls, at least once. One that came before calls it at once.
     pub(crate) fn set_hook(&self, hook: Hook) {
-        let came_before = self.is_foreign();
         *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&hook));
-        if came_before {
+        // A wake that comes right now may call the hook too: twice is not too often.
+        if self.is_foreign() {
             hook();
         }
     }

@@ -1,5 +1,6 @@
 //! What the directory knows, and what it decides.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,13 +27,25 @@ pub(crate) struct DirectoryState {
     root: ActorCell,
     open: OpenRuns,
     epochs: u64,
-    drained: Option<oneshot::Sender<()>>,
+    /// Who waits for all runs to have left.
+    drained: Vec<oneshot::Sender<()>>,
+    /// Runs whose actors are lost so often that they are only opened again after a while.
+    lost: HashMap<RunId, Vec<RunCall>>,
 }
 
 impl DirectoryState {
     pub(super) fn new(myself: ActorRef<DirectoryMessage>, arguments: DirectoryArguments) -> Self {
         let DirectoryArguments { shared, journal, root } = arguments;
-        Self { shared, myself, journal, root, open: OpenRuns::default(), epochs: 0, drained: None }
+        Self {
+            shared,
+            myself,
+            journal,
+            root,
+            open: OpenRuns::default(),
+            epochs: 0,
+            drained: Vec::new(),
+            lost: HashMap::new(),
+        }
     }
 
     fn store(&self) -> &dyn Store {
@@ -73,6 +86,9 @@ impl DirectoryState {
         }
         match self.store().get_workflow_id(&workflow_id) {
             Err(error) => drop(request.reply.send(Err(error.into()))),
+            Ok(Some(row)) if self.lost.contains_key(&row.run_id) => {
+                self.call(row.run_id, RunCall::Start(Box::new(request))).await;
+            }
             Ok(Some(row)) if row.status.is_open() => {
                 // Its actor is gone for the moment: open the run, then let it judge. If it is
                 // there after all, another run of the id had pushed it off the list of holders.
@@ -148,6 +164,11 @@ impl DirectoryState {
             let _ = run.actor.cast(RunMessage::Call(call));
             return;
         }
+        if let Some(calls) = self.lost.get_mut(&run_id) {
+            // It is opened again soon, and not sooner because somebody asks.
+            calls.push(call);
+            return;
+        }
         match self.store().get_run(run_id) {
             Err(error) => fail(call, error),
             Ok(None) => not_found(call, run_id),
@@ -216,15 +237,25 @@ impl DirectoryState {
         if delay.is_zero() {
             self.reopen(run_id, workflow_id, losses).await;
         } else {
+            self.lost.entry(run_id).or_default();
             let reopen = move || DirectoryMessage::Reopen { run_id, workflow_id, losses };
             drop(self.myself.send_after(delay, reopen));
         }
     }
 
     pub(super) async fn reopen(&mut self, run_id: RunId, workflow_id: WorkflowId, losses: u32) {
-        // A call may have opened it in the meantime.
-        if self.stopped().is_none() && self.open.get(run_id).is_none() {
+        let calls = self.lost.remove(&run_id).unwrap_or_default();
+        if let Some(stopped) = self.stopped() {
+            calls.into_iter().for_each(|call| refuse(call, &stopped));
+            return;
+        }
+        if self.open.get(run_id).is_none() {
             self.spawn(run_id, workflow_id, Origin::Stored, losses).await;
+        }
+        if let Some(run) = self.open.get(run_id) {
+            for call in calls {
+                let _ = run.actor.cast(RunMessage::Call(call));
+            }
         }
     }
 
@@ -236,10 +267,13 @@ impl DirectoryState {
 
     pub(super) fn drain(&mut self, reply: oneshot::Sender<()>) {
         self.shared.health.shut_down();
+        for call in self.lost.drain().flat_map(|(_, calls)| calls) {
+            refuse(call, &EngineStopped { reason: "it was shut down".to_owned() });
+        }
         for (_, run) in self.open.iter() {
             let _ = run.actor.cast(RunMessage::Drain);
         }
-        self.drained = Some(reply);
+        self.drained.push(reply);
     }
 
     pub(super) fn cut_off(&self) {
@@ -249,10 +283,10 @@ impl DirectoryState {
     }
 
     pub(super) fn answer_drained(&mut self) {
-        if self.open.is_empty()
-            && let Some(reply) = self.drained.take()
-        {
-            let _ = reply.send(());
+        if self.open.is_empty() {
+            for reply in self.drained.drain(..) {
+                let _ = reply.send(());
+            }
         }
     }
 }
@@ -317,7 +351,7 @@ fn fail(call: RunCall, error: StoreError) {
 fn not_found(call: RunCall, run_id: RunId) {
     let error = RunNotFound::RunId { run_id };
     match call {
-        // A start is never sent to a run that does not exist.
+        // The client asks again: the run that it was sent to never came to be.
         RunCall::Start(_) => {}
         RunCall::Result { reply } => drop(reply.send(Err(error.into()))),
         RunCall::Describe { reply } => drop(reply.send(Err(error.into()))),

@@ -27,7 +27,8 @@ pub(crate) struct JournalState {
     in_flight: Option<Vec<Acknowledgement>>,
     /// Those who wait until the batch in flight is settled.
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
-    pub(super) closing: Option<oneshot::Sender<Result<(), StoreError>>>,
+    /// Who waits for the store to be closed.
+    pub(super) closing: Vec<oneshot::Sender<Result<(), StoreError>>>,
     /// Whether something was committed that no sync has covered.
     dirty: bool,
     sync_armed: bool,
@@ -55,7 +56,7 @@ impl JournalState {
             waiting: VecDeque::new(),
             in_flight: None,
             opening: Vec::new(),
-            closing: None,
+            closing: Vec::new(),
             dirty: false,
             sync_armed: false,
             sync_due: false,
@@ -83,8 +84,8 @@ impl JournalState {
             self.commit_group(myself);
         } else if self.sync_due {
             self.sync(myself);
-        } else if let Some(reply) = self.closing.take() {
-            self.close(reply, myself);
+        } else if !self.closing.is_empty() {
+            self.close(myself);
         }
     }
 
@@ -207,19 +208,14 @@ impl JournalState {
         });
     }
 
-    fn close(
-        &mut self,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-        myself: &ActorRef<JournalMessage>,
-    ) {
+    fn close(&mut self, myself: &ActorRef<JournalMessage>) {
         // Nothing is written any more, not even by a sync that is armed.
         self.in_flight = Some(Vec::new());
         let store: Arc<dyn Store> = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
             let result = unpanicking(store.close()).await;
-            let _ = reply.send(result);
-            let _ = myself.cast(JournalMessage::Closed);
+            let _ = myself.cast(JournalMessage::Closed(result));
         });
     }
 }

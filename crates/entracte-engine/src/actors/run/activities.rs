@@ -85,6 +85,10 @@ impl RunState {
         attempt: u32,
         failure: Failure,
     ) -> Result<(), ActorProcessingErr> {
+        if self.is_closed() {
+            // What it leaves behind is being deleted.
+            return Ok(());
+        }
         let now = self.now();
         let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
         let Some(scheduled) = self.history.activities.get(&seq) else { return Ok(()) };

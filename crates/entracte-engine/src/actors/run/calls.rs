@@ -153,6 +153,10 @@ impl RunState {
 
     /// The request is answered when it is durable: as an event, or as a row in the inbox.
     fn accept_cancel(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
+        let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested { .. });
+        if self.is_closed() || self.inputs.iter().any(is_asked) {
+            return Ok(());
+        }
         let input = Input::CancelRequested { reason };
         let queued = QueuedInput { input, inbox_sequence: None };
         if self.can_take_turns() {
@@ -190,6 +194,11 @@ impl RunState {
                     self.answer(Answer::Start(request.reply, Ok(existing)));
                 }
                 WorkflowIdConflictPolicy::TerminateExisting => {
+                    if let Some(RunError::HistoryUnusable { run_id, cause }) = self.refusal() {
+                        let error = StartWorkflowError::HistoryUnusable { run_id, cause };
+                        self.answer(Answer::Start(request.reply, Err(error)));
+                        return Ok(());
+                    }
                     let reason = "TerminateIfRunning WorkflowIdReusePolicy".to_owned();
                     self.terminate(reason)?;
                     self.restarts.push(request);

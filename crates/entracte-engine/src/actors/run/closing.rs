@@ -1,8 +1,9 @@
 //! How a run leaves memory: closed, or with its engine.
 //!
-//! A run's actor never ends while anything is linked under it: it stops what is left one by
-//! one, hears of each end, asks the directory to take it off its list, and ends when the
-//! directory has answered, so that nothing sent to it is dropped unseen.
+//! A run's actor does not end while anything is linked under it, unless its engine cuts it
+//! off: it stops what is left one by one, hears of each end, asks the directory to take it off
+//! its list, and ends when the directory has answered, so that nothing sent to it is dropped
+//! unseen.
 
 use entracte_workflow::CancelCause;
 
@@ -73,7 +74,12 @@ impl RunState {
                 self.mode = Mode::Leaving { asked: false };
                 self.stop_children();
             }
-            Mode::CutOff if settled => self.mode = Mode::Leaving { asked: false },
+            Mode::CutOff if settled => {
+                // An attempt that holds its thread cannot be stopped. It counts as lost, and
+                // the shutdown does not wait for it.
+                self.children.clear();
+                self.mode = Mode::Leaving { asked: false };
+            }
             _ => {}
         }
         if self.mode == (Mode::Leaving { asked: false }) && settled && self.children.is_empty() {

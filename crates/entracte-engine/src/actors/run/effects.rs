@@ -102,7 +102,7 @@ impl RunState {
 
     async fn start_attempt(&mut self, seq: Seq, attempt: u32) {
         let Some(activity) = self.activities.get(&seq) else { return };
-        if activity.row.attempt != attempt || activity.running.is_some() {
+        if activity.row.attempt != attempt || activity.running.is_some() || self.is_closed() {
             return;
         }
         if self.mode != Mode::Running {

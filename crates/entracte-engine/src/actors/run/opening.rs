@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{Event, EventAttributes, RunId};
+use entracte_model::{Event, EventAttributes, RunId, Seq};
 use entracte_store::keys::{InboxKey, PendingActivityKey};
 use entracte_store::rows::{PendingActivityRow, WorkflowIdRow};
 use entracte_store::{StoreError, StoreExt};
@@ -77,28 +77,67 @@ impl RunState {
             self.leave();
             return Ok(());
         };
-        let workflow_id_row = store.get_workflow_id(&run.workflow_id)?;
-        let closed = !run.status.is_open();
-        if let Some(workflow_id) = workflow_id_row {
-            self.rows = Some(RunRows { run, workflow_id });
-        }
-        if closed {
+        if !run.status.is_open() {
+            // The calls that came meanwhile go back: a closed run is answered from the store.
             self.leave();
             return Ok(());
         }
-        for (InboxKey { sequence, .. }, row) in store.inbox(self.run_id)? {
+        if let Some(workflow_id) = store.get_workflow_id(&run.workflow_id)? {
+            self.rows = Some(RunRows { run, workflow_id });
+        }
+        self.come_back()?;
+        self.take_deferred_calls()
+    }
+
+    /// Takes up everything that is stored of the run; parks it if that cannot be read.
+    pub(super) fn come_back(&mut self) -> Result<(), ActorProcessingErr> {
+        let restored = match self.restore() {
+            Err(cause) if cause.hides_history() => return self.park_and_wait(cause),
+            restored => restored,
+        };
+        let resumed = match self.resume() {
+            Err(error) => return self.park_and_wait(ParkCause::RowUnreadable { error }),
+            Ok(lost) => lost,
+        };
+        self.is_resumed = true;
+        if let Err(cause) = restored {
+            self.park(cause, None);
+        }
+        for (seq, attempt) in resumed {
+            // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
+            let failure = lost_attempt("the engine stopped while it ran");
+            self.attempt_failed(seq, attempt, failure)?;
+        }
+        self.pump()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it ends functions that may fail")]
+    fn park_and_wait(&mut self, cause: ParkCause) -> Result<(), ActorProcessingErr> {
+        self.park(cause, None);
+        Ok(())
+    }
+
+    /// Reads what waits for the run, and takes it up: nothing of it if a row cannot be read.
+    /// Gives the attempts that are lost.
+    fn resume(&mut self) -> Result<Vec<(Seq, u32)>, StoreError> {
+        let store = Arc::clone(&self.shared.store);
+        let inbox = store.inbox(self.run_id)?;
+        let pending = store.pending_activities(self.run_id)?;
+        let scheduled = pending
+            .iter()
+            .map(|(_, row)| store.get_event(self.run_id, row.scheduled_event_id))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (InboxKey { sequence, .. }, row) in inbox {
             self.inbox_next = self.inbox_next.max(sequence + 1);
             let input = Input::from_inbox(row.message);
             self.inputs.push_back(QueuedInput { input, inbox_sequence: Some(sequence) });
         }
-        if let Err(cause) = self.restore() {
-            self.park(cause, None);
-        }
         // Before any turn is taken, which would add timers that are not durable yet.
         self.resume_timers();
-        self.resume_pending(&store.pending_activities(self.run_id)?)?;
-        self.pump()?;
-        self.take_deferred_calls()
+        let pending = pending.into_iter().zip(scheduled);
+        Ok(pending
+            .filter_map(|((key, row), event)| self.resume_activity(key, row, event))
+            .collect())
     }
 
     /// Rebuilds history and machine from the stored events.
@@ -113,38 +152,30 @@ impl RunState {
         self.rebuild(&events)
     }
 
-    fn resume_pending(
+    /// Takes up an activity; gives its attempt if that is lost.
+    fn resume_activity(
         &mut self,
-        pending: &[(PendingActivityKey, PendingActivityRow)],
-    ) -> Result<(), ActorProcessingErr> {
-        let store = Arc::clone(&self.shared.store);
-        for (PendingActivityKey { seq, .. }, row) in pending {
-            let scheduled = store.get_event(self.run_id, row.scheduled_event_id)?;
-            let Some(Event {
-                time,
-                attributes: EventAttributes::ActivityTaskScheduled(scheduled),
-                ..
-            }) = scheduled
-            else {
-                continue;
-            };
-            let mut activity = PendingActivity::new(row.clone(), &scheduled, time);
-            activity.due = row.admitted_at.is_none().then_some(row.next_attempt_at);
-            self.activities.insert(*seq, activity);
+        PendingActivityKey { seq, .. }: PendingActivityKey,
+        row: PendingActivityRow,
+        scheduled: Option<Event>,
+    ) -> Option<(Seq, u32)> {
+        let Event { time, attributes, .. } = scheduled?;
+        let EventAttributes::ActivityTaskScheduled(scheduled) = attributes else { return None };
+        let attempt = row.attempt;
+        let (is_admitted, is_cancelled) = (row.admitted_at.is_some(), row.cancel_requested);
+        let mut activity = PendingActivity::new(row, &scheduled, time);
+        activity.due = (!is_admitted).then_some(activity.row.next_attempt_at);
+        self.activities.insert(seq, activity);
+        if is_admitted {
+            return Some((seq, attempt));
         }
-        for (PendingActivityKey { seq, .. }, row) in pending {
-            if row.admitted_at.is_some() {
-                // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
-                let failure = lost_attempt("the engine stopped while it ran");
-                self.attempt_failed(*seq, row.attempt, failure)?;
-            } else if row.cancel_requested {
-                // The crash came between the request and the end that follows it (rule ACX-3).
-                self.ready.push_back(Effect::CancelAttempt { seq: *seq });
-            } else {
-                self.ready.push_back(Effect::Arm { seq: *seq });
-            }
-        }
-        Ok(())
+        // One that waits and was asked to cancel does not wait any more (rule ACX-3).
+        self.ready.push_back(if is_cancelled {
+            Effect::CancelAttempt { seq }
+        } else {
+            Effect::Arm { seq }
+        });
+        None
     }
 
     fn resume_timers(&mut self) {

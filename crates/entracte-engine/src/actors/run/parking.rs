@@ -46,6 +46,12 @@ pub enum ParkCause {
         /// Why.
         error: StoreError,
     },
+    /// A row that tells what waits for the run cannot be read from the store.
+    #[error("what waits for the run cannot be read: {error}")]
+    RowUnreadable {
+        /// Why.
+        error: StoreError,
+    },
     /// The stored events are not a history.
     #[error("the stored events are not a history: {error}")]
     HistoryInvalid {
@@ -138,6 +144,9 @@ impl RunState {
             return Ok(());
         }
         self.parked = None;
+        if !self.is_resumed {
+            return self.come_back();
+        }
         if let Err(cause) = self.restore() {
             self.park(cause, None);
             return Ok(());

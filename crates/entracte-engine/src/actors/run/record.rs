@@ -2,7 +2,8 @@
 
 use entracte_model::event::{ActivityTaskScheduled, WorkflowExecutionStarted};
 use entracte_model::{Event, EventAttributes, EventId, Seq, Timestamp, WorkflowStatus};
-use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey};
+use entracte_store::StoreExt;
+use entracte_store::keys::{self, DueKey, DueKind, InboxKey, PendingActivityKey};
 use entracte_store::rows::{PendingActivityRow, RunClose, RunRow, WorkflowIdRow};
 use entracte_workflow::HistoryError;
 
@@ -198,7 +199,27 @@ impl RunState {
         for sequence in self.inputs.drain(..).filter_map(|queued| queued.inbox_sequence) {
             change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
         }
+        if !self.is_resumed {
+            self.delete_unread(change);
+        }
         change.effects.push(Effect::Closed);
+    }
+
+    /// Deletes what waits for the run without reading it, because it cannot be read.
+    fn delete_unread(&self, change: &mut Change) {
+        let store = &self.shared.store;
+        for range in [keys::pending_of(self.run_id), keys::inbox_of(self.run_id)] {
+            // What cannot even be listed stays, and recovery skips what belongs to closed runs.
+            let rows = store.scan(range.space, &range.start, range.end.as_deref(), usize::MAX);
+            for row in rows.unwrap_or_default() {
+                change.rows.delete(range.space, row.key);
+            }
+        }
+        for due in store.due(Timestamp::MAX, usize::MAX).unwrap_or_default() {
+            if due.run_id == self.run_id {
+                change.rows.delete_due(due);
+            }
+        }
     }
 
     pub(super) fn seq_of(&self, scheduled_event_id: EventId) -> Option<Seq> {

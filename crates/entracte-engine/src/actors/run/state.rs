@@ -61,6 +61,8 @@ pub(crate) struct RunState {
     /// The number of the next row in the run's inbox.
     pub(super) inbox_next: u64,
     pub(super) parked: Option<Parked>,
+    /// Whether everything is taken up that was stored of the run when it was opened.
+    pub(super) is_resumed: bool,
     pub(super) parkings: u64,
     /// How many turns have failed one after the other, and since when.
     pub(super) failed_turns: u32,
@@ -181,6 +183,7 @@ impl RunState {
             Origin::New(new_run) => Some(*new_run),
             Origin::Stored => None,
         };
+        let is_resumed = new_run.is_some();
         Self {
             shared,
             myself,
@@ -204,6 +207,7 @@ impl RunState {
             inputs: VecDeque::new(),
             inbox_next: 0,
             parked: None,
+            is_resumed,
             parkings: 0,
             failed_turns: 0,
             failing_since: None,

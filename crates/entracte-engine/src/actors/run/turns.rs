@@ -25,6 +25,26 @@ fn without_budget<T>(work: impl FnOnce() -> T) -> T {
     result.expect("work without an await is done at the first poll")
 }
 
+/// Why a turn's commands cannot be journaled, if one of them carries too large a payload.
+fn too_large(events: &[Event], limit: usize) -> Option<String> {
+    events.iter().find_map(|event| {
+        let (what, payloads) = match &event.attributes {
+            EventAttributes::ActivityTaskScheduled(scheduled) => {
+                let what = format!("the argument of activity {}", scheduled.activity_type);
+                (what, scheduled.input.as_slice())
+            }
+            EventAttributes::WorkflowExecutionCompleted(completed) => {
+                let what = "the result of the workflow".to_owned();
+                (what, std::slice::from_ref(&completed.result))
+            }
+            _ => return None,
+        };
+        let bytes: usize = payloads.iter().map(|payload| payload.data().len()).sum();
+        (bytes > limit)
+            .then(|| format!("{what} of {bytes} bytes is larger than the {limit} bytes allowed"))
+    })
+}
+
 impl RunState {
     /// Takes something up that happened to the run: at once, or when the run can.
     pub(super) fn submit(&mut self, input: Input) -> Result<(), ActorProcessingErr> {
@@ -91,6 +111,11 @@ impl RunState {
         match turned {
             Ok(events) => {
                 self.turn_succeeded();
+                if let Some(reason) = too_large(&events, self.shared.options.payload_bytes_max) {
+                    // What the turn decided is dropped with it (rule LIM-4).
+                    self.inputs.push_front(queued);
+                    return self.terminate(reason);
+                }
                 self.record(&events, Some(&queued))?;
                 if self.shared.options.replay_every_event {
                     self.machine = None;

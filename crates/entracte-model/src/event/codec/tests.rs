@@ -130,6 +130,14 @@ proptest! {
     }
 
     #[test]
+    fn events_survive_as_json(id: u64, nanos: u64, attributes in attributes()) {
+        let event =
+            Event { id: EventId::new(id), time: Timestamp::from_unix_nanos(nanos), attributes };
+        let json = serde_json::to_string(&event).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+
+    #[test]
     fn a_cut_event_is_refused(attributes in attributes(), cut in 0.0_f64..1.0) {
         let event = Event { id: EventId::FIRST, time: Timestamp::EPOCH, attributes };
         let bytes = event.to_bytes();
@@ -154,6 +162,20 @@ fn unknown_numbers_and_short_values_are_named() {
     let error = Event::from_bytes(id, &unknown).unwrap_err();
     assert_eq!(error, EventDecodeError::UnknownType { id, number: 0xffff });
     assert_eq!(error.to_string(), "event 3 has the unknown type 65535");
+}
+
+#[test]
+fn events_read_well_as_json() {
+    let fired = TimerFired { seq: Seq::new(2), started_event_id: EventId::new(3) };
+    let event = Event {
+        id: EventId::new(4),
+        time: Timestamp::from_unix_millis(1_500),
+        attributes: EventAttributes::TimerFired(fired),
+    };
+    assert_eq!(
+        serde_json::to_string(&event).unwrap(),
+        r#"{"id":4,"time":"1970-01-01T00:00:01.500000000Z","type":"TimerFired","attributes":{"seq":2,"started_event_id":3}}"#
+    );
 }
 
 /// The stored numbers, spelled out: whoever changes one breaks every store there is.

@@ -15,12 +15,14 @@ impl Core {
         state.is_replaying = is_replaying;
         state.history_length = history_length;
         state.immediate_resolutions = 0;
+        state.in_job = true;
     }
 
     /// Takes the commands of the job: what was issued in order, then the cancellations in the
     /// order of their numbers.
     pub(crate) fn take_commands(&self) -> Vec<Command> {
         let mut state = self.lock();
+        state.in_job = false;
         let mut commands = std::mem::take(&mut state.commands);
         commands.extend(std::mem::take(&mut state.cancellations).into_values());
         commands

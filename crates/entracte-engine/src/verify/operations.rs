@@ -1,0 +1,166 @@
+//! What is to be done for a run by its rows, held against what is pending by its history.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entracte_model::{EventId, RunId, Seq, Timestamp, WorkflowStatus};
+use entracte_store::InvalidRow;
+use entracte_store::keys::{DueKey, DueKind, InboxKey, Key, PendingActivityKey};
+use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
+use entracte_workflow::HistoryState;
+
+use super::problem::{IndexRow, Problem};
+use super::rows::{Sink, hex};
+use super::walk::Walk;
+
+/// The rows that say what is to be done for a run.
+pub(super) struct Operations {
+    run_id: RunId,
+    /// The pending activities; none for a row that cannot be read.
+    pending: BTreeMap<Seq, Option<PendingActivityRow>>,
+    due: Vec<DueKey>,
+    /// The places of all inbox rows.
+    inbox: Vec<u64>,
+    /// The activities whose ends wait in the inbox: where in it, and the event that scheduled
+    /// them.
+    ended: BTreeMap<Seq, (u64, EventId)>,
+    /// Whether the run's start waits in the inbox.
+    pub(super) has_start: bool,
+    /// Whether there are, or may be, inbox rows that cannot be read.
+    pub(super) inbox_is_broken: bool,
+    pending_is_broken: bool,
+    due_is_broken: bool,
+}
+
+impl Operations {
+    /// Reads the rows of the run at which the walk stands.
+    pub(super) fn read(run_id: RunId, walk: &mut Walk<'_>, sink: Sink<'_>) -> Self {
+        let (due, due_is_broken) = walk.take_due(run_id);
+        let mut operations = Self {
+            run_id,
+            pending: BTreeMap::new(),
+            due,
+            inbox: Vec::new(),
+            ended: BTreeMap::new(),
+            has_start: false,
+            inbox_is_broken: false,
+            pending_is_broken: false,
+            due_is_broken,
+        };
+        while let Some((PendingActivityKey { seq, .. }, row)) = walk.pending.next_of(run_id, sink) {
+            let read = PendingActivityRow::from_bytes(&row.value);
+            let row =
+                read.map_err(|error| row_problem::<PendingActivityKey>(&row.key, error, sink));
+            operations.pending.insert(seq, row.ok());
+        }
+        operations.pending_is_broken = walk.pending.is_broken();
+        while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, sink) {
+            operations.inbox.push(sequence);
+            match InboxRow::from_bytes(&row.value).map(|row| row.message) {
+                Ok(InboxMessage::Start(_)) => operations.has_start = true,
+                Ok(InboxMessage::ActivityClosed(closed)) => {
+                    let place = (sequence, closed.scheduled_event_id);
+                    operations.ended.insert(closed.seq, place);
+                }
+                Ok(InboxMessage::CancelRequested { .. }) => {}
+                Err(error) => {
+                    row_problem::<InboxKey>(&row.key, error, sink);
+                    operations.inbox_is_broken = true;
+                }
+            }
+        }
+        operations.inbox_is_broken |= walk.inbox.is_broken();
+        operations
+    }
+
+    /// Whether nothing is, or may be, to be done.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_broken = self.inbox_is_broken || self.pending_is_broken || self.due_is_broken;
+        let is_empty = self.pending.is_empty() && self.due.is_empty() && self.inbox.is_empty();
+        is_empty && !is_broken
+    }
+
+    /// Reports every row: none of them can still be needed.
+    pub(super) fn report_left_over(&self, status: Option<WorkflowStatus>, sink: Sink<'_>) {
+        let inbox = self.inbox.iter().map(|sequence| IndexRow::Inbox { sequence: *sequence });
+        let pending = self.pending.keys().map(|seq| IndexRow::PendingActivity { seq: *seq });
+        let due = self.due.iter().map(|key| IndexRow::from(*key));
+        for row in inbox.chain(pending).chain(due) {
+            sink(Problem::LeftOver { run_id: self.run_id, status, row });
+        }
+    }
+
+    /// Holds the rows against what is pending by the history of an open run.
+    pub(super) fn check(&self, history: &HistoryState, sink: Sink<'_>) {
+        let run_id = self.run_id;
+        for row in self.unknown(history) {
+            sink(Problem::UnknownOperation { run_id, row });
+        }
+        for row in self.missing(history) {
+            sink(Problem::MissingRow { run_id, row });
+        }
+    }
+
+    /// The rows that fit nothing that is pending.
+    fn unknown(&self, history: &HistoryState) -> Vec<IndexRow> {
+        let activity_is_known = |seq: &Seq, row: &PendingActivityRow| {
+            let scheduled = history.activities.get(seq);
+            scheduled.is_some_and(|event| event.scheduled_event_id == row.scheduled_event_id)
+        };
+        let unknown_activity = |(seq, row): (&Seq, &Option<PendingActivityRow>)| {
+            let is_known = row.as_ref().is_none_or(|row| activity_is_known(seq, row));
+            (!is_known).then_some(IndexRow::PendingActivity { seq: *seq })
+        };
+        let is_known = |row: IndexRow| match row {
+            IndexRow::Timer { seq, due } => {
+                history.timers.get(&seq).is_some_and(|timer| timer.due == due)
+            }
+            IndexRow::ActivityRetry { seq, due } => self.waits_until(seq, due),
+            _ => true,
+        };
+        let unknown_due = self.due.iter().map(|key| IndexRow::from(*key));
+        let unknown_due = unknown_due.filter(|row| !is_known(*row));
+        // An end may come too late to matter, but not before the activity is scheduled.
+        let ended = self.ended.values();
+        let early =
+            ended.filter(|(_, scheduled_event_id)| *scheduled_event_id >= history.next_event_id);
+        let unknown_end = early.map(|(sequence, _)| IndexRow::Inbox { sequence: *sequence });
+        let pending = self.pending.iter().filter_map(unknown_activity);
+        pending.chain(unknown_due).chain(unknown_end).collect()
+    }
+
+    /// Whether the next attempt of an activity waits until a time.
+    fn waits_until(&self, seq: Seq, due: Timestamp) -> bool {
+        match self.pending.get(&seq) {
+            Some(Some(row)) => row.admitted_at.is_none() && row.next_attempt_at == due,
+            // What cannot be read may fit.
+            Some(None) => true,
+            None => self.pending_is_broken,
+        }
+    }
+
+    /// The rows without which something that is pending would never happen.
+    ///
+    /// The next attempt of an activity needs no row of its own: the activity's row says when it
+    /// is due. An activity whose end waits in the inbox has no row any more.
+    fn missing(&self, history: &HistoryState) -> Vec<IndexRow> {
+        let mut missing = Vec::new();
+        if !self.pending_is_broken && !self.inbox_is_broken {
+            let without_row =
+                |seq: &&Seq| !self.pending.contains_key(*seq) && !self.ended.contains_key(*seq);
+            let seqs = history.activities.keys().filter(without_row);
+            missing.extend(seqs.map(|seq| IndexRow::PendingActivity { seq: *seq }));
+        }
+        if !self.due_is_broken {
+            let timer_rows = self.due.iter().filter(|key| key.kind == DueKind::Timer);
+            let timer_rows: BTreeSet<_> = timer_rows.map(|key| (key.seq, key.due)).collect();
+            let timers = history.timers.iter().map(|(seq, timer)| (*seq, timer.due));
+            let without_row = timers.filter(|timer| !timer_rows.contains(timer));
+            missing.extend(without_row.map(|(seq, due)| IndexRow::Timer { seq, due }));
+        }
+        missing
+    }
+}
+
+fn row_problem<K: Key>(key: &[u8], error: InvalidRow, sink: Sink<'_>) {
+    sink(Problem::Row { space: K::SPACE, key: hex(key), error });
+}

@@ -1,0 +1,115 @@
+//! What is to be done for runs, and the clock.
+
+use entracte_model::{EventId, RunId, Seq};
+use entracte_store::keys::{
+    CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, PendingActivityKey,
+};
+use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
+use entracte_store::{Batch, Space};
+
+use super::*;
+
+const UNKNOWN: RunId = RunId::from_bytes([0x33; 16]);
+
+fn due(run_id: RunId, kind: DueKind, seq: u32, due: u64) -> DueKey {
+    DueKey { due: time(due), run_id, kind, seq: Seq::new(seq) }
+}
+
+fn pending(run_id: RunId, seq: u32) -> PendingActivityKey {
+    PendingActivityKey { run_id, seq: Seq::new(seq) }
+}
+
+fn pending_row(scheduled_event_id: u64) -> PendingActivityRow {
+    PendingActivityRow {
+        scheduled_event_id: EventId::new(scheduled_event_id),
+        attempt: 1,
+        admitted_at: Some(time(70)),
+        next_attempt_at: time(70),
+        last_failure: None,
+        last_attempt_ended_at: None,
+        heartbeat_details: None,
+        heartbeat_at: None,
+        cancel_requested: false,
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_left_over_from_closed_and_unknown_runs_are_told() {
+    let cancel = InboxMessage::CancelRequested { reason: "late".to_owned() };
+    let row = InboxRow { sender: None, received_at: time(70), message: cancel };
+    for (run_id, known) in [(CLOSED, "completed"), (UNKNOWN, "unknown")] {
+        let found = problems(|batch| {
+            batch.put_inbox(InboxKey { run_id, sequence: 3 }, &row);
+            batch.put_pending(pending(run_id, 1), &pending_row(2));
+            batch.put_due(due(run_id, DueKind::Timer, 2, 80));
+            batch.put_due(due(run_id, DueKind::ActivityRetry, 1, 81));
+        })
+        .await;
+        let left = |row| format!("{row} is left over from run {run_id}, which is {known}");
+        assert_eq!(
+            found,
+            [
+                left("row 3 of the inbox"),
+                left("the row of pending activity 1"),
+                left("the row of timer 2, due at 1970-01-01T00:01:20.000Z,"),
+                left("the row of the next attempt of activity 1, due at 1970-01-01T00:01:21.000Z,"),
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn rows_of_operations_that_the_history_does_not_know_are_told() {
+    let text = |run_id: RunId, row: &str| {
+        format!("run {run_id}: {row} fits nothing that is pending by its history")
+    };
+    let found = problems(|batch| batch.put_pending(pending(WAITING, 9), &pending_row(2))).await;
+    assert_eq!(found, [text(WAITING, "the row of pending activity 9")]);
+    let found = problems(|batch| batch.put_pending(pending(WAITING, 1), &pending_row(1))).await;
+    assert_eq!(found, [text(WAITING, "the row of pending activity 1")]);
+    let at = "due at 1970-01-01T00:01:20.000Z,";
+    let found = problems(|batch| batch.put_due(due(WAITING, DueKind::Timer, 2, 80))).await;
+    assert_eq!(found, [text(WAITING, &format!("the row of timer 2, {at}"))]);
+    for run_id in [WAITING, BACKING_OFF, IDLE] {
+        let plant = |batch: &mut Batch| batch.put_due(due(run_id, DueKind::ActivityRetry, 1, 80));
+        let row = format!("the row of the next attempt of activity 1, {at}");
+        assert_eq!(problems(plant).await, [text(run_id, &row)]);
+    }
+    let event_id = EventId::new(2);
+    let key = HistoryKey { run_id: ACTIVITY_ENDED, event_id }.encode();
+    let found = problems(|batch| batch.delete(Space::History, key)).await;
+    assert_eq!(found, [text(ACTIVITY_ENDED, "row 0 of the inbox")]);
+}
+
+#[tokio::test]
+async fn operations_of_the_history_without_a_row_are_told() {
+    let key = pending(WAITING, 1).encode();
+    let found = problems(|batch| batch.delete(PendingActivityKey::SPACE, key)).await;
+    assert_eq!(found, [format!("run {WAITING}: the row of pending activity 1 is missing")]);
+
+    let key = InboxKey { run_id: ACTIVITY_ENDED, sequence: 0 }.encode();
+    let found = problems(|batch| batch.delete(InboxKey::SPACE, key)).await;
+    assert_eq!(found, [format!("run {ACTIVITY_ENDED}: the row of pending activity 1 is missing")]);
+
+    let key = due(WAITING, DueKind::Timer, 2, 85).encode();
+    let found = problems(|batch| batch.delete(DueKey::SPACE, key)).await;
+    let row = "the row of timer 2, due at 1970-01-01T00:01:25.000Z,";
+    assert_eq!(found, [format!("run {WAITING}: {row} is missing")]);
+}
+
+#[tokio::test]
+async fn the_next_attempt_of_an_activity_needs_no_row_of_its_own() {
+    let key = due(BACKING_OFF, DueKind::ActivityRetry, 1, 99).encode();
+    assert!(look(|batch| batch.delete(DueKey::SPACE, key)).await.is_sound());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_or_missing_is_told() {
+    let late = "1970-01-01T00:01:15.000Z";
+    let found = problems(|batch| batch.put_clock(time(74))).await;
+    let clock = "the clock stands at 1970-01-01T00:01:14.000Z";
+    assert_eq!(found, [format!("{clock}, and run {ACTIVITY_ENDED} goes up to {late}")]);
+    let found = problems(|batch| batch.delete(Space::Meta, CLOCK_KEY)).await;
+    let text = format!("the clock's row is missing; run {ACTIVITY_ENDED} goes up to {late}");
+    assert_eq!(found, [text]);
+}

@@ -1,0 +1,182 @@
+//! Runs, their histories and their workflow ids.
+
+use entracte_model::event::{TimerFired, WorkflowExecutionCancelRequested};
+use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, WorkflowId, WorkflowStatus};
+use entracte_store::keys::{HistoryKey, Key, RunKey, WorkflowIdKey};
+use entracte_store::rows::WorkflowIdRow;
+use entracte_store::{Batch, Space};
+
+use super::*;
+
+fn without_event(run_id: RunId, id: u64) -> impl FnOnce(&mut Batch) {
+    let key = HistoryKey { run_id, event_id: EventId::new(id) };
+    move |batch| batch.delete(Space::History, key.encode())
+}
+
+fn current(run_id: RunId, status: WorkflowStatus) -> WorkflowIdRow {
+    let request_id = "request".into();
+    WorkflowIdRow { run_id, first_execution_run_id: run_id, request_id, status }
+}
+
+#[tokio::test]
+async fn every_gap_in_a_history_is_told() {
+    let found = problems(|batch| {
+        without_event(CLOSED, 1)(batch);
+        without_event(CLOSED, 3)(batch);
+        without_event(WAITING, 2)(batch);
+    })
+    .await;
+    let gap = |run_id, expected, found| {
+        format!("run {run_id}: event {expected} is missing before event {found}")
+    };
+    assert_eq!(found, [gap(CLOSED, 1, 2), gap(CLOSED, 3, 4), gap(WAITING, 2, 3)]);
+}
+
+#[tokio::test]
+async fn a_history_that_is_not_sound_is_told() {
+    let fired = TimerFired { seq: Seq::new(9), started_event_id: EventId::new(1) };
+    let attributes = EventAttributes::TimerFired(fired);
+    let event = Event { id: EventId::new(4), time: time(26), attributes };
+    let found = problems(|batch| batch.put_event(WAITING, &event)).await;
+    assert_eq!(
+        found,
+        [format!(
+            "the events of run {WAITING} are not a history: event 4 (TimerFired) speaks of timer 9, which is not pending"
+        )]
+    );
+}
+
+#[tokio::test]
+async fn a_run_without_a_history_is_told() {
+    let text = |run_id| format!("run {run_id} has no events, and its start is not in its inbox");
+    let all =
+        |run_id| move |batch: &mut Batch| (1..=5).for_each(|id| without_event(run_id, id)(batch));
+    for run_id in [CLOSED, WAITING, IDLE] {
+        assert_eq!(problems(all(run_id)).await, [text(run_id)]);
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_the_history_does_not_tell_is_told() {
+    let found = problems(without_event(CLOSED, 5)).await;
+    assert_eq!(
+        found,
+        [format!("run {CLOSED} is completed by its row, and running by its history")]
+    );
+    let found = problems(|batch| {
+        batch.put_run(WAITING, &run_row(WAITING, WorkflowStatus::Failed, 3));
+        let row = current(WAITING, WorkflowStatus::Failed);
+        batch.put_workflow_id(&started(WAITING).workflow_id, &row);
+    })
+    .await;
+    assert_eq!(found, [format!("run {WAITING} is failed by its row, and running by its history")]);
+}
+
+#[tokio::test]
+async fn a_row_that_tells_something_else_than_the_history_is_told() {
+    let found = problems(|batch| {
+        let mut row = run_row(CLOSED, WorkflowStatus::Completed, 4);
+        row.workflow_type = "other".into();
+        row.start_time = time(11);
+        batch.put_run(CLOSED, &row);
+    })
+    .await;
+    let differs = |field, row, history| {
+        format!("run {CLOSED}: the {field} is {row} by its row, and {history} by its history")
+    };
+    let at = |event| format!("event {event} at 1970-01-01T00:00:15.000000000Z");
+    assert_eq!(
+        found,
+        [
+            differs("workflow type", "other".to_owned(), "order".to_owned()),
+            differs("close", at(4), at(5)),
+            differs(
+                "start",
+                "1970-01-01T00:00:11.000000000Z".to_owned(),
+                "1970-01-01T00:00:10.000000000Z".to_owned()
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn events_without_a_run_are_told() {
+    let unknown = RunId::from_bytes([0x33; 16]);
+    let event = &events(IDLE)[0];
+    let found = problems(|batch| batch.put_event(unknown, event)).await;
+    assert_eq!(found, [format!("there are 1 events of run {unknown}, which has no row")]);
+    // Its workflow id knew the run, so that two rows speak of one that has none.
+    let found =
+        problems(|batch| batch.delete(RunKey::SPACE, RunKey { run_id: WAITING }.encode())).await;
+    assert_eq!(
+        found,
+        [
+            format!("there are 3 events of run {WAITING}, which has no row"),
+            format!(
+                "workflow id `order-2` and run {WAITING}: the run that the workflow id's row names has no row"
+            ),
+        ]
+    );
+}
+
+/// What is wrong when the row of a workflow id is this one.
+async fn claimed(workflow_id: &str, row: &WorkflowIdRow) -> Vec<String> {
+    let workflow_id = WorkflowId::new(workflow_id).unwrap();
+    problems(|batch| batch.put_workflow_id(&workflow_id, row)).await
+}
+
+#[tokio::test]
+async fn workflow_ids_that_do_not_fit_their_runs_are_told() {
+    let text = |id, run_id, fault: &str| format!("workflow id `{id}` and run {run_id}: {fault}");
+    let key = WorkflowIdKey { workflow_id: started(CLOSED).workflow_id };
+    let found = problems(|batch| batch.delete(WorkflowIdKey::SPACE, key.encode())).await;
+    assert_eq!(found, [text("order-1", CLOSED, "the workflow id has no row")]);
+
+    let unknown = RunId::from_bytes([0x33; 16]);
+    let found = claimed("nobody", &current(unknown, WorkflowStatus::Completed)).await;
+    let fault = "the run that the workflow id's row names has no row";
+    assert_eq!(found, [text("nobody", unknown, fault)]);
+
+    let found = claimed("nobody", &current(CLOSED, WorkflowStatus::Completed)).await;
+    let fault = "the run belongs to workflow id `order-1`";
+    assert_eq!(found, [text("nobody", CLOSED, fault)]);
+
+    let found = claimed("order-1", &current(CLOSED, WorkflowStatus::Failed)).await;
+    let fault = "the status is failed by the workflow id's row, and completed by the run's row";
+    assert_eq!(found, [text("order-1", CLOSED, fault)]);
+
+    let found = claimed("again", &current(CLOSED_BEFORE, WorkflowStatus::Completed)).await;
+    let fault = format!("the run is open, and the workflow id's row names run {CLOSED_BEFORE}");
+    assert_eq!(found, [text("again", IDLE, &fault)]);
+}
+
+#[tokio::test]
+async fn a_workflow_id_that_names_an_older_run_is_told() {
+    let found = problems(|batch| {
+        let mut row = run_row(CLOSED_BEFORE, WorkflowStatus::Completed, 2);
+        row.start_time = time(51);
+        batch.put_run(CLOSED_BEFORE, &row);
+    })
+    .await;
+    let late = "the start is 1970-01-01T00:00:51.000000000Z by its row, and 1970-01-01T00:00:40.000000000Z by its history";
+    assert_eq!(
+        found,
+        [
+            format!(
+                "workflow id `again` and run {CLOSED_BEFORE}: the run is later than run {IDLE}, which the workflow id's row names"
+            ),
+            format!("run {CLOSED_BEFORE}: {late}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_open_run_for_which_nothing_can_happen_is_told() {
+    let requested = WorkflowExecutionCancelRequested { reason: "enough".to_owned() };
+    let attributes = EventAttributes::WorkflowExecutionCancelRequested(requested);
+    let event = Event { id: EventId::new(2), time: time(60), attributes };
+    let report = look(|batch| batch.put_event(IDLE, &event)).await;
+    let found: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(found, [format!("run {IDLE} is open, and nothing is pending for it")]);
+    assert_eq!(report.counts.runs_awaiting_cancellation, 0);
+}
