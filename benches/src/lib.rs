@@ -5,7 +5,10 @@
 //! actors, messages and commits without any semantics. Both are driven by the same
 //! [`driver`](drive) and measured in the same way, so that what the engine costs above its
 //! floor is a figure and not an opinion.
+//!
+//! Another load is put on the store alone: the latency of single [`commits`].
 
+pub mod commits;
 pub mod disk;
 pub mod drive;
 pub mod engine_load;

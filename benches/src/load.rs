@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use entracte::store::StoreError;
 use entracte::{Durability, ShutdownError, StartEngineError, StartWorkflowError, WorkflowError};
 
 /// A number of runs of the sequence: three activities, one after the other, each of which takes
@@ -61,6 +62,9 @@ pub enum LoadError {
     /// The engine did not start a run.
     #[error("run was not started: {0}")]
     Start(#[from] StartWorkflowError),
+    /// The engine's store failed.
+    #[error("store of the engine: {0}")]
+    EngineStore(#[from] StoreError),
     /// A run of the engine failed.
     #[error("run failed: {0}")]
     Run(#[from] WorkflowError),
@@ -75,6 +79,9 @@ pub enum LoadError {
     /// The engine could not be shut down.
     #[error("engine could not be shut down: {0}")]
     EngineShutdown(#[from] ShutdownError),
+    /// A thread beside the load panicked.
+    #[error("the thread of the {0} panicked")]
+    Thread(&'static str),
     /// A task of the driver panicked.
     #[error("task of the driver: {0}")]
     Task(#[from] tokio::task::JoinError),

@@ -6,6 +6,7 @@
 //!   FORMAT    which format this is, in one line
 //!   TAIL      up to which commit the store is known to be durable
 //!   journal/  fjall's own files, with one keyspace per space
+//!   SUSPECT   which table was found damaged while the store was open, if one was
 //!   torn/     torn ends of journals that were cut off, for inspection
 //! ```
 //!
@@ -36,6 +37,7 @@ mod numbers;
 mod open;
 mod options;
 mod progress;
+mod scrub;
 mod shared;
 mod tail;
 mod torn;
@@ -70,7 +72,8 @@ impl FjallStore {
     /// Opens the store in a directory, which is created if it does not exist.
     ///
     /// All journal files are read once to look for damage, one at a time in memory; their size
-    /// is bounded by [`FjallOptions::journal_bytes_max`].
+    /// is bounded by [`FjallOptions::journal_bytes_max`]. Tables are read up to
+    /// [`FjallOptions::check_bytes_max`], the others in the background.
     ///
     /// # Errors
     /// [`StoreError`] names what stands in the way; a directory that is not a store, one of

@@ -157,7 +157,7 @@ where
     }
 
     fn failure(&self, fault: Option<Fault>, problem: Problem) -> CrashTestFailure {
-        CrashTestFailure { seed: self.disk.seed, fault, problem }
+        CrashTestFailure { seed: self.disk.seed, fault, problem: Box::new(problem) }
     }
 }
 

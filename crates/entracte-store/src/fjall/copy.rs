@@ -33,7 +33,8 @@ use crate::store::Space;
 /// operating system refuses; the target must be a directory that is missing or empty.
 pub fn copy_readable(path: &Path, target: &Path) -> Result<Vec<Space>, StoreError> {
     let _lock = existing_store(path)?;
-    let (findings, _) = guarded(path, || look::look_anyway(path))?;
+    let check_bytes_max = FjallOptions::default().check_bytes_max;
+    let (findings, _) = guarded(path, || look::look_anyway(path, check_bytes_max))?;
     layout::create_directory(target)?;
     if layout::inspect(target)? == layout::Found::Store {
         return Err(StoreError::NotAStore { path: target.to_path_buf() });

@@ -14,6 +14,7 @@ use super::keeper::Keeper;
 use super::lock::DirectoryLock;
 use super::numbers::CommitRow;
 use super::progress::Progress;
+use super::scrub::Scrub;
 use crate::batch::{Batch, Op};
 use crate::error::StoreError;
 use crate::keys::RESERVED_KEY;
@@ -65,6 +66,8 @@ impl Keyspaces {
 pub(super) struct Opened {
     /// None while a store is being made.
     keeper: Option<Keeper>,
+    /// None while a store is being made.
+    scrub: Option<Scrub>,
     keyspaces: Keyspaces,
     database: Database,
     progress: Arc<Progress>,
@@ -83,11 +86,21 @@ impl Opened {
         lock: Arc<DirectoryLock>,
     ) -> Self {
         let path = directory.to_path_buf();
-        Self { keeper: None, keyspaces, database, progress, store_id, path, _lock: lock }
+        Self {
+            keeper: None,
+            scrub: None,
+            keyspaces,
+            database,
+            progress,
+            store_id,
+            path,
+            _lock: lock,
+        }
     }
 
-    pub(super) fn keep_with(&mut self, keeper: Keeper) {
+    pub(super) fn keep_with(&mut self, keeper: Keeper, scrub: Scrub) {
         self.keeper = Some(keeper);
+        self.scrub = Some(scrub);
     }
 
     pub(super) fn keyspaces(&self) -> &Keyspaces {
@@ -188,6 +201,7 @@ impl Opened {
 
     /// Stops the keeper, which notes how far the store is durable.
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        self.scrub = None;
         self.keeper.take().map_or(Ok(()), Keeper::finish)
     }
 

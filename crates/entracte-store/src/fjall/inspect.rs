@@ -10,6 +10,7 @@ use super::layout::{self, Found, JOURNAL_DIRECTORY};
 use super::lock::DirectoryLock;
 use super::look::{self, Place};
 use super::open::guarded;
+use super::options::FjallOptions;
 use super::torn::TORN_DIRECTORY;
 use crate::error::StoreError;
 
@@ -64,15 +65,16 @@ pub struct DamagedPlace {
 
 /// Looks at a store on disk without changing anything, however damaged it is.
 ///
-/// The store must not be open. The journals are read in full, the tables are only looked for:
-/// [`check_tables`] reads them too.
+/// The store must not be open. The journals are read in full; of the tables as much is compared
+/// with its checksum as an opening does by default: [`check_tables`] compares them all.
 ///
 /// # Errors
 /// [`StoreError`] if there is no store of a known format at the path, if it is open, or if the
 /// operating system refuses to read it.
 pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
     let _lock = existing_store(path)?;
-    let (findings, damage) = guarded(path, || look::look_anyway(path))?;
+    let check_bytes_max = FjallOptions::default().check_bytes_max;
+    let (findings, damage) = guarded(path, || look::look_anyway(path, check_bytes_max))?;
     let journals = look::journal_files(path)?;
     Ok(Inspection {
         path: path.to_path_buf(),

@@ -113,6 +113,14 @@ fn check_journal(directory: &Path) -> Result<Found, StoreError> {
     }
 }
 
+/// Makes fjall's own lock file again where it was removed: it holds nothing, and the store is
+/// locked by [`LOCK_FILE`] already, but fjall does not open without it.
+pub(super) fn restore_journal_lock(directory: &Path) -> Result<(), StoreError> {
+    let path = directory.join(JOURNAL_DIRECTORY).join("lock");
+    let made = File::options().write(true).create(true).truncate(false).open(&path);
+    made.map(drop).map_err(|error| StoreError::from_io("make fjall's lock", Some(&path), error))
+}
+
 /// Refuses formats that this code does not read.
 pub(super) fn check_number(directory: &Path, found: u32) -> Result<(), StoreError> {
     let path = directory.to_path_buf();

@@ -6,6 +6,7 @@
 //! missing. It changes nothing.
 
 mod batch;
+mod contents;
 mod journals;
 mod trees;
 mod walk;
@@ -16,13 +17,14 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use self::trees::Persisted;
-pub(super) use self::trees::{check_tables, tables_of};
+pub(super) use self::contents::find_damaged;
+use self::trees::{Persisted, Trees};
+pub(super) use self::trees::{TableFile, check_tables, tables_of};
 use self::walk::Walk;
 pub(super) use self::walk::{Findings, Place};
 use super::layout::JOURNAL_DIRECTORY;
 use super::numbers::Tail;
-use super::tail;
+use super::{scrub, tail};
 use crate::error::StoreError;
 
 /// Where a journal file is to be cut off: nothing behind it was acknowledged.
@@ -33,22 +35,39 @@ pub(super) struct Cut {
     pub(super) offset: u64,
 }
 
-/// Looks at everything that fjall would read when it opens a store.
+/// What a look has found, and what it has left.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) findings: Findings,
+    /// Tables that were not compared with their checksums.
+    pub(super) unchecked: Vec<TableFile>,
+}
+
+/// Looks at everything that fjall would read when it opens a store, and compares tables of so
+/// many bytes with their checksums.
 ///
 /// # Errors
 /// [`StoreError`] if something cannot be read, or is damaged so that the commits cannot be
 /// counted. What the commits themselves tell is in the [`Findings`].
-pub(super) fn look(directory: &Path) -> Result<Findings, StoreError> {
+pub(super) fn look(directory: &Path, table_bytes_max: u64) -> Result<Looked, StoreError> {
     let tail = tail::read(directory)?;
-    let persisted = trees::look(&directory.join(JOURNAL_DIRECTORY), tail.store_id)?;
-    look_at_journals(directory, tail, persisted)
+    let journal = directory.join(JOURNAL_DIRECTORY);
+    check_that_there_are_journals(&journal)?;
+    let trees = trees::look(&journal, tail.store_id)?;
+    let findings = look_at_journals(directory, tail, trees.persisted)?;
+    let suspect = scrub::suspect(directory)?;
+    let unchecked = contents::check_some(trees.tables, suspect.as_deref(), table_bytes_max)?;
+    Ok(Looked { findings, unchecked })
 }
 
 /// Looks as far as damage allows: what cannot be read is told, and taken for empty.
 ///
 /// # Errors
 /// [`StoreError`] if not even the journals can be read.
-pub(super) fn look_anyway(directory: &Path) -> Result<(Findings, Vec<StoreError>), StoreError> {
+pub(super) fn look_anyway(
+    directory: &Path,
+    table_bytes_max: u64,
+) -> Result<(Findings, Vec<StoreError>), StoreError> {
     let mut damage = Vec::new();
     let journal = directory.join(JOURNAL_DIRECTORY);
     let tail = match tail::read(directory) {
@@ -59,13 +78,28 @@ pub(super) fn look_anyway(directory: &Path) -> Result<(Findings, Vec<StoreError>
             Tail { store_id, synced: 0 }
         }
     };
-    let persisted = trees::look(&journal, tail.store_id).unwrap_or_else(|error| {
+    damage.extend(check_that_there_are_journals(&journal).err());
+    let trees = trees::look(&journal, tail.store_id).unwrap_or_else(|error| {
         damage.push(error);
-        Persisted::default()
+        Trees::default()
     });
-    let findings = look_at_journals(directory, tail, persisted)?;
+    let findings = look_at_journals(directory, tail, trees.persisted)?;
     damage.extend(findings.refusal.clone());
+    let suspect = scrub::suspect(directory)?;
+    let checked = contents::check_some(trees.tables, suspect.as_deref(), table_bytes_max);
+    damage.extend(checked.err());
     Ok((findings, damage))
+}
+
+/// What to say of a table that is not what was written.
+pub(super) fn corrupt_table(table: &TableFile) -> StoreError {
+    trees::corrupt(&table.path, contents::DIFFERS)
+}
+
+/// The next journal is always there before the last one goes.
+fn check_that_there_are_journals(journal: &Path) -> Result<(), StoreError> {
+    let is_none = journals::list(journal)?.is_empty();
+    if is_none { Err(trees::corrupt(journal, "there is no journal file")) } else { Ok(()) }
 }
 
 fn look_at_journals(

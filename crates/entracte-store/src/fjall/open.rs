@@ -17,6 +17,7 @@ use super::lock::DirectoryLock;
 use super::look::{self, Findings};
 use super::options::FjallOptions;
 use super::progress::Progress;
+use super::scrub::Scrub;
 use super::tail::TailFile;
 use super::{errors, torn};
 use crate::error::StoreError;
@@ -41,11 +42,13 @@ pub(super) fn open(
     if layout::inspect(directory)? == Found::Empty {
         create(directory, options, &lock)?;
     }
-    let findings = guarded(directory, || look::look(directory))?;
+    let looked = guarded(directory, || look::look(directory, options.check_bytes_max))?;
+    let findings = looked.findings;
     if let Some(refusal) = &findings.refusal {
         return Err(refusal.clone());
     }
     torn::cut_off(directory, &findings.cuts)?;
+    layout::restore_journal_lock(directory)?;
     let mut tail = TailFile::open(directory)?;
     let database = open_database(directory, JOURNAL_DIRECTORY, options)?;
     // fjall syncs the journal before it reads it, so what was found is durable by now.
@@ -58,7 +61,8 @@ pub(super) fn open(
     let mut opened = Opened::new(directory, database, progress.clone(), store_id, lock);
     guarded(directory, || check(directory, &opened, &findings))?;
     let (database, keyspaces) = (opened.database(), opened.keyspaces());
-    opened.keep_with(Keeper::start(database, keyspaces, progress, tail, options, poison)?);
+    let keeper = Keeper::start(database, keyspaces, progress, tail, options, poison.clone())?;
+    opened.keep_with(keeper, Scrub::start(directory, looked.unchecked, poison)?);
     Ok(opened)
 }
 

@@ -27,6 +27,14 @@ pub struct FjallOptions {
     /// together hold at most 64 MB more than this. A file is made with a length of 64 MiB, most
     /// of it a hole.
     pub journal_bytes_max: u64,
+    /// How much of the tables an opening compares with their checksums, in bytes, the smallest
+    /// tables first. Default 256 MiB.
+    ///
+    /// The rest is compared in the background, at 64 MiB a second; a table that turns out to be
+    /// damaged then ends all writing. Each block of a table is checked whenever it is read, but
+    /// only the checksum of the whole table shows that a disk has put a block, or another
+    /// table, into the wrong place.
+    pub check_bytes_max: u64,
     /// How many threads write and compact tables. Default 2: one of them is always free to
     /// write what waits in memory while the other one compacts.
     pub worker_threads: usize,
@@ -38,6 +46,7 @@ impl Default for FjallOptions {
             cache_bytes: 32 * MIB,
             memtable_bytes_max: 16 * MIB,
             journal_bytes_max: 64 * MIB,
+            check_bytes_max: 256 * MIB,
             worker_threads: 2,
         }
     }

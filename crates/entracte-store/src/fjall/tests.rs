@@ -9,12 +9,14 @@ mod copies;
 mod directory;
 mod failures;
 mod keeping;
+mod scrub;
 
 /// Small enough that tables are written and compacted even in tests.
 const SMALL: FjallOptions = FjallOptions {
     cache_bytes: 1024 * 1024,
     memtable_bytes_max: 64 * 1024,
     journal_bytes_max: 64 * 1024 * 1024,
+    check_bytes_max: 256 * 1024 * 1024,
     worker_threads: 1,
 };
 

@@ -19,7 +19,7 @@ pub struct CrashTestFailure {
     /// What was done to the play; nothing to the undisturbed one.
     pub fault: Option<Fault>,
     /// What went wrong.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// What went wrong with a play.

@@ -45,7 +45,7 @@ fn an_outcome_that_depends_on_the_attempt_is_found() {
     let test =
         CrashTest::new(|engine| engine.workflow(STEPS, steps).activity(STEP, attempt), start);
     let failure = test.run().unwrap_err();
-    assert!(matches!(failure.problem, Problem::OutcomeDiffers { .. }), "{failure}");
+    assert!(matches!(*failure.problem, Problem::OutcomeDiffers { .. }), "{failure}");
     let text = "crash before commit 2 is durable with seed 0: the runs of workflow `steps` ended \
                 otherwise than undisturbed: ";
     assert!(failure.to_string().starts_with(text), "{failure}");
@@ -71,7 +71,7 @@ fn a_script_whose_starts_have_no_request_ids_is_found() {
         },
     );
     let failure = test.run().unwrap_err();
-    assert!(matches!(failure.problem, Problem::Script { .. }), "{failure}");
+    assert!(matches!(*failure.problem, Problem::Script { .. }), "{failure}");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_run_that_never_ends_is_found_with_what_it_waits_for() {
         start,
     );
     let failure = test.time_limit(Duration::from_secs(3_600)).run().unwrap_err();
-    let Problem::TimeLimit { open } = &failure.problem else { panic!("{failure}") };
+    let Problem::TimeLimit { open } = &*failure.problem else { panic!("{failure}") };
     assert!(open[0].contains("activity_type: \"step\""), "{failure}");
 }
 

@@ -13,6 +13,7 @@ use lsm_tree::{Cache, Checksum, Table};
 
 use super::super::checksum;
 use super::super::numbers::CommitRow;
+use super::contents;
 use crate::error::StoreError;
 use crate::keys::RESERVED_KEY;
 use crate::store::Space;
@@ -40,17 +41,31 @@ impl Persisted {
     }
 }
 
+/// What the trees say of themselves.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    /// How far the tables reach.
+    pub(super) persisted: Persisted,
+    /// The tables of the spaces.
+    pub(super) tables: Vec<TableFile>,
+}
+
 /// A table that a version names.
-struct TableFile {
-    path: PathBuf,
-    checksum: u128,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct TableFile {
+    pub(in super::super) path: PathBuf,
+    /// The checksum of the whole file.
+    pub(in super::super) checksum: u128,
+    /// The length of the file, in bytes.
+    pub(in super::super) bytes: u64,
     global_seqno: u64,
     /// Whether it is the first one of its run, which has the smallest keys.
     is_first: bool,
 }
 
 /// Checks that everything is there that the trees say is there, and reads how far it reaches.
-pub(super) fn look(journal: &Path, store_id: u64) -> Result<Persisted, StoreError> {
+/// What the tables hold is not compared with their checksums.
+pub(super) fn look(journal: &Path, store_id: u64) -> Result<Trees, StoreError> {
     let version = journal.join("version");
     if read(&version)? != FJALL_VERSION {
         return Err(corrupt(&version, "it does not hold the version of fjall's format"));
@@ -58,34 +73,26 @@ pub(super) fn look(journal: &Path, store_id: u64) -> Result<Persisted, StoreErro
     let keyspaces = journal.join("keyspaces");
     // fjall's own keyspace, which names the others, is small and hardly ever written.
     for table in tables(&keyspaces.join("0"))? {
-        if checksum::long(&read(&table.path)?) != table.checksum {
-            return Err(corrupt(&table.path, "the checksum of the table differs"));
-        }
+        contents::check(&table)?;
     }
-    let mut persisted = Persisted::default();
-    for (id, number) in (1..).zip(&mut persisted.0) {
-        *number = persisted_number(&keyspaces.join(id.to_string()), store_id)?;
+    let mut trees = Trees::default();
+    for (id, number) in (1..).zip(&mut trees.persisted.0) {
+        let tables = tables(&keyspaces.join(id.to_string()))?;
+        *number = persisted_number(&tables, store_id)?;
+        trees.tables.extend(tables);
     }
-    Ok(persisted)
+    Ok(trees)
 }
 
 /// Reads every table in full, compares its checksum, and gives the damage.
 pub(in super::super) fn check_tables(journal: &Path) -> Vec<StoreError> {
     let mut damage = Vec::new();
     for id in 0..=Space::ALL.len() {
-        let tables = match tables(&journal.join("keyspaces").join(id.to_string())) {
-            Ok(tables) => tables,
-            Err(error) => {
-                damage.push(error);
-                continue;
+        match tables(&journal.join("keyspaces").join(id.to_string())) {
+            Ok(tables) => {
+                damage.extend(tables.iter().filter_map(|table| contents::check(table).err()));
             }
-        };
-        for table in tables {
-            match read(&table.path) {
-                Ok(bytes) if checksum::long(&bytes) == table.checksum => {}
-                Ok(_) => damage.push(corrupt(&table.path, "the checksum of the table differs")),
-                Err(error) => damage.push(error),
-            }
+            Err(error) => damage.push(error),
         }
     }
     damage
@@ -97,10 +104,10 @@ pub(in super::super) fn tables_of(keyspace: &Path) -> Result<Vec<PathBuf>, Store
 }
 
 /// The highest number in the tables of a keyspace.
-fn persisted_number(keyspace: &Path, store_id: u64) -> Result<u64, StoreError> {
+fn persisted_number(tables: &[TableFile], store_id: u64) -> Result<u64, StoreError> {
     let mut highest = 0;
-    for table in tables(keyspace)?.into_iter().filter(|table| table.is_first) {
-        if let Some(row) = first_commit_row(&table)? {
+    for table in tables.iter().filter(|table| table.is_first) {
+        if let Some(row) = first_commit_row(table)? {
             if row.store_id != store_id {
                 return Err(corrupt(&table.path, "the table belongs to another store"));
             }
@@ -158,21 +165,18 @@ fn tables(keyspace: &Path) -> Result<Vec<TableFile>, StoreError> {
         .map_err(|error| corrupt(&path, &format!("it cannot be read: {error}")))?;
     let tables = tables.into_iter().map(|(is_first, id, checksum, global_seqno)| {
         let path = keyspace.join("tables").join(id.to_string());
-        TableFile { path, checksum, global_seqno, is_first }
-    });
-    let tables: Vec<_> = tables.collect();
-    for table in &tables {
-        match fs::metadata(&table.path) {
-            Ok(_) => {}
+        match fs::metadata(&path) {
+            Ok(metadata) => {
+                let bytes = metadata.len();
+                Ok(TableFile { path, checksum, bytes, global_seqno, is_first })
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(corrupt(&table.path, "it is missing"));
+                Err(corrupt(&path, "it is missing"))
             }
-            Err(error) => {
-                return Err(StoreError::from_io("look at a table", Some(&table.path), error));
-            }
+            Err(error) => Err(StoreError::from_io("look at a table", Some(&path), error)),
         }
-    }
-    Ok(tables)
+    });
+    tables.collect()
 }
 
 /// Reads the tables of a version: levels of runs of tables, each with a place in its run, an id,
@@ -227,7 +231,7 @@ fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     })
 }
 
-fn corrupt(path: &Path, reason: &str) -> StoreError {
+pub(super) fn corrupt(path: &Path, reason: &str) -> StoreError {
     let path = path.to_path_buf();
     StoreError::Corrupt { path, offset: None, missing: None, reason: reason.to_owned() }
 }

@@ -39,7 +39,7 @@ fn a_commit_that_was_never_known_as_synced_is_cut_off_where_it_is_torn() {
     for len in 1..torn.len() {
         let bytes = [&whole, &torn[..len]].concat();
         let expected = (3, vec![("0".to_owned(), whole.len() as u64)]);
-        assert_eq!(opens(tail(3), &[bytes.clone()]), expected, "{len}");
+        assert_eq!(opens(tail(3), std::slice::from_ref(&bytes)), expected, "{len}");
         // The same in a file that had been made longer.
         assert_eq!(opens(tail(3), &[[&bytes[..], &[0; 99]].concat()]), expected, "{len}");
     }
@@ -137,8 +137,8 @@ fn rubbish_in_the_free_part_of_a_file_is_cut_off() {
     let whole = synced_commits(1..=3);
     let dirty = [&whole[..], &[0; 64], b"rubbish", &[0; 64]].concat();
     let at = whole.len() as u64;
-    assert_eq!(opens(tail(3), &[dirty.clone()]), (3, vec![("0".to_owned(), at)]));
-    let files = [dirty.clone(), synced_commits(4..=6), b"more".to_vec()];
+    assert_eq!(opens(tail(3), std::slice::from_ref(&dirty)), (3, vec![("0".to_owned(), at)]));
+    let files = [dirty, synced_commits(4..=6), b"more".to_vec()];
     let cuts = vec![("0".to_owned(), at), ("2".to_owned(), 0)];
     assert_eq!(opens(tail(6), &files), (6, cuts));
 }

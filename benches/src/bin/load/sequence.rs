@@ -1,37 +1,25 @@
-//! Puts a load on the engine and on its floor, by turns, and prints what each took.
+//! `load sequence`: a load on the engine and on its floor, by turns.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 use entracte::Durability;
 use entracte_benches::engine_load::EngineTarget;
 use entracte_benches::figures::{self, HEADINGS};
 use entracte_benches::floor::Floor;
-use entracte_benches::{Load, LoadError, Round, disk, drive};
-use indicatif::{ProgressBar, ProgressStyle};
+use entracte_benches::{Load, LoadError, Round, drive};
+use indicatif::ProgressBar;
 
-/// Puts a load on the engine and on its floor, and prints what each took.
-#[derive(Debug, Parser)]
-struct Cli {
-    #[command(subcommand)]
-    load: Kind,
-}
-
-#[derive(Debug, Subcommand)]
-enum Kind {
-    /// Runs of three activities, one after the other.
-    Sequence(Sequence),
-}
+use super::place;
 
 #[derive(Debug, Args)]
-struct Sequence {
+pub(super) struct Sequence {
     /// How many runs each round measures.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
     /// How many runs are open at the same time, at most.
-    #[arg(long, default_value_t = 100, value_parser = positive)]
+    #[arg(long, default_value_t = 100, value_parser = place::positive)]
     in_flight: usize,
     /// What an answer survives: `sync`, `interval=50ms` or `os-buffered`.
     #[arg(long, default_value_t = Durability::Sync)]
@@ -54,14 +42,6 @@ struct Sequence {
     engine_only: bool,
 }
 
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
-}
-
 /// What a round is put on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -78,25 +58,14 @@ impl fmt::Display for Side {
     }
 }
 
-fn main() -> ExitCode {
-    let Kind::Sequence(sequence) = Cli::parse().load;
-    match run(&sequence) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("load: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(sequence: &Sequence) -> Result<(), LoadError> {
+pub(super) fn run(sequence: &Sequence) -> Result<(), LoadError> {
     let load = Load {
         runs: sequence.runs,
         in_flight: sequence.in_flight,
         durability: sequence.durability,
         payload: Load::payload_of(sequence.payload),
     };
-    let data = data(sequence)?;
+    let data = place::data(sequence.data.as_deref())?;
     print_conditions(&load, &data);
 
     let (mut floor, mut engine) = (Vec::new(), Vec::new());
@@ -112,17 +81,7 @@ fn run(sequence: &Sequence) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn data(sequence: &Sequence) -> Result<PathBuf, LoadError> {
-    let data = match (&sequence.data, std::env::var_os("TMPDIR")) {
-        (Some(data), _) => data.clone(),
-        (None, Some(data)) => PathBuf::from(data),
-        (None, None) => PathBuf::from("."),
-    };
-    Ok(data.canonicalize()?)
-}
-
 fn print_conditions(load: &Load, data: &Path) {
-    let file_system = disk::file_system(data);
     println!(
         "{} runs of 3 activities, {} in flight, payloads of {} bytes, durability {}",
         load.runs,
@@ -130,26 +89,15 @@ fn print_conditions(load: &Load, data: &Path) {
         load.payload.len(),
         load.durability,
     );
-    println!(
-        "in {} ({}), {} processors",
-        data.display(),
-        file_system.as_deref().unwrap_or("file system not known"),
-        std::thread::available_parallelism().map_or(0, usize::from),
-    );
-    if file_system.is_some_and(|name| disk::is_in_memory(&name)) {
-        println!("this file system lives in memory: a sync costs nothing there");
-    }
-    if cfg!(debug_assertions) {
-        println!("this is a debug build: build with --release for figures");
-    }
+    place::print_conditions(data);
     println!("\n{HEADINGS}");
 }
 
 /// Drives one round in a directory and on a runtime of its own, so that nothing of the round
 /// before goes on beside it.
 fn round(side: Side, load: &Load, data: &Path) -> Result<Round, LoadError> {
-    let directory = tempfile::Builder::new().prefix("entracte-load-").tempdir_in(data)?;
-    let progress = progress(side, load);
+    let directory = place::fresh_directory(data)?;
+    let progress = place::progress(side.to_string(), load.runs);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let round = runtime.block_on(async {
         match side {
@@ -185,18 +133,6 @@ async fn on_engine(
     let round = drive::round(&target, load, progress).await?;
     target.stop().await?;
     Ok(round)
-}
-
-fn progress(side: Side, load: &Load) -> ProgressBar {
-    // Hidden by itself where the error output is not a terminal.
-    let progress = ProgressBar::new(load.runs);
-    if let Ok(style) =
-        ProgressStyle::with_template("{prefix:<10}{wide_bar} {pos}/{len} {per_sec} {eta}")
-    {
-        progress.set_style(style);
-    }
-    progress.set_prefix(side.to_string());
-    progress
 }
 
 fn print_medians(floor: &[Round], engine: &[Round]) {

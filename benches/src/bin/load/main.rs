@@ -1,0 +1,39 @@
+//! Puts a load on the engine or its store and on their floor, by turns, and prints what each
+//! took.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod commits;
+mod place;
+mod sequence;
+
+/// Puts a load on the engine or its store and on their floor, and prints what each took.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    load: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// Runs of three activities, one after the other.
+    Sequence(sequence::Sequence),
+    /// Single commits on the store: their latency and where they stall.
+    Commits(commits::Commits),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().load {
+        Kind::Sequence(sequence) => sequence::run(&sequence),
+        Kind::Commits(commits) => commits::run(&commits),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
