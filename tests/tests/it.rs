@@ -6,6 +6,8 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/blocking.rs"]
+mod blocking;
 #[path = "it/cancellation.rs"]
 mod cancellation;
 #[path = "it/cancelled_backoff.rs"]

@@ -64,6 +64,9 @@ pub struct PendingActivityDescription {
     pub heartbeat_details: Option<Payload>,
     /// When that heartbeat came.
     pub heartbeat_time: Option<Timestamp>,
+    /// The earlier attempts that have ended while their code still runs: that of a blocking
+    /// activity cannot be stopped.
+    pub overrunning_attempts: Vec<u32>,
     /// When the whole activity times out, with its retries (rule RET-12).
     pub expiration_time: Option<Timestamp>,
     /// Where the workflow issued the activity.

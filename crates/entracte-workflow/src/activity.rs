@@ -5,10 +5,11 @@ mod heartbeat;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
 use entracte_model::{DecodeError, Payload, RunId, Timestamp, WorkflowId};
-use event_listener::Event;
+use event_listener::{Event, Listener};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -221,6 +222,18 @@ impl ActivityContext {
             listener.await;
         }
     }
+
+    /// Waits until the attempt is asked to stop, at most so long: for
+    /// [blocking activities](crate::Registry::blocking_activity), instead of sleeping. Holds
+    /// its thread: async activities await [`cancelled`](Self::cancelled).
+    #[must_use = "an attempt that is asked to stop should"]
+    pub fn wait_cancelled(&self, at_most: Duration) -> Option<CancelCause> {
+        let listener = self.cancellation.event.listen();
+        if self.cancel_cause().is_none() {
+            listener.wait_timeout(at_most);
+        }
+        self.cancel_cause()
+    }
 }
 
 #[cfg(test)]
@@ -246,6 +259,14 @@ mod tests {
         }
         assert_eq!(ctx.cancel_cause(), Some(CancelCause::TimedOut));
         assert_eq!(CancelCause::TimedOut.to_string(), "timed out");
+    }
+
+    #[test]
+    fn a_blocking_wait_ends_with_the_cancellation_or_the_time() {
+        let (ctx, canceller) = ActivityContext::new(ActivityContext::test().info().clone());
+        assert_eq!(ctx.wait_cancelled(Duration::from_millis(1)), None);
+        canceller.cancel(CancelCause::Cancelled);
+        assert_eq!(ctx.wait_cancelled(Duration::MAX), Some(CancelCause::Cancelled));
     }
 
     #[test]

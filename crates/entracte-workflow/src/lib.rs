@@ -57,8 +57,8 @@ pub use self::machine::{
     Outstanding, OutstandingKind, TurnFailure,
 };
 pub use self::registry::{
-    Activities, ActivityRegistry, ErasedActivity, ErasedWorkflow, Registry, RegistryError,
-    WorkflowFuture,
+    Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,
+    Registry, RegistryError, WorkflowFuture,
 };
 pub use self::replay::{ReplayError, Replayed, replay};
 pub use self::turn::turn;

@@ -32,10 +32,11 @@
 //! ```
 
 pub use entracte_engine::{
-    Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats, ParkCause,
-    ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
-    PendingTimerDescription, RunError, RunNotFound, ShutdownError, StartEngineError, StartWorkflow,
-    StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
+    OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
+    PendingActivityDescription, PendingActivityState, PendingTimerDescription, RunError,
+    RunNotFound, ShutdownError, StartEngineError, StartWorkflow, StartWorkflowError,
+    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{

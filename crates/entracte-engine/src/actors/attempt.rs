@@ -3,10 +3,14 @@
 //! The attempt runs the user's code and sends what came of it to its run. A result that the run
 //! no longer waits for is refused there, by (activity, attempt). The run keeps the attempt's
 //! deadlines; when one has passed it kills this actor, which drops the code's future: it really
-//! stops.
+//! stops. The code of a blocking activity is only told, and left behind.
+
+mod blocking;
+mod panics;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
@@ -15,11 +19,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+pub(crate) use self::panics::install_hook;
+use self::panics::watch;
 use super::presence::Presence;
 use super::run::RunMessage;
-
-/// The type of the failure that a panic of an activity becomes (rule FAIL-3).
-pub(crate) const PANIC_ERROR: &str = "PanicError";
+use crate::overrunning::Codes;
 
 pub(crate) struct Attempt;
 
@@ -30,6 +34,7 @@ pub(crate) struct AttemptArguments {
     pub(crate) context: ActivityContext,
     pub(crate) input: Vec<Payload>,
     pub(crate) result_bytes_max: usize,
+    pub(crate) codes: Arc<Codes>,
     pub(crate) run: ActorRef<RunMessage>,
     pub(crate) presence: Presence,
 }
@@ -69,11 +74,15 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, input, .. } = arguments;
+    let AttemptArguments { activity, context, input, codes, .. } = arguments;
     // The call itself may panic as well as the future it returns.
-    let work = Contained(Some(async move { activity(context, input).await }.boxed()));
-    let work = AssertUnwindSafe(work).catch_unwind();
-    let result = work.await.map_err(|panic| panicked(&*panic))??;
+    let work = match activity {
+        ErasedActivity::Async(activity) => watch(|| activity(context, input))?,
+        ErasedActivity::Blocking(activity) => {
+            blocking::start(activity, context, input, &codes).boxed()
+        }
+    };
+    let result = Watched(Some(work)).await?;
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
             "PayloadTooLarge",
@@ -87,22 +96,20 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
     Ok(result)
 }
 
-/// A future that keeps to itself what it panics with when it is dropped: nobody wants to know,
-/// and it must not take the end of its actor with it.
-struct Contained(Option<BoxFuture<'static, AttemptOutcome>>);
+/// A future whose panics are failures. What it panics with when it is dropped it keeps to itself:
+/// nobody wants to know, and it must not take the end of its actor with it.
+struct Watched(Option<BoxFuture<'static, AttemptOutcome>>);
 
-impl Future for Contained {
+impl Future for Watched {
     type Output = AttemptOutcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<AttemptOutcome> {
-        match &mut self.0 {
-            Some(work) => work.poll_unpin(cx),
-            None => Poll::Pending,
-        }
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        watch(|| work.poll_unpin(cx)).unwrap_or_else(|failure| Poll::Ready(Err(failure)))
     }
 }
 
-impl Drop for Contained {
+impl Drop for Watched {
     fn drop(&mut self) {
         let work = self.0.take();
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
@@ -112,16 +119,6 @@ impl Drop for Contained {
 /// The failure of an attempt whose end nobody saw (rule 6 of the design).
 pub(crate) fn lost_attempt(how: &str) -> Failure {
     Failure::timeout(TimeoutType::StartToClose, format!("attempt lost: {how}"))
-}
-
-/// A panic is a retryable failure with the panic's message (rule FAIL-3).
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned());
-    Failure::application(PANIC_ERROR, message)
 }
 
 impl std::fmt::Debug for AttemptArguments {

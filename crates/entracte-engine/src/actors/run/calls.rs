@@ -229,6 +229,14 @@ impl RunState {
             .filter_map(|(seq, activity)| Some((activity, self.history.activities.get(seq)?)))
             .map(|(activity, scheduled)| describe_activity(activity, scheduled))
             .collect();
+        for overrunning in self.shared.codes.overrunning() {
+            let of_this_run = overrunning.run_id == self.run_id;
+            let mut pending = description.pending_activities.iter_mut();
+            let same = pending.find(|pending| pending.activity_id == overrunning.activity_id);
+            if let Some(pending) = same.filter(|_| of_this_run) {
+                pending.overrunning_attempts.push(overrunning.attempt);
+            }
+        }
         let timers = self.history.timers.iter();
         description.pending_timers = timers
             .map(|(seq, timer)| PendingTimerDescription {
@@ -270,6 +278,7 @@ fn describe_activity(
         last_attempt_ended_time: row.last_attempt_ended_at,
         heartbeat_details: row.heartbeat_details,
         heartbeat_time: row.heartbeat_at,
+        overrunning_attempts: Vec::new(),
         expiration_time: activity.timeouts.expiration(activity.scheduled_time),
         source: scheduled.source.clone(),
     }

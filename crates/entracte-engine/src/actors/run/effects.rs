@@ -180,6 +180,7 @@ impl RunState {
             context: context.with_heartbeats(heartbeats),
             input: activity.input.clone(),
             result_bytes_max: self.shared.options.payload_bytes_max,
+            codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
         };
@@ -201,7 +202,9 @@ impl RunState {
                 names.join(", ")
             ),
         );
-        Arc::new(move |_, _| std::future::ready(Err(failure.clone())).boxed())
+        ErasedActivity::Async(Arc::new(move |_, _| {
+            std::future::ready(Err(failure.clone())).boxed()
+        }))
     }
 
     fn cancel_attempt(&mut self, seq: Seq) {
