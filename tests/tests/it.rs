@@ -16,10 +16,14 @@ mod cancelled_backoff;
 mod crash_everywhere;
 #[path = "it/deep_failure.rs"]
 mod deep_failure;
+#[path = "it/describing.rs"]
+mod describing;
 #[path = "it/determinism.rs"]
 mod determinism;
 #[path = "it/ending.rs"]
 mod ending;
+#[path = "it/failures.rs"]
+mod failures;
 #[path = "it/group_commit.rs"]
 mod group_commit;
 #[path = "it/heartbeats.rs"]

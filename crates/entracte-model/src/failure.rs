@@ -8,6 +8,7 @@
 mod convert;
 mod kind;
 mod render;
+mod truncate;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

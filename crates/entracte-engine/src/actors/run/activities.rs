@@ -133,7 +133,8 @@ impl RunState {
         activity.row.attempt += 1;
         activity.row.admitted_at = None;
         activity.row.next_attempt_at = at;
-        activity.row.last_failure = Some(failure);
+        // The whole failure was judged; what is kept of it is bounded (rule RET-20).
+        activity.row.last_failure = Some(failure.within(Failure::LAST_FAILURE_BYTES_MAX));
         activity.row.last_attempt_ended_at = Some(change.time);
         activity.due = Some(at);
         change.rows.put_pending(key, &activity.row);
