@@ -6,6 +6,8 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/attempts_model.rs"]
+mod attempts_model;
 #[path = "it/blocking.rs"]
 mod blocking;
 #[path = "it/cancellation.rs"]
