@@ -1,4 +1,4 @@
-//! Random policies, timeouts, attempts and crashes, against a model written from the rules.
+//! Random policies, timeouts, attempts, cancellations and crashes, against a model written from the rules.
 //!
 //! Attempts never overlap; there are never more than the policy allows; each begins and ends to
 //! the millisecond when the model says; and the closing event is the model's. Where commits take
@@ -15,7 +15,7 @@ use std::time::Duration;
 use entracte::model::RetryPolicy as OwnedPolicy;
 use entracte::prelude::*;
 use entracte::store::Store;
-use entracte::{Event, EventAttributes as A};
+use entracte::{ActivityCancellationType, Event, EventAttributes as A};
 use entracte_testing::crash::one_life;
 use entracte_testing::{CrashPoint, SimulatedDisk, SimulatedOptions, TEST_EPOCH, TestEngine};
 use entracte_tests::look::assert_well_formed;
@@ -25,13 +25,16 @@ use proptest::sample::select;
 use tokio::time::Instant;
 
 use self::model::{Close, Story, Try, predict};
-use self::scenario::{End, Scenario, scenario};
+use self::scenario::{Attempt, End, Scenario, scenario};
 
 /// Where start-to-close is set.
-const WORK: Activity<(), ()> = Activity::new("work").start_to_close_timeout(Duration::MAX);
+const WORK: Activity<(), ()> = Activity::new("work")
+    .start_to_close_timeout(Duration::MAX)
+    .cancellation_type(ActivityCancellationType::WaitCancellationCompleted);
 /// Where it is not.
-const OPEN_WORK: Activity<(), ()> =
-    Activity::new("open-work").schedule_to_close_timeout(Duration::MAX);
+const OPEN_WORK: Activity<(), ()> = Activity::new("open-work")
+    .schedule_to_close_timeout(Duration::MAX)
+    .cancellation_type(ActivityCancellationType::WaitCancellationCompleted);
 const CALL: Workflow<(), ()> = Workflow::new("call");
 
 fn millis(millis: u64) -> Duration {
@@ -119,8 +122,19 @@ async fn work(
     log: Arc<Mutex<Log>>,
 ) -> ActivityResult<()> {
     let _running = Running::begin(&log, ctx.attempt());
-    let begin = Instant::now();
     let attempt = scenario.attempt(ctx.attempt());
+    if !attempt.heeds {
+        return follow(attempt, ctx).await;
+    }
+    tokio::select! {
+        biased;
+        _ = ctx.cancelled() => Err(Failure::canceled()),
+        result = follow(attempt, ctx.clone()) => result,
+    }
+}
+
+async fn follow(attempt: Attempt, ctx: ActivityContext) -> ActivityResult<()> {
+    let begin = Instant::now();
     let hangs = matches!(attempt.end, End::Hangs);
     let beats = (1..=attempt.beats).map(|beat| beat * attempt.beat_every);
     for beat in beats.filter(|beat| hangs || *beat < attempt.lasts) {
@@ -163,7 +177,9 @@ fn play(
     let log = Arc::new(Mutex::new(Log::default()));
     let mut up = 0;
     let (mut crashes, mut deaths) = (scenario.crashes.iter(), deaths.iter());
+    let mut lives = 0..;
     let history = loop {
+        let life = lives.next();
         let (crash, death) = (crashes.next(), deaths.next());
         disk.clear_faults();
         if let Some((commits, point)) = death {
@@ -173,7 +189,14 @@ fn play(
             log.lock().unwrap().came_up(up);
             let run = start(scenario, &log, up, store).await;
             let limit = crash.map_or(PATIENCE, |crash| millis(crash.after));
-            let ended = tokio::time::timeout(limit, run.1.result()).await.is_ok();
+            let ending = async {
+                tokio::select! {
+                    biased;
+                    _ = run.1.result() => {}
+                    () = cancel(scenario, life, &run.1) => {}
+                }
+            };
+            let ended = tokio::time::timeout(limit, ending).await.is_ok();
             log.lock().unwrap().died = crash.map(|crash| up + crash.after);
             assert!(ended || crash.is_some(), "the run does not end: {scenario:#?}");
             if ended { Some(run.1.history().await.unwrap()) } else { None }
@@ -186,6 +209,15 @@ fn play(
     };
     let log = log.lock().unwrap();
     (tell(&history, log.tries.clone()), log.overlapped)
+}
+
+/// Cancels the run if it is to be cancelled in this life, and never returns.
+async fn cancel(scenario: &Scenario, life: Option<usize>, run: &WorkflowHandle<()>) {
+    if let Some(cancel) = scenario.cancel.as_ref().filter(|it| Some(it.life) == life) {
+        tokio::time::sleep(millis(cancel.after)).await;
+        let _ = run.cancel("enough").await;
+    }
+    std::future::pending().await
 }
 
 /// Starts an engine, and on it the run, or finds it there.
@@ -238,6 +270,7 @@ fn close_of(attributes: &A, started: Option<u32>) -> Option<Close> {
             timeout_type: timed_out.failure.timeout_type().unwrap(),
             retry_state: timed_out.retry_state,
         },
+        A::ActivityTaskCanceled(_) => Close::Canceled { attempt: started },
         _ => return None,
     })
 }
@@ -252,7 +285,7 @@ fn check(scenario: &Scenario, story: &Story, overlapped: bool) -> Result<(), Tes
     let last = match story.close {
         // Only what an attempt did counts, and nothing runs after it.
         Close::Completed { attempt } | Close::Failed { attempt, .. } => Some(attempt),
-        Close::TimedOut { attempt, .. } => attempt,
+        Close::TimedOut { attempt, .. } | Close::Canceled { attempt } => attempt,
     };
     // One that was admitted may have been lost before its code ran.
     let is_last = last.is_none_or(|last| numbers.iter().all(|it| *it <= last));

@@ -27,12 +27,27 @@ pub(super) enum Close {
     Completed { attempt: u32 },
     Failed { attempt: u32, r#type: String, retry_state: RetryState },
     TimedOut { attempt: Option<u32>, timeout_type: TimeoutType, retry_state: RetryState },
+    Canceled { attempt: Option<u32> },
 }
 
 /// How an attempt failed.
 enum Failed {
     Application { r#type: &'static str, non_retryable: bool, next_delay: Option<u64> },
     Timeout(TimeoutType),
+    Canceled,
+}
+
+/// What ended a wait.
+enum Passed {
+    TimeOver,
+    MachineDied { at: u64 },
+    Cancelled,
+}
+
+/// Why a further attempt does not start.
+enum NotStarted {
+    Late(TimeoutType),
+    Cancelled,
 }
 
 /// Two things happen in the same instant, and no rule says which one counts.
@@ -45,11 +60,17 @@ pub(super) fn predict(scenario: &Scenario) -> Result<Story, Tie> {
     let (mut number, mut due) = (1, 0);
     loop {
         if number > 1
-            && let Err(timeout_type) = model.wait(due)?
+            && let Err(why) = model.wait(due)?
         {
-            // Rules TMO-8 and RET-14.
             let retry_state = RetryState::Timeout;
-            let close = Close::TimedOut { attempt: None, timeout_type, retry_state };
+            let close = match why {
+                // Rule TMO-8.
+                NotStarted::Late(timeout_type) => {
+                    Close::TimedOut { attempt: None, timeout_type, retry_state }
+                }
+                // Rule ACX-3.
+                NotStarted::Cancelled => Close::Canceled { attempt: None },
+            };
             return Ok(Story { attempts, close, closed_at: model.now });
         }
         let from = model.now;
@@ -74,6 +95,9 @@ struct Model<'a> {
     now: u64,
     /// When the machine dies, and when it is back, for each of its further deaths.
     crashes: Vec<(u64, u64)>,
+    /// When the run will be cancelled, if it will.
+    cancel_at: Option<u64>,
+    cancelled: bool,
     // The timeouts in force.
     schedule_to_close: Option<u64>,
     schedule_to_start: Option<u64>,
@@ -85,11 +109,18 @@ impl<'a> Model<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let mut up = 0;
         let mut crashes = Vec::new();
-        for crash in &scenario.crashes {
+        let cancel_in = |life: usize, up: u64, lasts: u64| {
+            let cancel = scenario.cancel.as_ref().filter(|it| it.life == life && it.after < lasts);
+            cancel.map(|cancel| up + cancel.after)
+        };
+        let mut cancel_at = None;
+        for (life, crash) in scenario.crashes.iter().enumerate() {
+            cancel_at = cancel_at.or(cancel_in(life, up, crash.after));
             let died = up + crash.after;
             up = died + crash.down;
             crashes.push((died, up));
         }
+        cancel_at = cancel_at.or(cancel_in(scenario.crashes.len(), up, u64::MAX));
         crashes.reverse();
         let set = &scenario.timeouts;
         // Rules TMO-3 to TMO-5, without a run timeout.
@@ -100,6 +131,8 @@ impl<'a> Model<'a> {
             scenario,
             now: 0,
             crashes,
+            cancel_at,
+            cancelled: false,
             schedule_to_close: whole,
             schedule_to_start: set.schedule_to_start.or(whole).map(cut),
             start_to_close,
@@ -107,25 +140,33 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Lets time pass until something is due, unless the machine dies before: then it is the
-    /// time when it is back.
-    fn pass(&mut self, until: u64) -> Result<bool, Tie> {
-        match self.crashes.last() {
-            Some((died, _)) if *died == until => Err(Tie),
-            Some((died, back)) if *died < until => {
-                self.now = *back;
-                self.crashes.pop();
-                Ok(false)
-            }
-            _ => {
-                self.now = until;
-                Ok(true)
-            }
+    /// Lets time pass until something is due, unless something else comes before: then it is
+    /// the time of that, or when the machine is back.
+    fn pass(&mut self, until: u64) -> Result<Passed, Tie> {
+        let died = self.crashes.last().copied();
+        let first = [Some(until), died.map(|(died, _)| died), self.cancel_at];
+        let first = first.into_iter().flatten().min().unwrap_or(until);
+        let is_first = |at: Option<u64>| at == Some(first);
+        let (dies, cancels) = (is_first(died.map(|(died, _)| died)), is_first(self.cancel_at));
+        if u8::from(first == until) + u8::from(dies) + u8::from(cancels) > 1 {
+            return Err(Tie);
         }
+        self.now = first;
+        if let Some((at, back)) = died.filter(|_| dies) {
+            self.now = back;
+            self.crashes.pop();
+            return Ok(Passed::MachineDied { at });
+        }
+        if cancels {
+            self.cancel_at = None;
+            self.cancelled = true;
+            return Ok(Passed::Cancelled);
+        }
+        Ok(Passed::TimeOver)
     }
 
     /// Waits for the start of a further attempt (rules TMO-6 and TMO-7).
-    fn wait(&mut self, due: u64) -> Result<Result<(), TimeoutType>, Tie> {
+    fn wait(&mut self, due: u64) -> Result<Result<(), NotStarted>, Tie> {
         let to_start = self.schedule_to_start.map(|timeout| due + timeout);
         let deadlines = [
             (to_start, 2, TimeoutType::ScheduleToStart),
@@ -139,13 +180,16 @@ impl<'a> Model<'a> {
                     return Err(Tie);
                 }
                 if at <= self.now {
-                    return Ok(Err(which));
+                    return Ok(Err(NotStarted::Late(which)));
                 }
             }
             if due <= self.now {
                 return Ok(Ok(()));
             }
-            self.pass(due.min(deadline.map_or(u64::MAX, |(at, ..)| at)))?;
+            let first = due.min(deadline.map_or(u64::MAX, |(at, ..)| at));
+            if matches!(self.pass(first)?, Passed::Cancelled) {
+                return Ok(Err(NotStarted::Cancelled));
+            }
         }
     }
 
@@ -174,13 +218,24 @@ impl<'a> Model<'a> {
         }
         let is_late = ends.is_none_or(|ends| late < ends);
         let over = if is_late { late } else { ends.unwrap_or(late) };
-        let died = self.crashes.last().map(|(died, _)| *died);
-        if !self.pass(over)? {
-            // A lost attempt is a timeout of that attempt (rule 6 of the design).
-            let lost = Err(Failed::Timeout(TimeoutType::StartToClose));
-            return Ok((lost, died.unwrap_or(over)));
+        loop {
+            match self.pass(over)? {
+                Passed::TimeOver => break,
+                // A lost attempt is a timeout of that attempt (rule 6 of the design).
+                Passed::MachineDied { at } => {
+                    return Ok((Err(Failed::Timeout(TimeoutType::StartToClose)), at));
+                }
+                Passed::Cancelled if attempt.heeds => {
+                    return Ok((Err(Failed::Canceled), self.now));
+                }
+                Passed::Cancelled => {}
+            }
         }
-        let result = if is_late { Err(Failed::Timeout(which)) } else { outcome(&attempt.end) };
+        let result = match (&attempt.end, is_late) {
+            (_, true) => Err(Failed::Timeout(which)),
+            (End::Cancels, false) if self.cancelled => Err(Failed::Canceled),
+            (end, false) => outcome(end),
+        };
         Ok((result, over))
     }
 
@@ -189,7 +244,12 @@ impl<'a> Model<'a> {
     fn decide(&self, number: u32, failed: &Failed) -> Result<Result<u64, RetryState>, Tie> {
         let policy = &self.scenario.policy;
         let listed = |name: &str| policy.non_retryable.contains(&name);
+        if self.cancelled {
+            // Rule ACX-5.
+            return Ok(Err(RetryState::CancelRequested));
+        }
         let (is_final, next_delay) = match failed {
+            Failed::Canceled => unreachable!("only after a request"),
             Failed::Timeout(TimeoutType::ScheduleToClose | TimeoutType::ScheduleToStart) => {
                 return Ok(Err(RetryState::Timeout));
             }
@@ -236,6 +296,7 @@ fn close(attempt: u32, failed: Failed, retry_state: RetryState) -> Close {
         Failed::Application { r#type, .. } => {
             Close::Failed { attempt, r#type: r#type.to_owned(), retry_state }
         }
+        Failed::Canceled => Close::Canceled { attempt: Some(attempt) },
         Failed::Timeout(which) => {
             let out_of_time = retry_state == RetryState::Timeout;
             let timeout_type = if out_of_time { TimeoutType::ScheduleToClose } else { which };

@@ -13,6 +13,7 @@ pub(super) struct Scenario {
     /// The attempts in order; those behind the list succeed at once.
     pub(super) attempts: Vec<Attempt>,
     pub(super) crashes: Vec<Crash>,
+    pub(super) cancel: Option<Cancel>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub(super) struct Attempt {
     pub(super) beat_every: u64,
     pub(super) lasts: u64,
     pub(super) end: End,
+    /// Whether it ends as cancelled as soon as it is told to.
+    pub(super) heeds: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +54,7 @@ pub(super) enum End {
         next_delay: Option<u64>,
     },
     Panics,
-    /// Says that it was cancelled, though nobody asked it to.
+    /// Says that it was cancelled, whether anybody asked it to or not.
     Cancels,
     Hangs,
 }
@@ -64,14 +67,29 @@ pub(super) struct Crash {
     pub(super) down: u64,
 }
 
+/// The run is cancelled, if it is open then and the machine is up.
+#[derive(Debug, Clone)]
+pub(super) struct Cancel {
+    /// After how many crashes.
+    pub(super) life: usize,
+    /// How long after the machine came up.
+    pub(super) after: u64,
+}
+
 impl Scenario {
     pub(super) fn attempt(&self, number: u32) -> Attempt {
         let listed = self.attempts.get(number as usize - 1).cloned();
-        listed.unwrap_or(Attempt { beats: 0, beat_every: 1, lasts: 0, end: End::Succeeds })
+        listed.unwrap_or(Attempt {
+            beats: 0,
+            beat_every: 1,
+            lasts: 0,
+            end: End::Succeeds,
+            heeds: false,
+        })
     }
 }
 
-// Ends, heartbeats, crashes and the whole's timeout stand in different milliseconds of each
+// Ends, heartbeats, crashes, cancellations and the whole's timeout stand in different milliseconds of each
 // tenth of a second, so that ties which no rule decides are rare.
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -116,11 +134,13 @@ fn end() -> impl Strategy<Value = End> {
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
-    (0_u64..6, 1_u64..30, 0_u64..150, end()).prop_map(|(beats, every, lasts, end)| Attempt {
+    let all = (0_u64..6, 1_u64..30, 0_u64..150, end(), any::<bool>());
+    all.prop_map(|(beats, every, lasts, end, heeds)| Attempt {
         beats,
         beat_every: every * 100 + 7,
         lasts: lasts * 100 + 30,
         end,
+        heeds,
     })
 }
 
@@ -129,8 +149,19 @@ fn crash() -> impl Strategy<Value = Crash> {
         .prop_map(|(after, down)| Crash { after: after * 100 + 57, down: down * 100 + 1 })
 }
 
+fn cancel() -> impl Strategy<Value = Option<Cancel>> {
+    let cancel =
+        (0_usize..3, 0_u64..200).prop_map(|(life, after)| Cancel { life, after: after * 100 + 71 });
+    option::weighted(0.3, cancel)
+}
+
 pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
-    (policy(), timeouts(), vec(attempt(), 0..8), vec(crash(), 0..5)).prop_map(
-        |(policy, timeouts, attempts, crashes)| Scenario { policy, timeouts, attempts, crashes },
-    )
+    let all = (policy(), timeouts(), vec(attempt(), 0..8), vec(crash(), 0..5), cancel());
+    all.prop_map(|(policy, timeouts, attempts, crashes, cancel)| Scenario {
+        policy,
+        timeouts,
+        attempts,
+        crashes,
+        cancel,
+    })
 }
