@@ -51,6 +51,9 @@ pub enum CancelCause {
     Cancelled,
     /// A timeout of the attempt passed; its result is no longer wanted.
     TimedOut,
+    /// The attempt's actor, or its run's, was stopped from outside, or the engine was dropped:
+    /// the attempt counts as lost, and its result is no longer wanted.
+    Lost,
     /// The workflow closed; its result is no longer wanted.
     WorkflowClosed,
     /// The engine shuts down; the attempt has the shutdown's grace period to end.
@@ -64,6 +67,7 @@ impl fmt::Display for CancelCause {
         f.write_str(match self {
             Self::Cancelled => "cancelled by the workflow",
             Self::TimedOut => "timed out",
+            Self::Lost => "the attempt was lost",
             Self::WorkflowClosed => "the workflow closed",
             Self::EngineShutdown => "the engine shuts down",
             Self::EngineStopped => "the engine stopped",

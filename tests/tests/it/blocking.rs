@@ -80,27 +80,33 @@ async fn a_plain_function_is_an_activity_with_everything_that_belongs_to_one() {
 #[tokio::test]
 async fn tmo_12_code_that_ignores_its_timeout_is_counted_and_its_late_result_refused() {
     let gate = Gate::default();
+    // The attempt that is held: on a busy machine, one before it may not even get its thread.
+    let held = Arc::new(Mutex::new(None));
     let cause = Arc::new(Mutex::new(None));
     let engine = workflows(TestEngine::builder())
         .blocking_activity(BRIEF, {
-            let (gate, cause) = (gate.clone(), Arc::clone(&cause));
+            let (gate, held, cause) = (gate.clone(), Arc::clone(&held), Arc::clone(&cause));
             move |ctx: ActivityContext, ()| {
-                if ctx.attempt() == 1 {
+                let is_first = held.lock().unwrap().replace(ctx.attempt()).is_none();
+                if is_first {
                     gate.wait();
                     *cause.lock().unwrap() = ctx.cancel_cause();
+                    return Ok("late".to_owned());
                 }
-                Ok(format!("attempt {}", ctx.attempt()))
+                Ok("in time".to_owned())
             }
         })
         .start()
         .await
         .unwrap();
     let run = engine.start_workflow(CALLS_BRIEF, ()).workflow_id("one").await.unwrap();
-    assert_ne!(run.result().await.unwrap(), "attempt 1");
-    let [overrunning] = engine.overrunning_attempts().try_into().unwrap();
+    gate.arrived.notified().await;
+    let first = held.lock().unwrap().unwrap();
+    assert_eq!(run.result().await.unwrap(), "in time");
+    let overrunning = engine.overrunning_attempts().remove(0);
     assert_eq!(overrunning.workflow_id.as_str(), "one");
     assert_eq!(overrunning.run_id, run.run_id());
-    assert_eq!((overrunning.activity_type.as_str(), overrunning.attempt), ("work", 1));
+    assert_eq!((overrunning.activity_type.as_str(), overrunning.attempt), ("work", first));
     let events = run.history().await.unwrap().len();
     gate.open();
     until_nothing_overruns(&engine).await;
@@ -110,34 +116,36 @@ async fn tmo_12_code_that_ignores_its_timeout_is_counted_and_its_late_result_ref
 
 #[tokio::test]
 async fn tmo_12_describe_tells_of_earlier_attempts_whose_code_still_runs() {
-    let gate = Gate::default();
+    const CALLS_TWICE: Workflow<(), String> = Workflow::new("calls-twice");
+    let (gate, causes) = (Gate::default(), Arc::new(Mutex::new(Vec::new())));
     let engine = workflows(TestEngine::builder())
-        .blocking_activity(BRIEF, {
-            let gate = gate.clone();
+        .blocking_activity(WORK, {
+            let (gate, causes) = (gate.clone(), Arc::clone(&causes));
             move |ctx: ActivityContext, ()| {
-                if ctx.attempt() <= 2 {
-                    gate.wait();
-                }
-                Ok(format!("attempt {}", ctx.attempt()))
+                gate.wait();
+                causes.lock().unwrap().push(ctx.cancel_cause());
+                Ok("done".to_owned())
             }
         })
-        .workflow(CALLS_BRIEF, |ctx: WorkflowContext, ()| async move {
+        .workflow(CALLS_TWICE, |ctx: WorkflowContext, ()| async move {
             // The third attempt comes in an hour.
-            let hour = Duration::from_secs(3_600);
             let policy = entracte::model::RetryPolicy {
                 initial_interval: Duration::from_millis(1),
                 backoff_coefficient: 3_600_000.0,
-                maximum_interval: Some(hour),
+                maximum_interval: Some(Duration::from_secs(3_600)),
                 ..Default::default()
             };
-            ctx.activity(BRIEF, ()).retry_policy(policy).await
+            ctx.activity(WORK, ()).retry_policy(policy).await
         })
         .start()
         .await
         .unwrap();
-    let run = engine.start_workflow(CALLS_BRIEF, ()).await.unwrap();
-    gate.arrived.notified().await;
-    gate.arrived.notified().await;
+    let run = engine.start_workflow(CALLS_TWICE, ()).await.unwrap();
+    for _ in 1..=2 {
+        gate.arrived.notified().await;
+        // The attempt ends with its run's actor, and is lost.
+        engine.run_actors().await.unwrap()[0].1.kill();
+    }
     let pending = loop {
         let pending = run.describe().await.unwrap().pending_activities.remove(0);
         if pending.attempt == 3 {
@@ -150,6 +158,8 @@ async fn tmo_12_describe_tells_of_earlier_attempts_whose_code_still_runs() {
     assert_eq!(engine.overrunning_attempts().len(), 2);
     gate.open();
     until_nothing_overruns(&engine).await;
+    // Told though its run could not tell it.
+    assert_eq!(*causes.lock().unwrap(), [Some(CancelCause::Lost); 2]);
 }
 
 #[tokio::test]

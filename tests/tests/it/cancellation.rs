@@ -400,18 +400,22 @@ async fn hb_7_an_attempt_learns_why_it_is_to_stop() {
         .unwrap();
     let run = engine.start_workflow(CANCELS, Kind::TryCancel).await.unwrap();
     assert_eq!(causes.recv().await.unwrap(), CancelCause::TimedOut);
-    while run.describe().await.unwrap().pending_activities[0].attempt < 2 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    until_started(&run, 2).await;
     run.cancel("enough").await.unwrap();
-    // Told to the second attempt, or to nobody if that had not started.
+    assert_eq!(causes.recv().await.unwrap(), CancelCause::Cancelled);
     let run = engine.start_workflow(CANCELS, Kind::TryCancel).await.unwrap();
+    until_started(&run, 1).await;
     run.terminate("enough").await.unwrap();
+    assert_eq!(causes.recv().await.unwrap(), CancelCause::WorkflowClosed);
+}
+
+/// Waits, in virtual time, until an attempt runs.
+async fn until_started(run: &WorkflowHandle<Ended>, attempt: u32) {
     loop {
-        let cause = causes.recv().await.unwrap();
-        if cause == CancelCause::WorkflowClosed {
-            break;
+        let pending = run.describe().await.unwrap().pending_activities.remove(0);
+        if (pending.state, pending.attempt) == (PendingActivityState::Started, attempt) {
+            return;
         }
-        assert_eq!(cause, CancelCause::Cancelled);
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

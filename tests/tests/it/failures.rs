@@ -1,7 +1,5 @@
 //! The failures of activities: what code can say with them, and what becomes of it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use entracte::model::RetryPolicy as OwnedPolicy;
@@ -172,33 +170,6 @@ async fn fail_3_a_panic_keeps_its_message_and_place_also_behind_an_await() {
     assert_eq!(failure.application_type(), Some("PanicError"));
     assert_eq!(failure.message(), "index out of bounds: the len is 0 but the index is 1");
     assert!(failure.stack_trace().starts_with(&place), "{} {place}", failure.stack_trace());
-}
-
-/// A hook is of the whole process: this one counts no panics but this test's, and hands on all.
-#[tokio::test(start_paused = true)]
-async fn fail_3_a_hook_of_the_user_s_is_called_before_and_after_ours_is_set() {
-    let seen = [Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0))];
-    let panics = |_, ()| async { panic!("this one counts") };
-    let count = |seen: &Arc<AtomicU32>| {
-        let (seen, earlier) = (Arc::clone(seen), std::panic::take_hook());
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref() == Some(&"this one counts") {
-                seen.fetch_add(1, Ordering::SeqCst);
-            }
-            earlier(info);
-        }));
-    };
-    count(&seen[0]);
-    let (result, _) = play(twice(), panics).await;
-    result.unwrap_err();
-    assert_eq!(seen[0].load(Ordering::SeqCst), 2);
-    count(&seen[1]);
-    let (result, history) = play(twice(), panics).await;
-    result.unwrap_err();
-    assert_eq!(seen[0].load(Ordering::SeqCst), 4);
-    assert_eq!(seen[1].load(Ordering::SeqCst), 2);
-    // One that hands on to ours takes nothing away.
-    assert!(before_last(&history).0.stack_trace().contains("failures.rs:"));
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

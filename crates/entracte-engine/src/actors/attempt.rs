@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
-use entracte_workflow::{ActivityContext, ErasedActivity};
+use entracte_workflow::{ActivityCanceller, ActivityContext, CancelCause, ErasedActivity};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -32,6 +32,7 @@ pub(crate) struct AttemptArguments {
     pub(crate) attempt: u32,
     pub(crate) activity: ErasedActivity,
     pub(crate) context: ActivityContext,
+    pub(crate) canceller: ActivityCanceller,
     pub(crate) input: Vec<Payload>,
     pub(crate) result_bytes_max: usize,
     pub(crate) codes: Arc<Codes>,
@@ -74,7 +75,7 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, input, codes, .. } = arguments;
+    let AttemptArguments { activity, context, canceller, input, codes, .. } = arguments;
     // The call itself may panic as well as the future it returns.
     let work = match activity {
         ErasedActivity::Async(activity) => watch(|| activity(context, input))?,
@@ -82,7 +83,7 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
             blocking::start(activity, context, input, &codes).boxed()
         }
     };
-    let result = Watched(Some(work)).await?;
+    let result = Watched { work: Some(work), canceller }.await?;
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
             "PayloadTooLarge",
@@ -98,21 +99,40 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
 
 /// A future whose panics are failures. What it panics with when it is dropped it keeps to itself:
 /// nobody wants to know, and it must not take the end of its actor with it.
-struct Watched(Option<BoxFuture<'static, AttemptOutcome>>);
+/// If it has not ended then, whatever still has the attempt's context is told.
+struct Watched {
+    work: Option<BoxFuture<'static, AttemptOutcome>>,
+    canceller: ActivityCanceller,
+}
 
 impl Future for Watched {
     type Output = AttemptOutcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<AttemptOutcome> {
-        let Some(work) = &mut self.0 else { return Poll::Pending };
-        watch(|| work.poll_unpin(cx)).unwrap_or_else(|failure| Poll::Ready(Err(failure)))
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let polled = watch(|| work.poll_unpin(cx));
+        let outcome = polled.unwrap_or_else(|failure| Poll::Ready(Err(failure)));
+        if outcome.is_ready() {
+            self.drop_work();
+        }
+        outcome
+    }
+}
+
+impl Watched {
+    fn drop_work(&mut self) {
+        let work = self.work.take();
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let work = self.0.take();
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
+        if self.work.is_some() {
+            // Only the first cause counts: the run has told a better one if it could.
+            self.canceller.cancel(CancelCause::Lost);
+            self.drop_work();
+        }
     }
 }
 

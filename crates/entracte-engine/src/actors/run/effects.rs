@@ -178,6 +178,7 @@ impl RunState {
             attempt,
             activity: self.find_activity(&scheduled.activity_type),
             context: context.with_heartbeats(heartbeats),
+            canceller: canceller.clone(),
             input: activity.input.clone(),
             result_bytes_max: self.shared.options.payload_bytes_max,
             codes: Arc::clone(&self.shared.codes),
