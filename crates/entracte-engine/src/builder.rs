@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use crate::actors::attempt;
 use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Journal, JournalMessage};
 use crate::actors::root::{Root, RootMessage};
@@ -87,6 +88,25 @@ impl EngineBuilder {
         Fut: Future<Output = ActivityResult<O>> + Send + 'static,
     {
         self.registry.activity(activity, function);
+        self
+    }
+
+    /// Registers an activity that blocks its thread: a plain function, which runs on a thread
+    /// of the runtime's pool for such work.
+    ///
+    /// Nobody can stop such code: when its attempt times out, it is told by its context and
+    /// what it returns later is refused. Until it returns, it is listed in
+    /// [`Engine::overrunning_attempts`] and in the run's description. A shutdown waits for it
+    /// no longer than for others ([`shutdown_grace`](Self::shutdown_grace)); but a tokio runtime
+    /// that is dropped waits for it without end, unless it is ended with
+    /// `Runtime::shutdown_timeout` or `shutdown_background`.
+    pub fn blocking_activity<I, O, F>(mut self, activity: Activity<I, O>, function: F) -> Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send + 'static,
+        F: Fn(ActivityContext, I) -> ActivityResult<O> + Send + Sync + 'static,
+    {
+        self.registry.blocking_activity(activity, function);
         self
     }
 
@@ -201,6 +221,7 @@ impl EngineBuilder {
     /// or read.
     pub async fn start(self) -> Result<Engine, StartEngineError> {
         self.registry.validate()?;
+        attempt::install_hook();
         let store = match self.storage {
             Storage::Store(store) => store,
             Storage::Directory(path, options) => Arc::new(FjallStore::open(path, options).await?),
@@ -220,6 +241,7 @@ impl EngineBuilder {
             options: self.options,
             health: Health::default(),
             counters: JournalCounters::default(),
+            codes: Arc::default(),
         });
         start_actors(shared, self.supervisor).await
     }

@@ -10,6 +10,7 @@ pub mod options;
 pub mod payload;
 pub mod retry;
 pub mod time;
+pub mod timeouts;
 
 pub use self::event::{Event, EventAttributes, EventType, SourceLocation};
 pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryState, TimeoutType};
@@ -21,3 +22,4 @@ pub use self::options::{
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
 pub use self::time::Timestamp;
+pub use self::timeouts::ActivityTimeouts;

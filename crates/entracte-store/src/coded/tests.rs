@@ -94,6 +94,8 @@ fn pending() -> PendingActivityRow {
         next_attempt_at: Timestamp::EPOCH,
         last_failure: Some(failure()),
         heartbeat_details: Some(secret()),
+        heartbeat_at: None,
+        last_attempt_ended_at: None,
         cancel_requested: false,
     }
 }
