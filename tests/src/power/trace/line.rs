@@ -77,13 +77,15 @@ pub(super) struct Finished<'a> {
 /// Takes the part behind the name and its bracket apart: arguments, `)`, `=`, result.
 pub(super) fn finished(rest: &str) -> Option<Finished<'_>> {
     let (arguments, end) = split_arguments(rest);
-    let result = end?.trim_start().strip_prefix('=')?.trim_start();
-    let number: &str = result.split([' ', '<']).next()?;
+    let end_text = end?.trim_start().strip_prefix('=')?.trim_start();
+    let number: &str = end_text.split([' ', '<']).next()?;
     let result = match number.trim_end().strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
         None => number.parse().ok(),
     };
-    Some(Finished { arguments, result, is_unknown: number == "?" })
+    // A failure without a name is none: the process was killed before it could be asked.
+    let is_unknown = number == "?" || end_text.starts_with("-1 (errno ");
+    Some(Finished { arguments, result, is_unknown })
 }
 
 /// Splits arguments at the commas between them; gives what follows their closing bracket too.
@@ -180,6 +182,9 @@ mod tests {
         assert_eq!(failed.arguments.len(), 2);
         let unknown = finished("3)       = ?").unwrap();
         assert!(unknown.is_unknown && unknown.result.is_none());
+        let nameless = finished("3)  = -1 (errno 18446744073709551615)").unwrap();
+        assert!(nameless.is_unknown && nameless.result.is_none());
+        assert!(!failed.is_unknown);
     }
 
     #[test]
