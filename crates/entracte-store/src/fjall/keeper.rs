@@ -17,13 +17,16 @@ use lsm_tree::{AbstractTree, Memtable, Table};
 use super::database::Keyspaces;
 use super::errors;
 use super::options::FjallOptions;
-use super::progress::{Guard, Progress};
+use super::progress::Progress;
 use super::tail::TailFile;
 use crate::error::StoreError;
 use crate::store::Space;
 
 /// How far the tail's file may lag behind, at most.
 const TAIL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long no memtable must have been looked at before everything old is let go of.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// Of how many versions of a space the keeper has the tables, so that fjall lets go of them
 /// first.
@@ -145,6 +148,7 @@ impl Work {
     fn run(&mut self, tail: &mut TailFile) -> Result<(), StoreError> {
         let progress = self.progress.clone();
         let mut tail_due = Instant::now();
+        let mut rest_due = None;
         let mut state = progress.lock();
         loop {
             if state.is_ending {
@@ -153,10 +157,17 @@ impl Work {
             if std::mem::take(&mut state.is_look_due) {
                 drop(state);
                 self.look()?;
+                rest_due = Some(Instant::now() + REST_AFTER);
                 state = progress.lock();
                 continue;
             }
             let now = Instant::now();
+            if rest_due.is_some_and(|due| now >= due) {
+                drop(state);
+                rest_due = (!self.rest()).then(|| now + REST_AFTER);
+                state = progress.lock();
+                continue;
+            }
             let synced = state.synced;
             let is_behind = synced > tail.synced();
             if is_behind && now >= tail_due {
@@ -166,8 +177,23 @@ impl Work {
                 state = progress.lock();
                 continue;
             }
-            state = state.wait(is_behind.then(|| tail_due - now));
+            let next = [is_behind.then_some(tail_due), rest_due].into_iter().flatten().min();
+            state = state.wait(next.map(|next| next.saturating_duration_since(now)));
         }
+    }
+
+    /// Lets go of everything old while nothing is committed, and tells whether nothing is left
+    /// and nothing more will come.
+    fn rest(&mut self) -> bool {
+        let bytes = self.progress.lock().bytes;
+        let idle =
+            self.database.outstanding_flushes() == 0 && self.database.active_compactions() == 0;
+        for space in &mut self.spaces {
+            space.look(bytes);
+            let old = space.tables.len().saturating_sub(1);
+            space.tables.drain(..old);
+        }
+        idle && self.spaces.iter().all(|space| space.old_memtables.is_empty())
     }
 
     /// Has those memtables written to tables that are full, or that keep the journals.
@@ -190,18 +216,18 @@ impl Work {
 fn rotate(database: &Database, progress: &Progress, keyspace: &Keyspace) -> Result<(), StoreError> {
     let failed = |error| errors::name("write a table", None, error);
     let mut state = progress.lock();
-    let guard: Option<Guard<'_>> = if state.is_buffered {
+    if state.is_buffered {
         // Nothing may reach a table that is not synced in the journal.
         database.persist(PersistMode::SyncData).map_err(failed)?;
         state.all_synced();
-        Some(state)
-    } else {
-        // A commit is synced before it reaches a memtable, so others may commit meanwhile.
-        drop(state);
-        None
-    };
+        return keyspace.rotate_memtable().map_err(failed).map(drop);
+    }
+    // A commit is synced before it reaches a memtable, so others may commit meanwhile; one that
+    // would not be, the first one of its kind, is synced for now.
+    state.is_rotating = true;
+    drop(state);
     let rotated = keyspace.rotate_memtable().map_err(failed);
-    drop(guard);
+    progress.lock().is_rotating = false;
     rotated.map(drop)
 }
 
