@@ -26,7 +26,7 @@ use indicatif::ProgressBar;
 pub use self::batches::Batches;
 pub use self::figures::{CommitFigures, HEADINGS, Stalls, print_summary};
 pub use self::target::{CommitTarget, Side};
-pub use self::watch::{Seen, written_bytes};
+pub use self::watch::{Seen, resident_bytes, written_bytes};
 use crate::load::LoadError;
 
 /// From which latency on a commit counts as stalled.

@@ -6,7 +6,8 @@
 //! [`driver`](drive) and measured in the same way, so that what the engine costs above its
 //! floor is a figure and not an opinion.
 //!
-//! Another load is put on the store alone: the latency of single [`commits`].
+//! Other loads are put on the store alone: the latency of single [`commits`], and how long its
+//! [`opening`] takes.
 
 pub mod commits;
 pub mod disk;
@@ -15,6 +16,7 @@ pub mod engine_load;
 pub mod figures;
 pub mod floor;
 pub mod load;
+pub mod opening;
 
 pub use figures::{JournalFigures, Round};
 pub use load::{Load, LoadError};

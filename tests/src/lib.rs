@@ -2,8 +2,12 @@
 
 pub mod damage;
 pub mod look;
+#[cfg(target_os = "linux")]
+pub mod power;
 pub mod small;
 pub mod steps;
+#[cfg(target_os = "linux")]
+pub mod strace;
 pub mod workload;
 
 /// The code blocks of the README, compiled and run.

@@ -5,5 +5,7 @@ mod check;
 mod kinds;
 mod run;
 
+pub(crate) use self::check::check_one;
 pub use self::check::{Checked, check, left_behind};
+pub(crate) use self::kinds::{MIXED, register, request_id, workflow_id};
 pub use self::run::{Load, run};

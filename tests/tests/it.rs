@@ -6,20 +6,32 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/attempts_model.rs"]
+mod attempts_model;
+#[path = "it/blocking.rs"]
+mod blocking;
+#[path = "it/cancellation.rs"]
+mod cancellation;
 #[path = "it/cancelled_backoff.rs"]
 mod cancelled_backoff;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
 #[path = "it/deep_failure.rs"]
 mod deep_failure;
+#[path = "it/describing.rs"]
+mod describing;
 #[path = "it/determinism.rs"]
 mod determinism;
 #[path = "it/ending.rs"]
 mod ending;
 #[path = "it/external_signals.rs"]
 mod external_signals;
+#[path = "it/failures.rs"]
+mod failures;
 #[path = "it/group_commit.rs"]
 mod group_commit;
+#[path = "it/heartbeats.rs"]
+mod heartbeats;
 #[path = "it/journal_first.rs"]
 mod journal_first;
 #[path = "it/kept_handle.rs"]
@@ -52,6 +64,8 @@ mod signals_lost_nowhere;
 mod starting;
 #[path = "it/storage_errors.rs"]
 mod storage_errors;
+#[path = "it/timeouts.rs"]
+mod timeouts;
 #[path = "it/timers.rs"]
 mod timers;
 #[path = "it/unknown_cancel.rs"]

@@ -120,7 +120,10 @@ pub fn written_bytes() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok())
 }
 
-fn resident_bytes() -> Option<u64> {
+/// How much memory the process has; none where the operating system does not say so in
+/// `/proc/self/status`.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let kib: u64 = text
         .lines()

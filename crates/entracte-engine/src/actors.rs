@@ -11,6 +11,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod directory;
+pub(crate) mod heartbeats;
 pub(crate) mod journal;
 pub(crate) mod presence;
 pub(crate) mod root;

@@ -1,11 +1,12 @@
 //! Builds an engine.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::Timestamp;
-use entracte_store::{FjallOptions, FjallStore, MemoryStore, Store, StoreExt};
+use entracte_model::{PayloadCodec, Timestamp};
+use entracte_store::{CodedStore, FjallOptions, FjallStore, MemoryStore, Store, StoreExt};
 use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityResult, Registry, Workflow, WorkflowContext,
     WorkflowResult,
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use crate::actors::attempt;
 use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Journal, JournalMessage};
 use crate::actors::root::{Root, RootMessage};
@@ -28,9 +30,9 @@ use crate::shared::{Health, JournalCounters, Shared};
 ///
 /// Nothing happens before [`start`](Self::start).
 #[must_use = "an engine runs only after `start`"]
-#[derive(Debug)]
 pub struct EngineBuilder {
     storage: Storage,
+    codec: Option<Arc<dyn PayloadCodec>>,
     registry: Registry,
     options: EngineOptions,
     supervisor: Option<ActorCell>,
@@ -58,6 +60,7 @@ impl EngineBuilder {
     fn new(storage: Storage) -> Self {
         Self {
             storage,
+            codec: None,
             registry: Registry::new(),
             options: EngineOptions::default(),
             supervisor: None,
@@ -85,6 +88,25 @@ impl EngineBuilder {
         Fut: Future<Output = ActivityResult<O>> + Send + 'static,
     {
         self.registry.activity(activity, function);
+        self
+    }
+
+    /// Registers an activity that blocks its thread: a plain function, which runs on a thread
+    /// of the runtime's pool for such work.
+    ///
+    /// Nobody can stop such code: when its attempt times out, it is told by its context and
+    /// what it returns later is refused. Until it returns, it is listed in
+    /// [`Engine::overrunning_attempts`] and in the run's description. A shutdown waits for it
+    /// no longer than for others ([`shutdown_grace`](Self::shutdown_grace)); but a tokio runtime
+    /// that is dropped waits for it without end, unless it is ended with
+    /// `Runtime::shutdown_timeout` or `shutdown_background`.
+    pub fn blocking_activity<I, O, F>(mut self, activity: Activity<I, O>, function: F) -> Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send + 'static,
+        F: Fn(ActivityContext, I) -> ActivityResult<O> + Send + Sync + 'static,
+    {
+        self.registry.blocking_activity(activity, function);
         self
     }
 
@@ -181,6 +203,17 @@ impl EngineBuilder {
         self
     }
 
+    /// Puts a codec around every payload that reaches the store, such as one that encrypts.
+    /// Default: none.
+    ///
+    /// A codec can be set on an existing store; what was written before is read as it is. It
+    /// cannot be taken away again, and one that cannot decode the store is refused by
+    /// [`start`](Self::start) with [`StoreError::WrongCodec`](entracte_store::StoreError).
+    pub fn payload_codec(mut self, codec: impl PayloadCodec) -> Self {
+        self.codec = Some(Arc::new(codec));
+        self
+    }
+
     /// Opens the store, starts the actors, and takes up every run that has something pending.
     ///
     /// # Errors
@@ -188,9 +221,17 @@ impl EngineBuilder {
     /// or read.
     pub async fn start(self) -> Result<Engine, StartEngineError> {
         self.registry.validate()?;
+        attempt::install_hook();
         let store = match self.storage {
             Storage::Store(store) => store,
             Storage::Directory(path, options) => Arc::new(FjallStore::open(path, options).await?),
+        };
+        let store = match self.codec {
+            Some(codec) => Arc::new(CodedStore::open(store, codec).await?),
+            None => {
+                CodedStore::check_none(&*store)?;
+                store
+            }
         };
         let floor = store.clock()?.unwrap_or(Timestamp::EPOCH);
         let shared = Arc::new(Shared {
@@ -200,8 +241,20 @@ impl EngineBuilder {
             options: self.options,
             health: Health::default(),
             counters: JournalCounters::default(),
+            codes: Arc::default(),
         });
         start_actors(shared, self.supervisor).await
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("storage", &self.storage)
+            .field("has_codec", &self.codec.is_some())
+            .field("registry", &self.registry)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,10 @@
 //! What a run is doing, and what it waits for.
 
-use entracte_model::{Failure, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus};
+use std::time::Duration;
+
+use entracte_model::{
+    Failure, Payload, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus,
+};
 use entracte_store::rows::RunRow;
 use entracte_workflow::{AwaitedSignal, UnreadSignals};
 
@@ -53,8 +57,21 @@ pub struct PendingActivityDescription {
     pub started_time: Option<Timestamp>,
     /// When the next attempt starts, if none runs.
     pub next_attempt_time: Option<Timestamp>,
+    /// How long the back-off before the next attempt is, if none runs and one ran before.
+    pub retry_interval: Option<Duration>,
     /// Why the attempt before failed.
     pub last_failure: Option<Failure>,
+    /// When the attempt before ended.
+    pub last_attempt_ended_time: Option<Timestamp>,
+    /// What the last heartbeat that was stored said (rule HB-4).
+    pub heartbeat_details: Option<Payload>,
+    /// When that heartbeat came.
+    pub heartbeat_time: Option<Timestamp>,
+    /// The earlier attempts that have ended while their code still runs: that of a blocking
+    /// activity cannot be stopped.
+    pub overrunning_attempts: Vec<u32>,
+    /// When the whole activity times out, with its retries (rule RET-12).
+    pub expiration_time: Option<Timestamp>,
     /// Where the workflow issued the activity.
     pub source: SourceLocation,
 }

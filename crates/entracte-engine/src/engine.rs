@@ -15,6 +15,7 @@ use crate::actors::journal::JournalMessage;
 use crate::builder::EngineBuilder;
 use crate::client::{Client, StartWorkflow, WorkflowHandle};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
+use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
 
 /// A running engine. Cheap to clone; all clones are the same engine.
@@ -110,6 +111,14 @@ impl Engine {
     #[must_use]
     pub fn journal_stats(&self) -> JournalStats {
         self.inner.shared.counters.snapshot()
+    }
+
+    /// The attempts at [blocking activities](EngineBuilder::blocking_activity) that have ended
+    /// while their code still runs, in the order of their starts. Empty is well: what stands
+    /// here ignores that it was told to stop, and holds a thread.
+    #[must_use]
+    pub fn overrunning_attempts(&self) -> Vec<OverrunningAttempt> {
+        self.inner.shared.codes.overrunning()
     }
 
     /// The engine's root actor, to link it, to watch it, or to kill it. Killing it is a crash

@@ -13,6 +13,7 @@ mod engine;
 mod errors;
 pub mod export;
 mod options;
+mod overrunning;
 mod shared;
 pub mod verify;
 
@@ -29,4 +30,5 @@ pub use self::errors::{
     StartWorkflowError, WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
+pub use self::overrunning::OverrunningAttempt;
 pub use self::shared::JournalStats;

@@ -9,6 +9,7 @@ use entracte_workflow::Registry;
 use crate::clock::EngineClock;
 use crate::errors::EngineStopped;
 use crate::options::EngineOptions;
+use crate::overrunning::Codes;
 
 /// What all actors of one engine share: everything here is safe to touch from any of them.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) clock: EngineClock,
     pub(crate) health: Health,
     pub(crate) counters: JournalCounters,
+    pub(crate) codes: Arc<Codes>,
 }
 
 /// Whether the engine still takes up and acknowledges anything.

@@ -7,6 +7,7 @@
 mod attributes;
 mod codec;
 mod external_signals;
+mod payloads;
 
 use serde::{Deserialize, Serialize};
 

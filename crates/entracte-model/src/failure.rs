@@ -7,7 +7,9 @@
 
 mod convert;
 mod kind;
+mod payloads;
 mod render;
+mod truncate;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@ pub mod options;
 pub mod payload;
 pub mod retry;
 pub mod time;
+pub mod timeouts;
 
 pub use self::event::{Event, EventAttributes, EventType, SourceLocation};
 pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryState, TimeoutType};
@@ -18,6 +19,7 @@ pub use self::options::{
     ActivityCancellationType, ActivityOptions, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowStatus,
 };
-pub use self::payload::{DecodeError, EncodeError, Payload};
+pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
 pub use self::time::Timestamp;
+pub use self::timeouts::ActivityTimeouts;

@@ -11,6 +11,9 @@ use crate::time::duration_option_serde;
 pub const DEFAULT_TASK_QUEUE: &str = "default";
 
 /// How an activity is run: its timeouts (rule TMO-1), retries and task queue.
+///
+/// These are the timeouts as they were set; [`ActivityTimeouts`](crate::ActivityTimeouts) are
+/// those in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ActivityOptions {
@@ -21,13 +24,15 @@ pub struct ActivityOptions {
     /// set (rule TMO-2).
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub start_to_close_timeout: Option<Duration>,
-    /// How long the whole activity may take, with its retries and waits. Default none.
+    /// How long the whole activity may take, with its retries and waits, from its first
+    /// schedule. Default none.
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub schedule_to_close_timeout: Option<Duration>,
-    /// How long an attempt may wait in its queue. Default none.
+    /// How long an attempt may wait until it starts, not counting a back-off before it.
+    /// Default `schedule_to_close_timeout` (rule TMO-3).
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub schedule_to_start_timeout: Option<Duration>,
-    /// How long a running attempt may be silent. Default none.
+    /// How long a running attempt may be silent: without a heartbeat. Default none.
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub heartbeat_timeout: Option<Duration>,
     /// How failed attempts are retried. Default: without end (rule RET-2).
@@ -103,16 +108,6 @@ impl ActivityOptions {
         }
         self.retry_policy.validate()?;
         Ok(())
-    }
-
-    /// How long one attempt may run: start-to-close, or else schedule-to-close, and never more
-    /// than schedule-to-close (rule TMO-3).
-    #[must_use]
-    pub fn effective_start_to_close(&self) -> Option<Duration> {
-        match (self.start_to_close_timeout, self.schedule_to_close_timeout) {
-            (Some(attempt), Some(whole)) => Some(attempt.min(whole)),
-            (attempt, whole) => attempt.or(whole),
-        }
     }
 }
 
@@ -249,22 +244,6 @@ mod tests {
         let zero = ActivityOptions { start_to_close_timeout: Some(Duration::ZERO), ..none };
         let timeout = "StartToCloseTimeout";
         assert_eq!(zero.validate(), Err(ActivityOptionsError::ZeroTimeout { timeout }));
-    }
-
-    #[test]
-    fn tmo_3_an_attempt_is_bounded_by_schedule_to_close() {
-        let seconds = |attempt: Option<u64>, whole: Option<u64>| {
-            ActivityOptions {
-                start_to_close_timeout: attempt.map(Duration::from_secs),
-                schedule_to_close_timeout: whole.map(Duration::from_secs),
-                ..ActivityOptions::default()
-            }
-            .effective_start_to_close()
-            .map(|timeout| timeout.as_secs())
-        };
-        assert_eq!(seconds(Some(5), None), Some(5));
-        assert_eq!(seconds(None, Some(7)), Some(7));
-        assert_eq!(seconds(Some(9), Some(7)), Some(7));
     }
 
     #[test]

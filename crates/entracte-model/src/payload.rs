@@ -1,5 +1,6 @@
 //! Values as bytes, with a tag that says how they are encoded.
 
+mod codec;
 mod readable;
 mod value;
 
@@ -8,6 +9,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use self::codec::{CodecError, HasPayloads, PayloadCodec};
 
 /// An encoded value: an argument, a result, or a detail of a failure.
 ///

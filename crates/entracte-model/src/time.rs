@@ -51,6 +51,12 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
+    /// The point in time this much earlier.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+
     /// How much time passed since an earlier point; zero if that point is later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {

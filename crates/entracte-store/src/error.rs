@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use entracte_model::CodecError;
+
 use crate::store::{KEY_BYTES_MAX, Space};
 
 /// Says why a store could not do what it was asked for.
@@ -159,6 +161,23 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The payloads of the store cannot be decoded with the codec that is set. Nothing was
+    /// changed.
+    #[error("the codec of the payloads does not fit the store: {reason}")]
+    WrongCodec {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A payload of a row could not be encoded or decoded. Nothing of a commit was written.
+    #[error("a payload of the row {key} in the space {space} cannot be coded: {reason}")]
+    Codec {
+        /// The space of the row.
+        space: Space,
+        /// The key of the row, in hexadecimal.
+        key: String,
+        /// What the codec said.
+        reason: String,
+    },
     /// An earlier commit or sync failed; the store takes no more writes until it is reopened.
     #[error("the store takes no more writes until it is opened again: {reason}")]
     Poisoned {
@@ -195,6 +214,11 @@ impl StoreError {
     #[must_use]
     pub fn corrupt(space: Space, key: &[u8], reason: impl fmt::Display) -> Self {
         Self::CorruptRow { space, key: hex(key), reason: reason.to_string() }
+    }
+
+    /// Names a row with a payload that a codec refuses.
+    pub(crate) fn codec(space: Space, key: &[u8], error: CodecError) -> Self {
+        Self::Codec { space, key: hex(key), reason: error.reason }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | space | key | row |
 //! |---|---|---|
 //! | `Meta` | `"format"` | the format of the store, `u32` |
+//! | `Meta` | `"codec"` | a known [`Payload`](entracte_model::Payload) that went through the codec, if there is one |
 //! | all | [`RESERVED_KEY`] | what a store on disk notes about its last commit |
 //! | `Meta` | `"clock"` | the last journaled engine time in nanoseconds, `u64` |
 //! | `History` | [`HistoryKey`]: run id (16 bytes), event id (`u64`) | [`Event`](entracte_model::Event) |
@@ -42,6 +43,8 @@ use crate::store::Space;
 pub const FORMAT_KEY: &[u8] = b"format";
 /// The key of the last journaled engine time in the space `Meta`.
 pub const CLOCK_KEY: &[u8] = b"clock";
+/// The key of a payload that tells whether a codec is the right one, in the space `Meta`.
+pub const CODEC_KEY: &[u8] = b"codec";
 /// A key that every space keeps for the store itself: no batch may write it, and no read
 /// shows it. It is the smallest key there is, so a table that has it begins with it.
 pub const RESERVED_KEY: &[u8] = b"\0";

@@ -3,10 +3,11 @@
 //! A [`Store`] is three ordered maps with atomic batches: small enough to be implemented on
 //! anything in an afternoon, with [`suite`] to prove that it was done right. This crate has
 //! three of them: [`FjallStore`] on disk, [`MemoryStore`] for tests, and [`SimulatedStore`],
-//! which crashes and fails on request. What is kept in the maps, and under which keys, is told
+//! which crashes and fails on request. [`CodedStore`] puts a codec around any of them. What is kept in the maps, and under which keys, is told
 //! by [`keys`] and [`rows`]; [`StoreExt`] and the typed methods of [`Batch`] speak in them.
 
 mod batch;
+mod coded;
 mod error;
 mod ext;
 pub mod fjall;
@@ -19,6 +20,7 @@ pub mod suite;
 mod tables;
 
 pub use self::batch::{Batch, Op};
+pub use self::coded::CodedStore;
 pub use self::error::StoreError;
 pub use self::ext::{RecoveryIndex, StoreExt};
 pub use self::fjall::{FjallOptions, FjallStore};

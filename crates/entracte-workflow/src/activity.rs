@@ -1,11 +1,20 @@
-//! What an activity attempt knows of itself, and how it learns of its cancellation.
+//! What an activity attempt knows of itself, how it learns of its cancellation, and how it
+//! tells that it is alive.
+
+mod heartbeat;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
-use entracte_model::{Payload, RunId, Timestamp, WorkflowId};
-use event_listener::Event;
+use entracte_model::{DecodeError, Payload, RunId, Timestamp, WorkflowId};
+use event_listener::{Event, Listener};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use self::heartbeat::Heartbeats;
+pub use self::heartbeat::{HeartbeatError, HeartbeatSink};
 
 /// What an activity attempt knows of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +51,9 @@ pub enum CancelCause {
     Cancelled,
     /// A timeout of the attempt passed; its result is no longer wanted.
     TimedOut,
+    /// The attempt's actor, or its run's, was stopped from outside, or the engine was dropped:
+    /// the attempt counts as lost, and its result is no longer wanted.
+    Lost,
     /// The workflow closed; its result is no longer wanted.
     WorkflowClosed,
     /// The engine shuts down; the attempt has the shutdown's grace period to end.
@@ -55,6 +67,7 @@ impl fmt::Display for CancelCause {
         f.write_str(match self {
             Self::Cancelled => "cancelled by the workflow",
             Self::TimedOut => "timed out",
+            Self::Lost => "the attempt was lost",
             Self::WorkflowClosed => "the workflow closed",
             Self::EngineShutdown => "the engine shuts down",
             Self::EngineStopped => "the engine stopped",
@@ -73,6 +86,7 @@ struct Cancellation {
 pub struct ActivityContext {
     info: Arc<ActivityInfo>,
     cancellation: Arc<Cancellation>,
+    heartbeats: Arc<Heartbeats>,
 }
 
 /// The engine's side of an [`ActivityContext`].
@@ -96,7 +110,16 @@ impl ActivityContext {
     pub fn new(info: ActivityInfo) -> (Self, ActivityCanceller) {
         let cancellation = Arc::new(Cancellation::default());
         let canceller = ActivityCanceller { cancellation: Arc::clone(&cancellation) };
-        (Self { info: Arc::new(info), cancellation }, canceller)
+        let heartbeats = Arc::new(Heartbeats::new(None, info.heartbeat_details.clone()));
+        (Self { info: Arc::new(info), cancellation, heartbeats }, canceller)
+    }
+
+    /// Sets who is told of heartbeats. Default nobody: they are only remembered.
+    #[must_use]
+    pub fn with_heartbeats(mut self, sink: Arc<dyn HeartbeatSink>) -> Self {
+        let earlier = self.info.heartbeat_details.clone();
+        self.heartbeats = Arc::new(Heartbeats::new(Some(sink), earlier));
+        self
     }
 
     /// Makes a context for calling an activity as an ordinary function in a test.
@@ -141,6 +164,45 @@ impl ActivityContext {
         format!("{}/{}", self.info.run_id, self.info.activity_id)
     }
 
+    /// Tells that the attempt is alive, and how far it has come; the latest details win.
+    ///
+    /// Returns at once, and can be called as often as one likes: the heartbeat timeout starts
+    /// again with every call, while the store gets the first details at once and then the
+    /// latest ones, at most once per 0.8 × the heartbeat timeout, or 30 s without one, or 60 s
+    /// (rule HB-4). So after a crash the details can be that old; when an attempt fails or
+    /// times out, nothing is lost (rule HB-3).
+    ///
+    /// Heartbeats are not needed for cancellation, which reaches the attempt at once.
+    ///
+    /// # Errors
+    /// [`HeartbeatError`] if the details cannot be encoded, or are larger than the engine's
+    /// largest payload. The heartbeat does not count then.
+    pub fn heartbeat<T: Serialize + ?Sized>(&self, details: &T) -> Result<(), HeartbeatError> {
+        self.heartbeats.record(details)
+    }
+
+    /// Reads what the last heartbeat said: of this attempt, or else of an earlier one, which
+    /// got that far (rule HB-2). None if there was none.
+    ///
+    /// ```
+    /// use entracte_workflow::{ActivityContext, ActivityResult};
+    ///
+    /// async fn import(ctx: ActivityContext, lines: Vec<String>) -> ActivityResult<usize> {
+    ///     let done: usize = ctx.heartbeat_details()?.unwrap_or(0);
+    ///     for (index, line) in lines.iter().enumerate().skip(done) {
+    ///         println!("{line}");
+    ///         ctx.heartbeat(&(index + 1))?;
+    ///     }
+    ///     Ok(lines.len())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the details are not such a value.
+    pub fn heartbeat_details<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
+        self.heartbeats.details()
+    }
+
     /// Whether the attempt was asked to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -163,6 +225,18 @@ impl ActivityContext {
             }
             listener.await;
         }
+    }
+
+    /// Waits until the attempt is asked to stop, at most so long: for
+    /// [blocking activities](crate::Registry::blocking_activity), instead of sleeping. Holds
+    /// its thread: async activities await [`cancelled`](Self::cancelled).
+    #[must_use = "an attempt that is asked to stop should"]
+    pub fn wait_cancelled(&self, at_most: Duration) -> Option<CancelCause> {
+        let listener = self.cancellation.event.listen();
+        if self.cancel_cause().is_none() {
+            listener.wait_timeout(at_most);
+        }
+        self.cancel_cause()
     }
 }
 
@@ -189,6 +263,14 @@ mod tests {
         }
         assert_eq!(ctx.cancel_cause(), Some(CancelCause::TimedOut));
         assert_eq!(CancelCause::TimedOut.to_string(), "timed out");
+    }
+
+    #[test]
+    fn a_blocking_wait_ends_with_the_cancellation_or_the_time() {
+        let (ctx, canceller) = ActivityContext::new(ActivityContext::test().info().clone());
+        assert_eq!(ctx.wait_cancelled(Duration::from_millis(1)), None);
+        canceller.cancel(CancelCause::Cancelled);
+        assert_eq!(ctx.wait_cancelled(Duration::MAX), Some(CancelCause::Cancelled));
     }
 
     #[test]

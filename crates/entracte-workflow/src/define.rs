@@ -28,6 +28,9 @@ pub use self::message::{Query, Signal};
 pub struct Activity<I, O> {
     name: &'static str,
     start_to_close_timeout: Option<Duration>,
+    schedule_to_close_timeout: Option<Duration>,
+    schedule_to_start_timeout: Option<Duration>,
+    heartbeat_timeout: Option<Duration>,
     retry_policy: RetryPolicy,
     task_queue: &'static str,
     cancellation_type: ActivityCancellationType,
@@ -41,6 +44,9 @@ impl<I, O> Activity<I, O> {
         Self {
             name,
             start_to_close_timeout: None,
+            schedule_to_close_timeout: None,
+            schedule_to_start_timeout: None,
+            heartbeat_timeout: None,
             retry_policy: RetryPolicy::DEFAULT,
             task_queue: DEFAULT_TASK_QUEUE,
             cancellation_type: ActivityCancellationType::TryCancel,
@@ -48,10 +54,35 @@ impl<I, O> Activity<I, O> {
         }
     }
 
-    /// Sets how long one attempt may run. No default: it must be set (rule TMO-2).
+    /// Sets how long one attempt may run. No default: this or
+    /// [`schedule_to_close_timeout`](Self::schedule_to_close_timeout) must be set (rule TMO-2).
     #[must_use]
     pub const fn start_to_close_timeout(mut self, timeout: Duration) -> Self {
         self.start_to_close_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long the whole activity may take, with its retries and waits. It bounds the
+    /// other timeouts (rule TMO-3). Default: without end.
+    #[must_use]
+    pub const fn schedule_to_close_timeout(mut self, timeout: Duration) -> Self {
+        self.schedule_to_close_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long an attempt may wait until it starts, not counting a back-off before it.
+    /// Default: as long as the whole activity.
+    #[must_use]
+    pub const fn schedule_to_start_timeout(mut self, timeout: Duration) -> Self {
+        self.schedule_to_start_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long a running attempt may be silent: without a
+    /// [heartbeat](crate::ActivityContext::heartbeat). Default: without end.
+    #[must_use]
+    pub const fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        self.heartbeat_timeout = Some(timeout);
         self
     }
 
@@ -89,9 +120,11 @@ impl<I, O> Activity<I, O> {
         ActivityOptions {
             task_queue: self.task_queue.to_owned(),
             start_to_close_timeout: self.start_to_close_timeout,
+            schedule_to_close_timeout: self.schedule_to_close_timeout,
+            schedule_to_start_timeout: self.schedule_to_start_timeout,
+            heartbeat_timeout: self.heartbeat_timeout,
             retry_policy: self.retry_policy.into(),
             cancellation_type: self.cancellation_type,
-            ..ActivityOptions::default()
         }
     }
 }
@@ -233,6 +266,9 @@ mod tests {
 
     const CHARGE: Activity<String, u64> = Activity::new("charge")
         .start_to_close_timeout(Duration::from_secs(3))
+        .schedule_to_close_timeout(Duration::from_secs(4))
+        .schedule_to_start_timeout(Duration::from_secs(2))
+        .heartbeat_timeout(Duration::from_secs(1))
         .retry_policy(RetryPolicy::none().non_retryable(&["Declined"]))
         .task_queue("payments")
         .cancellation_type(ActivityCancellationType::Abandon);
@@ -247,6 +283,9 @@ mod tests {
     fn constants_become_the_options_that_are_journaled() {
         let options = CHARGE.options();
         assert_eq!(options.start_to_close_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(options.schedule_to_close_timeout, Some(Duration::from_secs(4)));
+        assert_eq!(options.schedule_to_start_timeout, Some(Duration::from_secs(2)));
+        assert_eq!(options.heartbeat_timeout, Some(Duration::from_secs(1)));
         assert_eq!(options.task_queue, "payments");
         assert_eq!(options.cancellation_type, ActivityCancellationType::Abandon);
         assert_eq!(options.retry_policy.maximum_attempts, 1);

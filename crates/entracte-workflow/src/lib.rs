@@ -43,7 +43,9 @@ mod registry;
 mod replay;
 mod turn;
 
-pub use self::activity::{ActivityCanceller, ActivityContext, ActivityInfo, CancelCause};
+pub use self::activity::{
+    ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, HeartbeatError, HeartbeatSink,
+};
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
     ActivityCall, ActivityFuture, Cancelled, ExternalWorkflow, Recv, RecvChecked, RecvOrCancelled,
@@ -56,8 +58,8 @@ pub use self::machine::{
     Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,
 };
 pub use self::registry::{
-    Activities, ActivityRegistry, ErasedActivity, ErasedWorkflow, Registry, RegistryError,
-    WorkflowFuture,
+    Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,
+    Registry, RegistryError, WorkflowFuture,
 };
 pub use self::replay::{ReplayError, Replayed, replay};
 pub use self::turn::turn;

@@ -13,7 +13,9 @@ use entracte_model::{ActivityOptions, Failure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::erased::{ErasedActivity, ErasedWorkflow, WorkflowFuture};
+pub use self::erased::{
+    AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow, WorkflowFuture,
+};
 use crate::activity::ActivityContext;
 use crate::context::WorkflowContext;
 use crate::define::{Activity, Workflow};
@@ -117,6 +119,22 @@ impl<S: Send + Sync + 'static> ActivityRegistry<S> {
         self.entries.push((activity.name(), activity.options(), run));
         self
     }
+
+    /// Registers a method that blocks its thread: `fn(self: Arc<Self>, ActivityContext, I)`.
+    /// See [`Registry::blocking_activity`].
+    pub fn add_blocking<I, O, F>(&mut self, activity: Activity<I, O>, method: F) -> &mut Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + 'static,
+        F: Fn(Arc<S>, ActivityContext, I) -> Result<O, Failure> + Send + Sync + 'static,
+    {
+        let service = Arc::clone(&self.service);
+        let run = erased::blocking_activity(activity.name(), move |ctx, input| {
+            method(Arc::clone(&service), ctx, input)
+        });
+        self.entries.push((activity.name(), activity.options(), run));
+        self
+    }
 }
 
 impl<S> fmt::Debug for ActivityRegistry<S> {
@@ -188,6 +206,39 @@ impl Registry {
         Fut: Future<Output = Result<O, Failure>> + Send + 'static,
     {
         let run = erased::activity(activity.name(), function);
+        self.insert(activity.name(), &activity.options(), run);
+        self
+    }
+
+    /// Registers an activity that blocks its thread: a plain `fn(ActivityContext, I)`, for
+    /// computations and for libraries that are not async. It runs on a thread for such work.
+    ///
+    /// Nobody can stop such code. When its attempt times out or its workflow closes, it is told
+    /// ([`is_cancelled`](ActivityContext::is_cancelled),
+    /// [`wait_cancelled`](ActivityContext::wait_cancelled)), what it returns later is refused,
+    /// and it may still run while the next attempt does (rule TMO-12). So it should look, and
+    /// return early.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use entracte_workflow::{Activity, ActivityContext, ActivityResult, Registry};
+    ///
+    /// const COUNT: Activity<u64, u64> =
+    ///     Activity::new("count").start_to_close_timeout(Duration::from_secs(60));
+    ///
+    /// fn count(ctx: ActivityContext, to: u64) -> ActivityResult<u64> {
+    ///     Ok((0..to).take_while(|_| !ctx.is_cancelled()).sum())
+    /// }
+    ///
+    /// Registry::new().blocking_activity(COUNT, count);
+    /// ```
+    pub fn blocking_activity<I, O, F>(&mut self, activity: Activity<I, O>, function: F) -> &mut Self
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + 'static,
+        F: Fn(ActivityContext, I) -> Result<O, Failure> + Send + Sync + 'static,
+    {
+        let run = erased::blocking_activity(activity.name(), function);
         self.insert(activity.name(), &activity.options(), run);
         self
     }

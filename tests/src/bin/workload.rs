@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use entracte::Durability;
+use entracte::store::FjallOptions;
 use entracte_tests::workload::{self, Checked, Load};
 
 #[derive(Parser)]
@@ -42,7 +43,8 @@ async fn main() -> ExitCode {
     let Arguments { data, acks, command } = Arguments::parse();
     let done = match command {
         Command::Run { durability, in_flight, starts } => {
-            let load = Load { durability, in_flight, starts };
+            let store = FjallOptions::default();
+            let load = Load { durability, in_flight, starts, store };
             workload::run(&data, &acks, load).await.map_err(|error| error.to_string())
         }
         Command::Check => workload::check(&data, &acks)

@@ -67,7 +67,7 @@ pub async fn check(data: &Path, acks: &Path) -> Result<Checked, Box<dyn Error>> 
 }
 
 /// Checks the run of a number, and tells whether there is one.
-async fn check_one(
+pub(crate) async fn check_one(
     engine: &Engine,
     number: u64,
     is_acknowledged: bool,

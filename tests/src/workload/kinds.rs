@@ -17,7 +17,7 @@ const QUICK: RetryPolicy =
     RetryPolicy::exponential(Duration::from_millis(5)).maximum_interval(Duration::from_millis(20));
 
 /// All kinds of runs; the number of the run chooses.
-pub(super) const MIXED: Workflow<u64, u64> = Workflow::new("mixed");
+pub(crate) const MIXED: Workflow<u64, u64> = Workflow::new("mixed");
 
 async fn step(_ctx: ActivityContext, number: u64) -> ActivityResult<u64> {
     Ok(number + 1)
@@ -67,12 +67,12 @@ async fn mixed(ctx: WorkflowContext, number: u64) -> WorkflowResult<u64> {
 }
 
 /// The name of what the run of a number does.
-pub(super) fn kind(number: u64) -> &'static str {
+pub(crate) fn kind(number: u64) -> &'static str {
     ["sequence", "fan-out", "retries", "timer", "saga"][(number % 5) as usize]
 }
 
 /// What the run of a number must come to: its result, or the text of its failure.
-pub(super) fn expected(number: u64) -> Result<u64, String> {
+pub(crate) fn expected(number: u64) -> Result<u64, String> {
     match number % 5 {
         0 => Ok(number + 4),
         1 => Ok((0..8).map(|index| number + index + 1).sum()),
@@ -83,7 +83,7 @@ pub(super) fn expected(number: u64) -> Result<u64, String> {
 }
 
 /// Registers the workload with an engine.
-pub(super) fn register(engine: EngineBuilder) -> EngineBuilder {
+pub(crate) fn register(engine: EngineBuilder) -> EngineBuilder {
     engine
         .workflow(MIXED, mixed)
         .activity(STEP, step)
@@ -92,11 +92,11 @@ pub(super) fn register(engine: EngineBuilder) -> EngineBuilder {
 }
 
 /// The workflow id of a number.
-pub(super) fn workflow_id(number: u64) -> String {
+pub(crate) fn workflow_id(number: u64) -> String {
     format!("run-{number}")
 }
 
 /// The id of the request that starts a number: the same whoever asks.
-pub(super) fn request_id(number: u64) -> String {
+pub(crate) fn request_id(number: u64) -> String {
     format!("request-{number}")
 }

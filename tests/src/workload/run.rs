@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use entracte::prelude::*;
+use entracte::store::FjallOptions;
 use tokio::task::JoinSet;
 
 use super::kinds::{MIXED, kind, register, request_id, workflow_id};
@@ -23,6 +24,8 @@ pub struct Load {
     pub in_flight: usize,
     /// How many runs are started before it ends by itself.
     pub starts: u64,
+    /// How the store is run.
+    pub store: FjallOptions,
 }
 
 /// The numbers that were acknowledged, in the order of their acknowledgement.
@@ -40,14 +43,16 @@ pub(super) fn acknowledged(path: &Path) -> Result<Vec<u64>, Box<dyn Error>> {
 }
 
 /// Opens an engine on a directory and starts runs, with so many in flight, until the process
-/// is killed or as many as wanted were started. Each acknowledged start is a line in a file.
+/// is killed or as many as wanted were started. Each acknowledged start is a line in a file;
+/// other lines tell what is about to be started, which runs have ended, and the shutdown.
 ///
 /// # Errors
 /// If the engine cannot be opened, a start is refused, or a run has no end.
 pub async fn run(data: &Path, acks: &Path, load: Load) -> Result<(), TaskError> {
     let before = acknowledged(acks).map_err(|error| error.to_string())?;
     let file = Arc::new(OpenOptions::new().create(true).append(true).open(acks)?);
-    let engine = register(Engine::builder(data)).durability(load.durability).start().await?;
+    let engine = register(Engine::builder(data)).durability(load.durability);
+    let engine = engine.store_options(load.store).start().await?;
     println!("ready");
     // Those that a killed process had started without hearing of it are started once more: the
     // same request finds the same run.
@@ -63,22 +68,29 @@ pub async fn run(data: &Path, acks: &Path, load: Load) -> Result<(), TaskError> 
         }
     }
     engine.shutdown().await?;
+    tell(&file, "closed")?;
     Ok(())
+}
+
+/// Writes a line with one write, which begins a line of its own: whatever a kill has cut off
+/// before it, and wherever one cuts this off, the lines around it can be read.
+fn tell(acks: &File, line: &str) -> std::io::Result<()> {
+    let mut acks = acks;
+    acks.write_all(format!("\n{line}.").as_bytes())
 }
 
 /// Starts one run, writes down that it was acknowledged, and waits for its end.
 async fn run_one(engine: Engine, acks: Arc<File>, number: u64) -> Result<(), TaskError> {
+    tell(&acks, &format!("begin {number}"))?;
     let run = engine
         .start_workflow(MIXED, number)
         .workflow_id(workflow_id(number))
         .request_id(request_id(number))
         .await?;
-    // One write that begins a line of its own: whatever a kill has cut off before it, and
-    // wherever one cuts this off, the lines around it can be read.
-    (&*acks).write_all(format!("\n{number} {}.", kind(number)).as_bytes())?;
+    tell(&acks, &format!("{number} {}", kind(number)))?;
     match run.result().await {
         // Whether that is the right end is checked by a process that lives longer.
-        Ok(_) | Err(WorkflowError::Failed { .. }) => Ok(()),
+        Ok(_) | Err(WorkflowError::Failed { .. }) => Ok(tell(&acks, &format!("end {number}"))?),
         Err(error) => Err(error.into()),
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod commits;
+mod opening;
 mod place;
 mod sequence;
 
@@ -22,12 +23,15 @@ enum Kind {
     Sequence(sequence::Sequence),
     /// Single commits on the store: their latency and where they stall.
     Commits(commits::Commits),
+    /// Stores whose journals hold much: how long they take to open.
+    Opening(opening::Openings),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().load {
         Kind::Sequence(sequence) => sequence::run(&sequence),
         Kind::Commits(commits) => commits::run(&commits),
+        Kind::Opening(openings) => opening::run(&openings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,22 +1,29 @@
 //! An attempt: one try at an activity, under its run.
 //!
-//! The attempt runs the user's code, bounded by its start-to-close timeout, and sends what
-//! came of it to its run. A result that the run no longer waits for is refused there, by
-//! (activity, attempt). When the time is over the code's future is dropped: it really stops.
+//! The attempt runs the user's code and sends what came of it to its run. A result that the run
+//! no longer waits for is refused there, by (activity, attempt). The run keeps the attempt's
+//! deadlines; when one has passed it kills this actor, which drops the code's future: it really
+//! stops. The code of a blocking activity is only told, and left behind.
+
+mod blocking;
+mod panics;
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
 use entracte_workflow::{ActivityCanceller, ActivityContext, CancelCause, ErasedActivity};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+pub(crate) use self::panics::install_hook;
+use self::panics::watch;
 use super::presence::Presence;
 use super::run::RunMessage;
-
-/// The type of the failure that a panic of an activity becomes (rule FAIL-3).
-pub(crate) const PANIC_ERROR: &str = "PanicError";
+use crate::overrunning::Codes;
 
 pub(crate) struct Attempt;
 
@@ -27,8 +34,8 @@ pub(crate) struct AttemptArguments {
     pub(crate) context: ActivityContext,
     pub(crate) canceller: ActivityCanceller,
     pub(crate) input: Vec<Payload>,
-    pub(crate) start_to_close_timeout: Option<Duration>,
     pub(crate) result_bytes_max: usize,
+    pub(crate) codes: Arc<Codes>,
     pub(crate) run: ActorRef<RunMessage>,
     pub(crate) presence: Presence,
 }
@@ -68,27 +75,15 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, canceller, input, .. } = arguments;
+    let AttemptArguments { activity, context, canceller, input, codes, .. } = arguments;
     // The call itself may panic as well as the future it returns.
-    let work = AssertUnwindSafe(async move { activity(context, input).await }).catch_unwind();
-    let mut work = Box::pin(work);
-    let ended = match arguments.start_to_close_timeout {
-        None => Ok(work.await),
-        Some(timeout) => match tokio::time::timeout(timeout, &mut work).await {
-            Ok(ended) => Ok(ended),
-            Err(elapsed) => {
-                // Told before it is dropped; what it panics with then says nothing new.
-                canceller.cancel(CancelCause::TimedOut);
-                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
-                Err(elapsed)
-            }
-        },
+    let work = match activity {
+        ErasedActivity::Async(activity) => watch(|| activity(context, input))?,
+        ErasedActivity::Blocking(activity) => {
+            blocking::start(activity, context, input, &codes).boxed()
+        }
     };
-    let result = match ended {
-        Ok(Ok(result)) => result?,
-        Ok(Err(panic)) => return Err(panicked(&*panic)),
-        Err(_elapsed) => return Err(start_to_close_timeout()),
-    };
+    let result = Watched { work: Some(work), canceller }.await?;
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
             "PayloadTooLarge",
@@ -102,24 +97,48 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
     Ok(result)
 }
 
-/// The failure of an attempt that took too long (rule RET-14).
-fn start_to_close_timeout() -> Failure {
-    Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout")
+/// A future whose panics are failures. What it panics with when it is dropped it keeps to itself:
+/// nobody wants to know, and it must not take the end of its actor with it.
+/// If it has not ended then, whatever still has the attempt's context is told.
+struct Watched {
+    work: Option<BoxFuture<'static, AttemptOutcome>>,
+    canceller: ActivityCanceller,
+}
+
+impl Future for Watched {
+    type Output = AttemptOutcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<AttemptOutcome> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let polled = watch(|| work.poll_unpin(cx));
+        let outcome = polled.unwrap_or_else(|failure| Poll::Ready(Err(failure)));
+        if outcome.is_ready() {
+            self.drop_work();
+        }
+        outcome
+    }
+}
+
+impl Watched {
+    fn drop_work(&mut self) {
+        let work = self.work.take();
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            // Only the first cause counts: the run has told a better one if it could.
+            self.canceller.cancel(CancelCause::Lost);
+            self.drop_work();
+        }
+    }
 }
 
 /// The failure of an attempt whose end nobody saw (rule 6 of the design).
 pub(crate) fn lost_attempt(how: &str) -> Failure {
     Failure::timeout(TimeoutType::StartToClose, format!("attempt lost: {how}"))
-}
-
-/// A panic is a retryable failure with the panic's message (rule FAIL-3).
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned());
-    Failure::application(PANIC_ERROR, message)
 }
 
 impl std::fmt::Debug for AttemptArguments {

@@ -8,8 +8,10 @@
 mod activities;
 mod calls;
 mod closing;
+mod deadlines;
 mod effects;
 mod external_signals;
+mod heartbeats;
 mod input;
 mod opening;
 mod parking;
@@ -40,15 +42,18 @@ pub(crate) enum RunMessage {
     Appended { token: u64, outcome: AppendOutcome },
     /// An attempt has come to its end.
     AttemptEnded { seq: Seq, attempt: u32, outcome: AttemptOutcome },
+    /// An attempt has something new to tell.
+    Heartbeat { seq: Seq, attempt: u32 },
     /// An actor under this run has ended. The run sends this to itself when it hears of it,
     /// because news of an actor's end overtakes the messages it sent before.
     ChildExited { actor: ActorId },
     /// A durable timer of the workflow may be due.
     TimerDue { seq: Seq },
-    /// The back-off before an attempt may be over.
-    RetryDue { seq: Seq, attempt: u32 },
     /// It is known what became of a signal to another workflow.
     ExternalSignaled { seq: Seq, not_arrived: Option<SignalExternalFailedCause> },
+    /// Something that a pending activity waits for may be due: the end of its back-off, or one
+    /// of its timeouts.
+    WakeUp,
     /// Try the turn again that failed.
     RetryTurn { parking: u64 },
     /// The workflow was woken by something that is not the engine's.
@@ -102,12 +107,13 @@ impl Actor for Run {
             RunMessage::AttemptEnded { seq, attempt, outcome } => {
                 state.attempt_ended(seq, attempt, outcome)?;
             }
+            RunMessage::Heartbeat { seq, attempt } => state.heartbeat(seq, attempt),
             RunMessage::ChildExited { actor } => state.child_exited(actor)?,
             RunMessage::TimerDue { seq } => state.timer_due(seq)?,
-            RunMessage::RetryDue { seq, attempt } => state.retry_due(seq, attempt),
             RunMessage::ExternalSignaled { seq, not_arrived } => {
                 state.external_signaled(seq, not_arrived)?;
             }
+            RunMessage::WakeUp => state.wake_up()?,
             RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,
             RunMessage::ForeignWake { machine } => state.foreign_wake(machine),
             RunMessage::Call(call) => state.call(call)?,

@@ -157,7 +157,9 @@ fn pending(attempt: u32) -> PendingActivityRow {
         admitted_at: None,
         next_attempt_at: Timestamp::EPOCH,
         last_failure: None,
+        last_attempt_ended_at: None,
         heartbeat_details: None,
+        heartbeat_at: None,
         cancel_requested: false,
     }
 }

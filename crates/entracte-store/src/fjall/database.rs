@@ -107,6 +107,11 @@ impl Opened {
         &self.keyspaces
     }
 
+    #[cfg(test)]
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     pub(super) fn database(&self) -> &Database {
         &self.database
     }
@@ -161,6 +166,9 @@ impl Opened {
         }
         self.wait_for_room()?;
         let mut progress = self.progress.lock();
+        let is_synced = mode != PersistMode::Buffer || progress.is_rotating;
+        let mode =
+            if mode == PersistMode::Buffer && is_synced { PersistMode::SyncData } else { mode };
         let row = CommitRow {
             store_id: self.store_id,
             number: progress.last + 1,
@@ -180,9 +188,9 @@ impl Opened {
                 Op::Delete { space, key } => write.remove(self.keyspaces.of(space), key),
             }
         }
-        progress.is_buffered |= mode == PersistMode::Buffer;
+        progress.is_buffered |= !is_synced;
         write.commit().map_err(|error| self.name("commit a batch", error))?;
-        progress.committed(journal_bytes(batch), mode != PersistMode::Buffer);
+        progress.committed(journal_bytes(batch), is_synced);
         Ok(())
     }
 

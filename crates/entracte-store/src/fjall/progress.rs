@@ -23,6 +23,9 @@ pub(super) struct State {
     pub(super) bytes: u64,
     /// Whether there was ever a commit that was not synced at once.
     pub(super) is_buffered: bool,
+    /// Whether the keeper is closing a memtable while others may commit: what reaches it must be
+    /// synced in the journal.
+    pub(super) is_rotating: bool,
     /// Whether the keeper is to look at the memtables.
     pub(super) is_look_due: bool,
     /// Whether the keeper is to end.

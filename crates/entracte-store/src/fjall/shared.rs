@@ -34,6 +34,11 @@ impl Shared {
     }
 
     #[cfg(test)]
+    pub(super) fn with<T>(&self, look: impl FnOnce(&Opened) -> T) -> T {
+        look(self.read().as_ref().unwrap())
+    }
+
+    #[cfg(test)]
     pub(super) fn poison(&self) -> &Poison {
         &self.poisoned
     }

@@ -20,9 +20,15 @@ pub struct PendingActivityRow {
     /// Why the attempt before it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
+    /// When the attempt before it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt_ended_at: Option<Timestamp>,
     /// What the last heartbeat of any attempt had to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat_details: Option<Payload>,
+    /// When that heartbeat came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_at: Option<Timestamp>,
     /// Whether the run asked it to cancel.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,

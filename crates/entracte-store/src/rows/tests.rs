@@ -71,11 +71,12 @@ prop_compose! {
     fn pending_rows()(
         scheduled_event_id in event_ids(), attempt: u32, admitted_at in option::of(times()),
         next_attempt_at in times(), last_failure in option::of(failures()),
-        heartbeat_details in option::of(payloads()), cancel_requested: bool,
+        heartbeat_details in option::of(payloads()), heartbeat_at in option::of(times()),
+        last_attempt_ended_at in option::of(times()), cancel_requested: bool,
     ) -> PendingActivityRow {
         PendingActivityRow {
             scheduled_event_id, attempt, admitted_at, next_attempt_at, last_failure,
-            heartbeat_details, cancel_requested,
+            last_attempt_ended_at, heartbeat_details, heartbeat_at, cancel_requested,
         }
     }
 }

@@ -53,6 +53,24 @@ impl<O> ActivityCall<O> {
         self
     }
 
+    /// Sets how long the whole activity may take. Default: the constant's.
+    pub fn schedule_to_close_timeout(mut self, timeout: Duration) -> Self {
+        self.call.options.schedule_to_close_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long an attempt may wait until it starts. Default: the constant's.
+    pub fn schedule_to_start_timeout(mut self, timeout: Duration) -> Self {
+        self.call.options.schedule_to_start_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long a running attempt may be silent. Default: the constant's.
+    pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        self.call.options.heartbeat_timeout = Some(timeout);
+        self
+    }
+
     /// Sets how failed attempts are retried. Default: the constant's.
     pub fn retry_policy(mut self, retry_policy: impl Into<RetryPolicy>) -> Self {
         self.call.options.retry_policy = retry_policy.into();

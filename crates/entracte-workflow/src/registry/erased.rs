@@ -1,5 +1,6 @@
 //! Functions without their types: payloads in, payloads out.
 
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -29,11 +30,33 @@ pub trait ErasedWorkflow: Send + Sync {
 
 /// An activity without its types. Undecodable input and an unencodable result are
 /// non-retryable failures of the types `DecodeError` and `EncodeError`.
-pub type ErasedActivity = Arc<
+#[derive(Clone)]
+pub enum ErasedActivity {
+    /// An `async fn`: it is stopped by dropping its future.
+    Async(AsyncActivity),
+    /// A plain `fn`: it needs a thread of its own, and can only be asked to stop.
+    Blocking(BlockingActivity),
+}
+
+/// An `async fn` without its types.
+pub type AsyncActivity = Arc<
     dyn Fn(ActivityContext, Vec<Payload>) -> BoxFuture<'static, Result<Payload, Failure>>
         + Send
         + Sync,
 >;
+
+/// A plain `fn` without its types.
+pub type BlockingActivity =
+    Arc<dyn Fn(ActivityContext, Vec<Payload>) -> Result<Payload, Failure> + Send + Sync>;
+
+impl fmt::Debug for ErasedActivity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Async(_) => "Async",
+            Self::Blocking(_) => "Blocking",
+        })
+    }
+}
 
 struct TypedWorkflow<I, O, F> {
     function: F,
@@ -91,23 +114,35 @@ where
     Fut: Future<Output = Result<O, Failure>> + Send + 'static,
 {
     let function = Arc::new(function);
-    Arc::new(move |ctx, payloads| {
+    ErasedActivity::Async(Arc::new(move |ctx, payloads| {
         let function = Arc::clone(&function);
         Box::pin(async move {
-            let input = Payload::decode_one(&payloads).map_err(|error| {
-                Failure::non_retryable(
-                    "DecodeError",
-                    format!("input of activity `{name}`: {error}"),
-                )
-            })?;
-            let future = function(ctx, input);
-            let result = future.await.map(|output| Payload::encode(&output))?;
-            result.map_err(|error| {
-                Failure::non_retryable(
-                    "EncodeError",
-                    format!("result of activity `{name}`: {error}"),
-                )
-            })
+            let future = function(ctx, decode_input(name, &payloads)?);
+            encode_result(name, &future.await?)
         })
+    }))
+}
+
+pub(super) fn blocking_activity<I, O, F>(name: &'static str, function: F) -> ErasedActivity
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    F: Fn(ActivityContext, I) -> Result<O, Failure> + Send + Sync + 'static,
+{
+    ErasedActivity::Blocking(Arc::new(move |ctx, payloads| {
+        let output = function(ctx, decode_input(name, &payloads)?)?;
+        encode_result(name, &output)
+    }))
+}
+
+fn decode_input<I: DeserializeOwned>(name: &str, payloads: &[Payload]) -> Result<I, Failure> {
+    Payload::decode_one(payloads).map_err(|error| {
+        Failure::non_retryable("DecodeError", format!("input of activity `{name}`: {error}"))
+    })
+}
+
+fn encode_result<O: Serialize>(name: &str, output: &O) -> Result<Payload, Failure> {
+    Payload::encode(output).map_err(|error| {
+        Failure::non_retryable("EncodeError", format!("result of activity `{name}`: {error}"))
     })
 }

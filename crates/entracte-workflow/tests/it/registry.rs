@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use entracte_model::{Failure, Payload};
 use entracte_workflow::{
-    Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, Registry, Workflow,
-    WorkflowContext, WorkflowResult,
+    Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, ErasedActivity,
+    Registry, Workflow, WorkflowContext, WorkflowResult,
 };
 use futures_util::FutureExt;
 
@@ -24,14 +24,14 @@ impl<G: Gateway> Payments<G> {
         Ok(self.gateway.charge(cents).await?)
     }
 
-    async fn refund(self: Arc<Self>, ctx: ActivityContext, _: u64) -> ActivityResult<String> {
+    fn refund(self: Arc<Self>, ctx: ActivityContext, _: u64) -> ActivityResult<String> {
         Ok(ctx.idempotency_key())
     }
 }
 
 impl<G: Gateway> Activities for Payments<G> {
     fn register(registry: &mut ActivityRegistry<Self>) {
-        registry.add(CHARGE, Self::charge).add(REFUND, Self::refund);
+        registry.add(CHARGE, Self::charge).add_blocking(REFUND, Self::refund);
     }
 }
 
@@ -52,7 +52,12 @@ async fn ship(_: ActivityContext, items: u64) -> ActivityResult<u64> {
 
 fn call(registry: &Registry, name: &str, input: Vec<Payload>) -> Result<Payload, Failure> {
     let activity = registry.find_activity(name).unwrap();
-    activity(ActivityContext::test(), input).now_or_never().unwrap()
+    match activity {
+        ErasedActivity::Async(activity) => {
+            activity(ActivityContext::test(), input).now_or_never().unwrap()
+        }
+        ErasedActivity::Blocking(activity) => activity(ActivityContext::test(), input),
+    }
 }
 
 #[test]
@@ -64,6 +69,8 @@ fn methods_and_functions_are_found_by_their_names() {
     let number = |number: u64| vec![Payload::encode(&number).unwrap()];
     assert_eq!(call(&registry, "charge", number(4)).unwrap().decode(), Ok(8_u64));
     assert_eq!(call(&registry, "ship", number(4)).unwrap().decode(), Ok(4_u64));
+    let key = ActivityContext::test().idempotency_key();
+    assert_eq!(call(&registry, "refund", number(4)).unwrap().decode(), Ok(key));
     let failure = call(&registry, "charge", number(0)).unwrap_err();
     assert_eq!(failure.to_string(), "nothing to charge");
     assert!(registry.find_activity("unknown").is_none());

@@ -1,13 +1,16 @@
 //! Activities: what follows the end of an attempt.
 
+use entracte_model::failure::ApplicationFailure;
 use entracte_model::retry::{AttemptEnd, RetryDecision, decide};
 use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
 use ractor::{ActorId, ActorProcessingErr};
 
+use super::deadlines::timed_out;
 use super::effects::Effect;
+use super::heartbeats::take_heartbeat;
 use super::input::Input;
-use super::state::{Child, Mode, RunState};
+use super::state::{Child, Mode, PendingActivity, RunState};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
 
 impl RunState {
@@ -18,7 +21,11 @@ impl RunState {
         attempt: u32,
         outcome: AttemptOutcome,
     ) -> Result<(), ActorProcessingErr> {
-        if !self.takes_end_of(seq, attempt) {
+        let stopping = |activity: &PendingActivity| {
+            activity.running.as_ref().is_some_and(|running| running.stopping.is_some())
+        };
+        // A result that comes when the time is over is late (rule TMO-11).
+        if self.activities.get(&seq).is_some_and(stopping) || !self.takes_end_of(seq, attempt) {
             return Ok(());
         }
         match outcome {
@@ -27,11 +34,14 @@ impl RunState {
         }
     }
 
-    /// Whether an end of this attempt still matters; it is taken once.
-    fn takes_end_of(&mut self, seq: Seq, attempt: u32) -> bool {
+    /// Whether an end of this attempt still matters; it is taken once, with what the attempt had
+    /// to tell last (rule HB-3).
+    pub(super) fn takes_end_of(&mut self, seq: Seq, attempt: u32) -> bool {
         let listening = matches!(self.mode, Mode::Running | Mode::Draining);
+        let now = self.now();
         match self.activities.get_mut(&seq) {
             Some(activity) if listening && activity.row.attempt == attempt => {
+                take_heartbeat(activity, now);
                 activity.running.take().is_some()
             }
             _ => false,
@@ -42,14 +52,15 @@ impl RunState {
     pub(super) fn child_exited(&mut self, actor: ActorId) -> Result<(), ActorProcessingErr> {
         match self.children.remove(&actor) {
             Some(Child::Attempt { seq, attempt }) => {
-                let is_running = |activity: &super::state::PendingActivity| {
-                    activity.running.as_ref().is_some_and(|run| run.actor.get_id() == actor)
-                };
-                if self.activities.get(&seq).is_some_and(is_running)
-                    && self.takes_end_of(seq, attempt)
-                {
-                    let failure = lost_attempt("its actor was stopped while it ran");
-                    self.attempt_failed(seq, attempt, failure)?;
+                let running = self.activities.get(&seq).and_then(|it| it.running.as_ref());
+                if let Some(running) = running.filter(|running| running.actor.get_id() == actor) {
+                    let failure = match running.stopping {
+                        Some((which, _)) => timed_out(which),
+                        None => lost_attempt("its actor was stopped while it ran"),
+                    };
+                    if self.takes_end_of(seq, attempt) {
+                        self.attempt_failed(seq, attempt, failure)?;
+                    }
                 }
             }
             Some(Child::Timer { seq }) => {
@@ -91,14 +102,13 @@ impl RunState {
             (FailureKind::Canceled { details }, false) => uninvited_cancel(&failure, details),
             _ => failure,
         };
-        let whole = scheduled.options.schedule_to_close_timeout;
         let decision = decide(&AttemptEnd {
             policy: Some(&scheduled.options.retry_policy),
             attempt,
             failure: &failure,
             cancel_requested,
             now,
-            expiration: whole.map(|whole| scheduled.scheduled_time.saturating_add(whole)),
+            expiration: activity.timeouts.expiration(activity.scheduled_time),
         });
         match decision {
             RetryDecision::Retry { delay } => {
@@ -107,7 +117,8 @@ impl RunState {
             }
             RetryDecision::Close(retry_state) => {
                 let last_failure = activity.row.last_failure.clone();
-                let outcome = closing_outcome(failure, retry_state, last_failure);
+                let details = activity.row.heartbeat_details.clone();
+                let outcome = closing_outcome(failure, retry_state, last_failure, details);
                 self.close_activity(seq, outcome)
             }
         }
@@ -122,12 +133,13 @@ impl RunState {
         activity.row.attempt += 1;
         activity.row.admitted_at = None;
         activity.row.next_attempt_at = at;
-        activity.row.last_failure = Some(failure);
+        // The whole failure was judged; what is kept of it is bounded (rule RET-20).
+        activity.row.last_failure = Some(failure.within(Failure::LAST_FAILURE_BYTES_MAX));
+        activity.row.last_attempt_ended_at = Some(change.time);
         activity.due = Some(at);
-        let attempt = activity.row.attempt;
         change.rows.put_pending(key, &activity.row);
         change.rows.put_due(due_key);
-        change.effects.push(Effect::ArmRetry { seq, attempt, at });
+        change.effects.push(Effect::Arm { seq });
         self.append(change);
     }
 
@@ -139,11 +151,11 @@ impl RunState {
         let key = self.pending_key(seq);
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
-        if activity.row.attempt != attempt || activity.row.admitted_at.is_some() {
+        let row = &activity.row;
+        if row.attempt != attempt || row.admitted_at.is_some() || row.cancel_requested {
             return;
         }
         activity.row.admitted_at = Some(change.time);
-        activity.backoff = None;
         change.rows.put_pending(key, &activity.row);
         let due = activity.due.take();
         if let Some(due) = due {
@@ -170,7 +182,10 @@ impl RunState {
         seq: Seq,
         outcome: ActivityOutcome,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
+        let Some(activity) = self.activities.get_mut(&seq) else { return Ok(()) };
+        if std::mem::replace(&mut activity.closing, true) {
+            return Ok(());
+        }
         let row = &activity.row;
         let closed = ActivityClosed {
             seq,
@@ -186,11 +201,12 @@ impl RunState {
 
 fn uninvited_cancel(failure: &Failure, details: &Option<Payload>) -> Failure {
     let text = format!("unexpected activity cancel error: {failure}");
-    let failure = Failure::application("CancelledError", text);
-    match details {
-        Some(details) => failure.clone().with_details(details).unwrap_or(failure),
-        None => failure,
-    }
+    let application = ApplicationFailure {
+        r#type: "CancelledError".to_owned(),
+        details: details.clone(),
+        ..ApplicationFailure::default()
+    };
+    Failure::new(FailureKind::Application(application), text)
 }
 
 /// The outcome of an activity whose last attempt failed (rules RET-13 and RET-15).
@@ -198,21 +214,24 @@ fn closing_outcome(
     failure: Failure,
     retry_state: RetryState,
     last_failure: Option<Failure>,
+    last_heartbeat_details: Option<Payload>,
 ) -> ActivityOutcome {
     let FailureKind::Timeout { timeout_type, .. } = failure.kind() else {
         return ActivityOutcome::Failed { failure, retry_state };
     };
-    let rewritten = retry_state == RetryState::Timeout
-        && matches!(timeout_type, TimeoutType::StartToClose | TimeoutType::Heartbeat);
-    let failure = if rewritten {
-        Failure::timeout(
+    let rewritten =
+        retry_state == RetryState::Timeout && *timeout_type != TimeoutType::ScheduleToStart;
+    let (timeout_type, message) = if rewritten {
+        (
             TimeoutType::ScheduleToClose,
             "Not enough time to schedule next retry before activity ScheduleToClose timeout, \
              giving up retrying",
         )
     } else {
-        failure
+        (*timeout_type, failure.message())
     };
+    let kind = FailureKind::Timeout { timeout_type, last_heartbeat_details };
+    let failure = Failure::new(kind, message);
     let failure = match last_failure {
         Some(last) => failure.with_cause(last),
         None => failure,
@@ -227,7 +246,7 @@ mod tests {
     #[test]
     fn ret_13_a_timeout_without_time_for_another_attempt_is_schedule_to_close() {
         let timeout = Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout");
-        let outcome = closing_outcome(timeout, RetryState::Timeout, None);
+        let outcome = closing_outcome(timeout, RetryState::Timeout, None, None);
         let ActivityOutcome::TimedOut { failure, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(failure.timeout_type(), Some(TimeoutType::ScheduleToClose));
     }
@@ -237,11 +256,13 @@ mod tests {
         let timeout = Failure::timeout(TimeoutType::StartToClose, "activity StartToClose timeout");
         let last = Failure::application("E", "first try");
         let state = RetryState::MaximumAttemptsReached;
-        let outcome = closing_outcome(timeout, state, Some(last.clone()));
+        let details = Payload::encode(&3).ok();
+        let outcome = closing_outcome(timeout, state, Some(last.clone()), details);
         let ActivityOutcome::TimedOut { failure, retry_state } = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!(failure.cause(), Some(&last));
+        assert_eq!(failure.details::<u32>(), Some(Ok(3)));
         assert_eq!(retry_state, state);
     }
 

@@ -4,6 +4,7 @@ use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted}
 use entracte_model::{
     EventAttributes, Payload, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
 };
+use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
@@ -11,7 +12,7 @@ use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
 use super::publishing::Query;
-use super::state::RunState;
+use super::state::{PendingActivity, RunState};
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
     WorkflowDescription,
@@ -259,27 +260,16 @@ impl RunState {
             .activities
             .iter()
             .filter_map(|(seq, activity)| Some((activity, self.history.activities.get(seq)?)))
-            .map(|(activity, scheduled)| PendingActivityDescription {
-                activity_id: scheduled.activity_id.to_string(),
-                activity_type: scheduled.activity_type.to_string(),
-                state: if activity.row.cancel_requested {
-                    PendingActivityState::CancelRequested
-                } else if activity.row.admitted_at.is_some() {
-                    PendingActivityState::Started
-                } else {
-                    PendingActivityState::Scheduled
-                },
-                attempt: activity.row.attempt,
-                started_time: activity.row.admitted_at,
-                next_attempt_time: activity
-                    .row
-                    .admitted_at
-                    .is_none()
-                    .then_some(activity.row.next_attempt_at),
-                last_failure: activity.row.last_failure.clone(),
-                source: scheduled.source.clone(),
-            })
+            .map(|(activity, scheduled)| describe_activity(activity, scheduled))
             .collect();
+        for overrunning in self.shared.codes.overrunning() {
+            let of_this_run = overrunning.run_id == self.run_id;
+            let mut pending = description.pending_activities.iter_mut();
+            let same = pending.find(|pending| pending.activity_id == overrunning.activity_id);
+            if let Some(pending) = same.filter(|_| of_this_run) {
+                pending.overrunning_attempts.push(overrunning.attempt);
+            }
+        }
         let timers = self.history.timers.iter();
         description.pending_timers = timers
             .map(|(seq, timer)| PendingTimerDescription {
@@ -296,5 +286,34 @@ impl RunState {
             next_retry: parked.next_retry,
         });
         Some(description)
+    }
+}
+
+fn describe_activity(
+    activity: &PendingActivity,
+    scheduled: &ScheduledActivity,
+) -> PendingActivityDescription {
+    let row = activity.row.clone();
+    let waits = row.admitted_at.is_none();
+    let interval = |ended| row.next_attempt_at.saturating_since(ended);
+    PendingActivityDescription {
+        activity_id: scheduled.activity_id.to_string(),
+        activity_type: scheduled.activity_type.to_string(),
+        state: match (row.cancel_requested, waits) {
+            (true, _) => PendingActivityState::CancelRequested,
+            (false, true) => PendingActivityState::Scheduled,
+            (false, false) => PendingActivityState::Started,
+        },
+        attempt: row.attempt,
+        started_time: row.admitted_at,
+        next_attempt_time: waits.then_some(row.next_attempt_at),
+        retry_interval: row.last_attempt_ended_at.filter(|_| waits).map(interval),
+        last_failure: row.last_failure,
+        last_attempt_ended_time: row.last_attempt_ended_at,
+        heartbeat_details: row.heartbeat_details,
+        heartbeat_time: row.heartbeat_at,
+        overrunning_attempts: Vec::new(),
+        expiration_time: activity.timeouts.expiration(activity.scheduled_time),
+        source: scheduled.source.clone(),
     }
 }

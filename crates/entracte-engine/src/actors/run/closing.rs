@@ -36,6 +36,7 @@ impl RunState {
     /// opened again.
     pub(super) fn cut_off(&mut self) {
         if matches!(self.mode, Mode::Running | Mode::Draining) {
+            self.store_heartbeats();
             self.mode = Mode::CutOff;
             self.tell_attempts(CancelCause::EngineStopped);
             self.stop_children();

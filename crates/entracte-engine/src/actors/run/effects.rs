@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use entracte_model::{Seq, Timestamp};
+use entracte_model::{Payload, Seq, Timestamp};
 use entracte_store::rows::ActivityOutcome;
-use entracte_workflow::{ActivityContext, ActivityInfo, CancelCause, ErasedActivity};
+use entracte_workflow::{
+    ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, ErasedActivity,
+};
 use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr};
+use tokio::time::Instant;
 
 use super::RunMessage;
 use super::calls::Answer;
@@ -14,8 +17,12 @@ use super::opening::NewRun;
 use super::publishing::Query;
 use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
+use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
+
+/// What a cancelled activity says that no attempt was running of (rule ACX-3).
+const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
 
 /// Something to do when the append that it belongs to is durable.
 pub(super) enum Effect {
@@ -29,8 +36,8 @@ pub(super) enum Effect {
     StartTimer { seq: Seq, due: Timestamp },
     /// Wait no longer.
     StopTimer { seq: Seq },
-    /// Wait for the end of a back-off.
-    ArmRetry { seq: Seq, attempt: u32, at: Timestamp },
+    /// Wait for the end of an activity's back-off, or for its timeouts.
+    Arm { seq: Seq },
     /// Wait until the failed turn is tried again.
     ArmTurnRetry { parking: u64, at: Timestamp },
     /// Send a signal to another workflow.
@@ -85,7 +92,7 @@ impl RunState {
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
                 Effect::StopTimer { seq } => self.stop_timer(seq),
-                Effect::ArmRetry { seq, attempt, at } => self.arm_retry(seq, attempt, at),
+                Effect::Arm { seq } => self.arm(seq),
                 Effect::ArmTurnRetry { parking, at } => {
                     let delay = self.until(at);
                     let wake =
@@ -110,16 +117,36 @@ impl RunState {
             self.put_back(seq);
             return;
         }
-        let Some((context, arguments)) = self.attempt_arguments(seq, attempt) else { return };
-        let canceller = arguments.canceller.clone();
-        drop(context);
+        let expiration = activity.timeouts.expiration(activity.scheduled_time);
+        let left = expiration.map(|at| at.saturating_since(self.now()));
+        let heartbeats = Arc::new(Heartbeats::new(
+            seq,
+            attempt,
+            self.myself.clone(),
+            self.shared.options.payload_bytes_max,
+        ));
+        let sink = Arc::clone(&heartbeats);
+        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt, sink) else {
+            return;
+        };
         let supervisor = self.myself.get_cell();
         match Actor::spawn_linked(None, Attempt, arguments, supervisor).await {
             Ok((actor, _)) => {
                 self.children.insert(actor.get_id(), Child::Attempt { seq, attempt });
                 if let Some(activity) = self.activities.get_mut(&seq) {
-                    activity.running = Some(RunningAttempt { actor, canceller });
+                    let started = Instant::now();
+                    activity.running = Some(RunningAttempt {
+                        actor,
+                        canceller,
+                        started,
+                        heartbeats,
+                        store_next: started,
+                        store_at: None,
+                        left,
+                        stopping: None,
+                    });
                 }
+                self.arm(seq);
             }
             Err(error) => {
                 tracing::warn!(%error, "an attempt could not be started");
@@ -134,13 +161,13 @@ impl RunState {
         &self,
         seq: Seq,
         attempt: u32,
-    ) -> Option<(ActivityContext, AttemptArguments)> {
+        heartbeats: Arc<Heartbeats>,
+    ) -> Option<(AttemptArguments, ActivityCanceller)> {
         let activity = self.activities.get(&seq)?;
         let scheduled = self.history.activities.get(&seq)?;
         let rows = self.rows.as_ref()?;
         let started_time = activity.row.admitted_at.unwrap_or_else(|| self.now());
-        let start_to_close_timeout = scheduled.options.effective_start_to_close();
-        let deadline = start_to_close_timeout.map(|timeout| started_time.saturating_add(timeout));
+        let deadline = activity.timeouts.deadline(activity.scheduled_time, started_time);
         let (context, canceller) = ActivityContext::new(ActivityInfo {
             workflow_id: rows.run.workflow_id.clone(),
             workflow_type: rows.run.workflow_type.clone(),
@@ -158,15 +185,15 @@ impl RunState {
             seq,
             attempt,
             activity: self.find_activity(&scheduled.activity_type),
-            context: context.clone(),
-            canceller,
+            context: context.with_heartbeats(heartbeats),
+            canceller: canceller.clone(),
             input: activity.input.clone(),
-            start_to_close_timeout,
             result_bytes_max: self.shared.options.payload_bytes_max,
+            codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
         };
-        Some((context, arguments))
+        Some((arguments, canceller))
     }
 
     /// An activity without code fails its attempts, so that a later engine can run it
@@ -184,7 +211,9 @@ impl RunState {
                 names.join(", ")
             ),
         );
-        Arc::new(move |_, _| std::future::ready(Err(failure.clone())).boxed())
+        ErasedActivity::Async(Arc::new(move |_, _| {
+            std::future::ready(Err(failure.clone())).boxed()
+        }))
     }
 
     fn cancel_attempt(&mut self, seq: Seq) {
@@ -195,8 +224,8 @@ impl RunState {
             }
             // Not started: it is cancelled at once (rule ACX-3).
             None => {
-                let outcome = ActivityOutcome::Canceled { details: None };
-                let _ = self.close_activity(seq, outcome);
+                let details = Payload::encode(NOT_STARTED).ok();
+                let _ = self.close_activity(seq, ActivityOutcome::Canceled { details });
             }
         }
     }
@@ -226,16 +255,6 @@ impl RunState {
     fn stop_timer(&mut self, seq: Seq) {
         if let Some(timer) = self.timers.remove(&seq) {
             timer.kill();
-        }
-    }
-
-    fn arm_retry(&mut self, seq: Seq, attempt: u32, at: Timestamp) {
-        let delay = self.until(at);
-        if delay.is_zero() {
-            self.retry_due(seq, attempt);
-        } else if let Some(activity) = self.activities.get_mut(&seq) {
-            let wake = self.myself.send_after(delay, move || RunMessage::RetryDue { seq, attempt });
-            activity.backoff = Some(Wake(wake));
         }
     }
 }

@@ -160,16 +160,12 @@ impl RunState {
         row: PendingActivityRow,
         scheduled: Option<Event>,
     ) -> Option<(Seq, u32)> {
-        let Some(EventAttributes::ActivityTaskScheduled(scheduled)) =
-            scheduled.map(|event| event.attributes)
-        else {
-            return None;
-        };
-        let (attempt, at) = (row.attempt, row.next_attempt_at);
+        let Event { time, attributes, .. } = scheduled?;
+        let EventAttributes::ActivityTaskScheduled(scheduled) = attributes else { return None };
+        let attempt = row.attempt;
         let (is_admitted, is_cancelled) = (row.admitted_at.is_some(), row.cancel_requested);
-        let due = (!is_admitted).then_some(at);
-        let input = scheduled.input;
-        let activity = PendingActivity { row, input, due, running: None, backoff: None };
+        let mut activity = PendingActivity::new(row, &scheduled, time);
+        activity.due = (!is_admitted).then_some(activity.row.next_attempt_at);
         self.activities.insert(seq, activity);
         if is_admitted {
             return Some((seq, attempt));
@@ -178,7 +174,7 @@ impl RunState {
         self.ready.push_back(if is_cancelled {
             Effect::CancelAttempt { seq }
         } else {
-            Effect::ArmRetry { seq, attempt, at }
+            Effect::Arm { seq }
         });
         None
     }

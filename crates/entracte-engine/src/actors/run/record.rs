@@ -134,16 +134,18 @@ impl RunState {
             admitted_at: admitted.then_some(event.time),
             next_attempt_at: event.time,
             last_failure: None,
+            last_attempt_ended_at: None,
             heartbeat_details: None,
+            heartbeat_at: None,
             cancel_requested: false,
         };
         change.rows.put_pending(self.pending_key(seq), &row);
-        if admitted {
-            change.effects.push(Effect::StartAttempt { seq, attempt: 1 });
-        }
-        let input = scheduled.input.clone();
-        let activity = PendingActivity { row, input, due: None, running: None, backoff: None };
-        self.activities.insert(seq, activity);
+        change.effects.push(if admitted {
+            Effect::StartAttempt { seq, attempt: 1 }
+        } else {
+            Effect::Arm { seq }
+        });
+        self.activities.insert(seq, PendingActivity::new(row, scheduled, event.time));
     }
 
     fn record_end(&mut self, scheduled_event_id: EventId, change: &mut Change) {

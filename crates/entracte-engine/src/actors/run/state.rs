@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use entracte_model::{EventAttributes, EventId, Payload, RunId, Seq, Timestamp};
+use entracte_model::event::ActivityTaskScheduled;
+use entracte_model::{
+    ActivityTimeouts, EventAttributes, EventId, Payload, RunId, Seq, TimeoutType, Timestamp,
+};
 use entracte_store::Batch;
 use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
 use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
 use ractor::{ActorId, ActorRef, MessagingErr};
+use tokio::time::{Duration, Instant};
 
+use super::deadlines::Alarm;
 use super::effects::Effect;
 use super::input::QueuedInput;
 use super::opening::{NewRun, Origin, RunArguments};
@@ -16,6 +21,7 @@ use super::parking::Parked;
 use super::publishing::Query;
 use super::{ResultReply, RunCall, RunMessage, StartRequest};
 use crate::actors::directory::DirectoryMessage;
+use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
 use crate::actors::presence::Presence;
 use crate::description::SignalsDescription;
@@ -41,6 +47,8 @@ pub(crate) struct RunState {
     /// Counts the machines, so that a wake meant for an older one is recognised.
     pub(super) machine_count: u64,
     pub(super) activities: BTreeMap<Seq, PendingActivity>,
+    /// Wakes the run for what its activities wait for.
+    pub(super) alarm: Option<Alarm>,
     pub(super) timers: BTreeMap<Seq, ActorRef<()>>,
     /// The actors under this run, and what each of them is. Looked up only.
     pub(super) children: HashMap<ActorId, Child>,
@@ -90,11 +98,34 @@ pub(super) struct RunRows {
 pub(super) struct PendingActivity {
     pub(super) row: PendingActivityRow,
     pub(super) input: Vec<Payload>,
+    /// When it was first scheduled.
+    pub(super) scheduled_time: Timestamp,
+    pub(super) timeouts: ActivityTimeouts,
     /// When the attempt that waits is due, if a row says so.
     pub(super) due: Option<Timestamp>,
     pub(super) running: Option<RunningAttempt>,
-    /// Tells the run when the back-off before the next attempt is over.
-    pub(super) backoff: Option<Wake>,
+    /// Whether its end is known and only waits for its turn.
+    pub(super) closing: bool,
+}
+
+impl PendingActivity {
+    pub(super) fn new(
+        row: PendingActivityRow,
+        scheduled: &ActivityTaskScheduled,
+        scheduled_time: Timestamp,
+    ) -> Self {
+        // There is no workflow run timeout yet; it would bound these (rules TMO-4 and TMO-5).
+        let run_timeout = None;
+        Self {
+            row,
+            input: scheduled.input.clone(),
+            scheduled_time,
+            timeouts: ActivityTimeouts::new(&scheduled.options, run_timeout),
+            due: None,
+            running: None,
+            closing: false,
+        }
+    }
 }
 
 /// A message that the run sends to itself later, unless this is dropped before.
@@ -109,6 +140,17 @@ impl Drop for Wake {
 pub(super) struct RunningAttempt {
     pub(super) actor: ActorRef<()>,
     pub(super) canceller: ActivityCanceller,
+    pub(super) started: Instant,
+    pub(super) heartbeats: Arc<Heartbeats>,
+    /// From when on a further heartbeat may be stored.
+    pub(super) store_next: Instant,
+    /// When what the attempt had to tell is to be stored, if there is something.
+    pub(super) store_at: Option<Instant>,
+    /// What was left of the schedule-to-close timeout when it started.
+    pub(super) left: Option<Duration>,
+    /// Which timeout it ran into, if it was told to stop for that; and until when it is waited
+    /// for.
+    pub(super) stopping: Option<(TimeoutType, Instant)>,
 }
 
 /// What an actor under the run is.
@@ -162,6 +204,7 @@ impl RunState {
             machine: None,
             machine_count: 0,
             activities: BTreeMap::new(),
+            alarm: None,
             timers: BTreeMap::new(),
             children: HashMap::new(),
             appends: VecDeque::new(),

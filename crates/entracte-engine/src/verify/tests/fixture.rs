@@ -157,7 +157,9 @@ fn pending(admitted_at: Option<Timestamp>, next_attempt_at: Timestamp) -> Pendin
         admitted_at,
         next_attempt_at,
         last_failure: None,
+        last_attempt_ended_at: None,
         heartbeat_details: None,
+        heartbeat_at: None,
         cancel_requested: false,
     }
 }

@@ -27,7 +27,9 @@ fn pending_row(scheduled_event_id: u64) -> PendingActivityRow {
         admitted_at: Some(time(70)),
         next_attempt_at: time(70),
         last_failure: None,
+        last_attempt_ended_at: None,
         heartbeat_details: None,
+        heartbeat_at: None,
         cancel_requested: false,
     }
 }

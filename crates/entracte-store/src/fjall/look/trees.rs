@@ -120,7 +120,7 @@ fn persisted_number(tables: &[TableFile], store_id: u64) -> Result<u64, StoreErr
 /// The commit's row of a table: no key of a space is smaller than its key.
 fn first_commit_row(table: &TableFile) -> Result<Option<CommitRow>, StoreError> {
     let damaged = |error: lsm_tree::Error| match error {
-        lsm_tree::Error::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+        lsm_tree::Error::Io(error) if !is_of_wrong_bytes(&error) => {
             StoreError::from_io("read a table", Some(&table.path), error)
         }
         error => corrupt(&table.path, &format!("the table cannot be read: {error}")),
@@ -142,6 +142,13 @@ fn first_commit_row(table: &TableFile) -> Result<Option<CommitRow>, StoreError> 
     }
     let row = CommitRow::decode(&first.value);
     row.map(Some).ok_or_else(|| corrupt(&table.path, "the number of its last commit is no number"))
+}
+
+/// Whether an error comes from what a file holds: an end too early, or a place in it that there
+/// cannot be.
+fn is_of_wrong_bytes(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | InvalidInput | InvalidData)
 }
 
 /// Reads which tables the current version of a keyspace names; each of them is there.

@@ -1,6 +1,9 @@
 //! What the keeper does behind the commits.
 
+use lsm_tree::AbstractTree;
+
 use super::*;
+use crate::fjall::database::Opened;
 use crate::fjall::layout::JOURNAL_DIRECTORY;
 
 fn tail_of(directory: &Path) -> u64 {
@@ -53,6 +56,25 @@ async fn a_tail_that_cannot_be_written_poisons_the_store() {
     assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
 }
 
+/// What reaches a memtable while the keeper closes it outside of the lock must be in the journal.
+#[tokio::test]
+async fn a_buffered_commit_during_a_rotation_is_synced() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    let set = |is_rotating| {
+        store.shared.with(|opened| opened.progress().lock().is_rotating = is_rotating);
+    };
+    set(true);
+    store.commit(batch("k", "v"), Persist::Buffer).await.unwrap();
+    while tail_of(directory.path()) < 2 {
+        tokio::task::yield_now().await;
+    }
+    set(false);
+    store.commit(batch("k", "w"), Persist::Buffer).await.unwrap();
+    store.shared.with(|opened| assert_eq!(opened.progress().lock().synced, 2));
+    store.close().await.unwrap();
+}
+
 /// How many journal files there are, and the length of the tables of each space.
 fn sizes(directory: &Path) -> (usize, Vec<u64>) {
     let journal = directory.join(JOURNAL_DIRECTORY);
@@ -99,4 +121,34 @@ async fn quiet_spaces_do_not_keep_the_journals() {
     let store = FjallStore::open(directory.path(), options).await.unwrap();
     assert_eq!(store.get(Space::History, b"once").unwrap().unwrap(), "and never again");
     assert_eq!(store.scan(Space::State, b"", None, 999).unwrap().len(), 200);
+}
+
+/// The keeper holds on to tables that were compacted away, but not for ever.
+#[tokio::test]
+async fn tables_that_were_compacted_away_go_when_nothing_is_committed() {
+    let directory = TempDir::new().unwrap();
+    let options = FjallOptions { memtable_bytes_max: 1024 * 1024, ..SMALL };
+    let store = FjallStore::open(directory.path(), options).await.unwrap();
+    for n in 0..200_u32 {
+        let mut batch = Batch::new();
+        batch.put(Space::State, (n % 7).to_be_bytes(), vec![n as u8; 64 * 1024]);
+        store.commit(batch, Persist::Buffer).await.unwrap();
+    }
+    let live = || -> usize {
+        let count = |opened: &Opened| {
+            let tables = opened.keyspaces().iter().map(|it| it.tree.current_version());
+            tables.map(|version| version.iter_tables().count()).sum()
+        };
+        store.shared.with(count)
+    };
+    let on_disk = || -> usize {
+        let keyspaces = directory.path().join(JOURNAL_DIRECTORY).join("keyspaces");
+        let tables = |id: usize| keyspaces.join(id.to_string()).join("tables");
+        (1..=3).map(|id| fs::read_dir(tables(id)).unwrap().count()).sum()
+    };
+    let compacted = || store.shared.with(|opened| opened.database().compactions_completed());
+    while compacted() == 0 || on_disk() > live() {
+        tokio::task::yield_now().await;
+    }
+    store.close().await.unwrap();
 }

@@ -1,0 +1,226 @@
+//! Deadlines: what a run's pending activities wait for, as entries in the run's state.
+//!
+//! A run has one wake-up for all of its activities, set to the earliest of their entries. It is
+//! only ever moved forward: an activity that ends leaves it where it is, and the run looks
+//! again when it comes. So a sequence of short steps costs one wake-up, not one per step.
+//!
+//! The wait of an activity is measured in engine time, from the journaled times. What a running
+//! attempt may take is measured by the monotonic clock alone, from its start.
+//!
+//! No row in the store says when a deadline is due. A row is needed only where a run must be
+//! woken that is not in memory, and an activity that waits has a row in the index of pending
+//! activities, by which recovery finds its run. Nor will a run that leaves memory while it
+//! waits need one: with an attempt under way it stays; and a back-off has its own row, due no
+//! later than the deadline (rule RET-12).
+
+use entracte_model::{EventId, Failure, Seq, TimeoutType, Timestamp};
+use entracte_workflow::CancelCause;
+use ractor::ActorProcessingErr;
+use tokio::time::{Duration, Instant};
+
+use super::RunMessage;
+use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
+
+/// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
+/// thread takes longer.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The run's wake-up, and when it comes.
+pub(super) struct Alarm {
+    at: Instant,
+    /// Dropped with the alarm, which calls the wake-up off.
+    _wake: Wake,
+}
+
+/// What is to be done for a pending activity when its time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// What its attempt had to tell is to be stored.
+    StoreHeartbeat,
+    /// It has run into a timeout.
+    TimeOut(TimeoutType),
+    /// Its attempt was told to stop and has not.
+    GiveUp(TimeoutType),
+    /// The back-off before its next attempt is over.
+    Retry,
+}
+
+/// An entry: what is to be done, when, and in which order with others of the same time.
+struct Entry {
+    at: Instant,
+    errand: Errand,
+    /// Whether its time is engine time, which may pass faster than the monotonic clock.
+    is_engine_time: bool,
+}
+
+impl Entry {
+    /// Rule TMO-7: the earliest time, then the lower event id, then the type.
+    fn order(&self, event_id: EventId) -> (Instant, EventId, u8) {
+        let precedence = match self.errand {
+            Errand::TimeOut(which) | Errand::GiveUp(which) => which.precedence(),
+            Errand::StoreHeartbeat => 0,
+            Errand::Retry => u8::MAX,
+        };
+        (self.at, event_id, precedence)
+    }
+}
+
+/// One point in time on both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    time: Timestamp,
+    instant: Instant,
+}
+
+impl Now {
+    /// When a point in engine time comes on the monotonic clock; none if it is too far away.
+    fn instant_of(self, time: Timestamp) -> Option<Instant> {
+        if time >= self.time {
+            return self.instant.checked_add(time.saturating_since(self.time));
+        }
+        let past = self.time.saturating_since(time);
+        Some(self.instant.checked_sub(past).unwrap_or(self.instant))
+    }
+}
+
+impl RunState {
+    fn both_clocks(&self) -> Now {
+        Now { time: self.now(), instant: Instant::now() }
+    }
+
+    /// Sees to it that the run is woken for what the activity waits for.
+    pub(super) fn arm(&mut self, seq: Seq) {
+        let now = self.both_clocks();
+        let Some(activity) = self.activities.get(&seq) else { return };
+        if let Some(entry) = self.next_entry(activity, now) {
+            self.set_alarm(&entry, now);
+        }
+    }
+
+    fn set_alarm(&mut self, entry: &Entry, now: Now) {
+        let mut delay = entry.at.saturating_duration_since(now.instant);
+        if entry.is_engine_time {
+            delay = delay.min(self.shared.clock.sleep_max());
+        }
+        let Some(at) = now.instant.checked_add(delay) else { return };
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.at <= at) {
+            return;
+        }
+        let wake = Wake(self.myself.send_after(delay, || RunMessage::WakeUp));
+        self.alarm = Some(Alarm { at, _wake: wake });
+    }
+
+    /// What the activity waits for first.
+    fn next_entry(&self, activity: &PendingActivity, now: Now) -> Option<Entry> {
+        if activity.closing {
+            return None;
+        }
+        match &activity.running {
+            Some(running) => next_of_running(activity, running),
+            // The row that admits the attempt is on its way to the disk.
+            None if activity.row.admitted_at.is_some() => None,
+            None => self.next_of_waiting(activity, now),
+        }
+    }
+
+    fn next_of_waiting(&self, activity: &PendingActivity, now: Now) -> Option<Entry> {
+        let entry = |at, errand| {
+            let at = now.instant_of(at)?;
+            Some(Entry { at, errand, is_engine_time: true })
+        };
+        let row = &activity.row;
+        let deadline =
+            activity.timeouts.while_waiting(activity.scheduled_time, row.next_attempt_at);
+        let timeout = deadline.and_then(|(at, which)| entry(at, Errand::TimeOut(which)));
+        // A cancelled activity gets no further attempt, and a draining engine starts none.
+        if row.cancel_requested || self.mode != Mode::Running {
+            return timeout;
+        }
+        // What is past its deadline is not started any more, whichever of the two came first:
+        // after a restart both may be long over.
+        if timeout.as_ref().is_some_and(|timeout| timeout.at <= now.instant) {
+            return timeout;
+        }
+        let retry = entry(row.next_attempt_at, Errand::Retry);
+        [timeout, retry].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
+    }
+
+    /// The alarm: do everything whose time has come, in order, and set the next one.
+    pub(super) fn wake_up(&mut self) -> Result<(), ActorProcessingErr> {
+        self.alarm = None;
+        if self.is_closed() || !matches!(self.mode, Mode::Running | Mode::Draining) {
+            return Ok(());
+        }
+        let now = self.both_clocks();
+        let mut due = Vec::new();
+        for (seq, activity) in &self.activities {
+            if let Some(entry) = self.next_entry(activity, now)
+                && entry.at <= now.instant
+            {
+                due.push((entry.order(activity.row.scheduled_event_id), *seq, entry.errand));
+            }
+        }
+        due.sort_unstable_by_key(|(order, ..)| *order);
+        for (_, seq, errand) in due {
+            self.run_errand(seq, errand)?;
+        }
+        let now = self.both_clocks();
+        let entries = self.activities.values();
+        let next = entries.filter_map(|activity| self.next_entry(activity, now));
+        if let Some(next) = next.min_by_key(|entry| entry.at) {
+            self.set_alarm(&next, now);
+        }
+        Ok(())
+    }
+
+    fn run_errand(&mut self, seq: Seq, errand: Errand) -> Result<(), ActorProcessingErr> {
+        // An errand before this one may have ended the activity, or the run.
+        let Some(activity) = self.activities.get_mut(&seq) else { return Ok(()) };
+        let attempt = activity.row.attempt;
+        match (errand, &mut activity.running) {
+            (Errand::Retry, _) => self.retry_due(seq, attempt),
+            (Errand::StoreHeartbeat, _) => self.store_heartbeat(seq),
+            (Errand::TimeOut(which), Some(running)) => {
+                // Its run hears of the attempt's end when its code is gone: the next attempt
+                // does not overlap it.
+                running.canceller.cancel(CancelCause::TimedOut);
+                running.stopping = Some((which, Instant::now() + STOP_PATIENCE));
+                running.actor.kill();
+            }
+            (Errand::TimeOut(which), None) => {
+                self.attempt_failed(seq, attempt, timed_out(which))?;
+            }
+            (Errand::GiveUp(which), _) => {
+                self.takes_end_of(seq, attempt);
+                tracing::warn!(
+                    workflow.run_id = %self.run_id,
+                    activity.seq = seq.get(),
+                    attempt,
+                    "the code of an attempt that timed out blocks its thread and cannot be \
+                     stopped: register it as a blocking activity"
+                );
+                self.attempt_failed(seq, attempt, timed_out(which))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn next_of_running(activity: &PendingActivity, running: &RunningAttempt) -> Option<Entry> {
+    if let Some((which, at)) = running.stopping {
+        return Some(Entry { at, errand: Errand::GiveUp(which), is_engine_time: false });
+    }
+    let entry = |at, errand| Entry { at, errand, is_engine_time: false };
+    let last = running.heartbeats.last_time();
+    let last = last.map(|last| last.saturating_duration_since(running.started));
+    let timeout = activity.timeouts.while_running(running.left, last).and_then(|(after, which)| {
+        Some(entry(running.started.checked_add(after)?, Errand::TimeOut(which)))
+    });
+    let store = running.store_at.map(|at| entry(at, Errand::StoreHeartbeat));
+    [timeout, store].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
+}
+
+/// The failure of an attempt that ran into a timeout (rule RET-14).
+pub(super) fn timed_out(which: TimeoutType) -> Failure {
+    Failure::timeout(which, format!("activity {which} timeout"))
+}
