@@ -30,13 +30,17 @@ impl ExternalWorkflow {
     /// Sends the workflow a signal (rule SIG-9). Nothing happens until it is awaited.
     ///
     /// The signal goes to the run that is open under the workflow id when this workflow's turn
-    /// is taken, once, whatever crashes; wait for the output to be sure of that. The output comes when that run has acknowledged it. It
-    /// is a non-retryable application failure of type `ExternalWorkflowNotFound` if there is no
-    /// open run, of type `SignalCountLimitExceeded` if that has had too many signals, and of
-    /// type `InvalidWorkflowId` or `EncodeError` if nothing can be sent at all; and a failure of
-    /// the kind `Canceled` if this run was asked to cancel before, and the call is not
+    /// is taken, once, whatever crashes. The output comes when that run has acknowledged it; a
+    /// workflow that closes before may have sent it or not. It is a non-retryable application
+    /// failure of type `ExternalWorkflowNotFound` if there is no open run, of type
+    /// `SignalCountLimitExceeded` if that has had too many signals, and of type
+    /// `InvalidWorkflowId` or `EncodeError` if nothing can be sent at all; and a failure of the
+    /// kind `Canceled` if this run was asked to cancel before, and the call is not
     /// [shielded](crate::WorkflowContext::shield). What has been sent cannot be taken back:
     /// dropping the future after the turn in which it was first awaited changes nothing.
+    ///
+    /// A signal whose payload is larger than the engine allows ends the run, as any other
+    /// command does (rule LIM-4).
     #[track_caller]
     pub fn signal<T: Serialize>(&self, signal: Signal<T>, value: T) -> SignalExternal {
         let signal_name = signal.name();
