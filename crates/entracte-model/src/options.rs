@@ -124,6 +124,123 @@ pub enum ActivityCancellationType {
     Abandon,
 }
 
+/// How a child workflow is run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChildWorkflowOptions {
+    /// What becomes of the child when its parent closes (rule CHD-5). Default
+    /// [`Terminate`](ParentClosePolicy::Terminate).
+    #[serde(skip_serializing_if = "is_default")]
+    pub parent_close_policy: ParentClosePolicy,
+    /// Which close of the parent that is. Default [`Run`](ParentCloseScope::Run).
+    #[serde(skip_serializing_if = "is_default")]
+    pub parent_close_scope: ParentCloseScope,
+    /// What a cancellation of the child waits for (rule CHD-12). Default
+    /// [`WaitCancellationCompleted`](ChildWorkflowCancellationType::WaitCancellationCompleted).
+    #[serde(skip_serializing_if = "is_default")]
+    pub cancellation_type: ChildWorkflowCancellationType,
+    /// Whether the child may start when an earlier run of its workflow id is closed (rule
+    /// CHD-4). Default [`AllowDuplicate`](WorkflowIdReusePolicy::AllowDuplicate).
+    #[serde(skip_serializing_if = "is_default")]
+    pub workflow_id_reuse_policy: WorkflowIdReusePolicy,
+    /// How long the child may take, with its retries (rule WTO-1). Default none.
+    #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
+    pub execution_timeout: Option<Duration>,
+    /// How long one run of the child may take (rule WTO-1). Default none.
+    #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
+    pub run_timeout: Option<Duration>,
+    /// How runs of the child that failed are tried again. Default: not at all (rule RET-3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<RetryPolicy>,
+}
+
+/// Says what is wrong with the options of a workflow.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkflowOptionsError {
+    /// A timeout is set to zero.
+    #[error("invalid {timeout}: it is zero")]
+    ZeroTimeout {
+        /// Temporal's name of the timeout.
+        timeout: &'static str,
+    },
+    /// The retry policy is wrong.
+    #[error(transparent)]
+    RetryPolicy(#[from] RetryPolicyError),
+}
+
+/// Checks the timeouts and the retry policy of a workflow.
+///
+/// # Errors
+/// [`WorkflowOptionsError`] names the first option that is wrong.
+pub fn validate_workflow_options(
+    execution_timeout: Option<Duration>,
+    run_timeout: Option<Duration>,
+    retry_policy: Option<&RetryPolicy>,
+) -> Result<(), WorkflowOptionsError> {
+    let timeouts =
+        [("WorkflowExecutionTimeout", execution_timeout), ("WorkflowRunTimeout", run_timeout)];
+    for (timeout, value) in timeouts {
+        if value.is_some_and(|value| value.is_zero()) {
+            return Err(WorkflowOptionsError::ZeroTimeout { timeout });
+        }
+    }
+    Ok(retry_policy.map_or(Ok(()), RetryPolicy::validate)?)
+}
+
+impl ChildWorkflowOptions {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`WorkflowOptionsError`] names the first option that is wrong.
+    pub fn validate(&self) -> Result<(), WorkflowOptionsError> {
+        let Self { execution_timeout, run_timeout, retry_policy, .. } = self;
+        validate_workflow_options(*execution_timeout, *run_timeout, retry_policy.as_ref())
+    }
+}
+
+/// What becomes of a child workflow when its parent closes (rules CHD-5 to CHD-8).
+///
+/// The policy applies to every close of the parent: completed, failed, cancelled, timed out and
+/// terminated, and at the end of a run that goes on in another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ParentClosePolicy {
+    /// The child is terminated. None of its code runs any more: it undoes nothing.
+    #[default]
+    Terminate,
+    /// The child is asked to cancel.
+    RequestCancel,
+    /// The child goes on.
+    Abandon,
+}
+
+/// Which close of a parent is meant by a [`ParentClosePolicy`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ParentCloseScope {
+    /// That of the run that started the child, as Temporal has it (rule CHD-6).
+    #[default]
+    Run,
+    /// That of the last run of its chain: a parent that goes on in another run keeps the child.
+    Chain,
+}
+
+/// What a workflow that cancels a child waits for (rule CHD-12).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ChildWorkflowCancellationType {
+    /// The child is asked; the parent waits for its end, whatever that is.
+    #[default]
+    WaitCancellationCompleted,
+    /// The child is asked; the parent goes on when the child knows of it.
+    WaitCancellationRequested,
+    /// The child is asked; the parent goes on at once.
+    TryCancel,
+    /// Nothing is asked; the parent goes on at once.
+    Abandon,
+}
+
 /// What a start does when an earlier run of the workflow id is closed (rule WID-2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -135,6 +252,9 @@ pub enum WorkflowIdReusePolicy {
     AllowDuplicateFailedOnly,
     /// Refuses.
     RejectDuplicate,
+    /// Starts a new run, and terminates the earlier one if it is open: Temporal's deprecated
+    /// policy, which is the only way for a child to take the place of an open run (rule CHD-3).
+    TerminateIfRunning,
 }
 
 /// What a start does when a run of the workflow id is open (rule WID-3).

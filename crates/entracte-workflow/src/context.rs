@@ -1,6 +1,7 @@
 //! What a workflow gets besides its input.
 
 mod activity;
+mod child;
 mod core;
 mod external;
 mod operation;
@@ -22,14 +23,18 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub use self::activity::{ActivityCall, ActivityFuture};
+pub(crate) use self::child::already_started;
+pub use self::child::{
+    ChildWorkflowCall, ChildWorkflowFuture, ChildWorkflowHandle, StartChildWorkflow,
+};
 pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
-pub use self::external::{ExternalWorkflow, SignalExternal};
+pub use self::external::{CancelExternal, ExternalWorkflow, SignalExternal};
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};
 pub use self::signals::{Recv, RecvChecked, RecvOrCancelled, Signals};
 pub use self::sleep::{Sleep, SleepOrCancelled};
-use crate::define::{Activity, Query, Signal};
+use crate::define::{Activity, Query, Signal, Workflow};
 use crate::machine::TurnFailure;
 
 /// A workflow's access to the engine. Cheap to clone.
@@ -74,6 +79,40 @@ impl WorkflowContext {
         input: I,
     ) -> ActivityCall<O> {
         ActivityCall::new(Arc::clone(&self.core), &activity, &input, Location::caller())
+    }
+
+    /// Prepares a child workflow. Nothing happens until it is awaited or
+    /// [started](ChildWorkflowCall::start).
+    ///
+    /// The child is a workflow of its own, with its own history. Awaiting the call gives its
+    /// output, or a [`Failure`] of the kind `ChildWorkflow` whose cause tells what went wrong;
+    /// `start` gives a [`ChildWorkflowHandle`] as soon as the child has started. Where nothing
+    /// is issued at all, the call resolves at once and leaves no event: with a non-retryable
+    /// application failure of type `InvalidChildWorkflowOptions` or `EncodeError`, or as
+    /// cancelled if the run was asked to cancel and the call is not [shielded](Self::shield)
+    /// (rule CHD-13).
+    ///
+    /// Dropping what waits for a child never cancels it: see [`ParentClosePolicy`] for what
+    /// becomes of it when this workflow closes, and [`ChildWorkflowHandle::cancel`].
+    ///
+    /// ```
+    /// use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const SHIP: Workflow<String, u64> = Workflow::new("ship");
+    ///
+    /// async fn order(ctx: WorkflowContext, item: String) -> WorkflowResult<u64> {
+    ///     ctx.child(SHIP, item.clone()).workflow_id(format!("ship-{item}")).await
+    /// }
+    /// ```
+    ///
+    /// [`ParentClosePolicy`]: entracte_model::ParentClosePolicy
+    #[track_caller]
+    pub fn child<I: Serialize, O: DeserializeOwned>(
+        &self,
+        workflow: Workflow<I, O>,
+        input: I,
+    ) -> ChildWorkflowCall<O> {
+        ChildWorkflowCall::new(Arc::clone(&self.core), &workflow, &input, Location::caller())
     }
 
     /// Starts a durable timer, which counts from this call, and waits for it.

@@ -1,5 +1,6 @@
 //! What a history says about its run: the fold over its events.
 
+mod children;
 mod error;
 mod external_signals;
 mod signals;
@@ -15,6 +16,7 @@ use entracte_model::{
     WorkflowStatus,
 };
 
+pub use self::children::{ChildExecution, SentCancel};
 pub use self::error::HistoryError;
 pub use self::external_signals::SentSignal;
 
@@ -36,6 +38,11 @@ pub struct HistoryState {
     pub timers: BTreeMap<Seq, StartedTimer>,
     /// The signals to other workflows that have not been answered, by their numbers.
     pub sent_signals: BTreeMap<Seq, SentSignal>,
+    /// The child workflows that have not ended, by their numbers.
+    pub children: BTreeMap<Seq, ChildExecution>,
+    /// The requests to other workflows to cancel that have not been answered, by the events that
+    /// sent them.
+    pub sent_cancels: BTreeMap<EventId, SentCancel>,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
     /// The request ids of the signals that came, one for each (rule SIG-3).
@@ -99,6 +106,8 @@ impl HistoryState {
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
             sent_signals: BTreeMap::new(),
+            children: BTreeMap::new(),
+            sent_cancels: BTreeMap::new(),
             cancel_requested: false,
             signals: BTreeSet::new(),
             closed: None,
@@ -173,6 +182,7 @@ impl HistoryState {
             EventAttributes::WorkflowExecutionTerminated(_) => {
                 self.close(WorkflowStatus::Terminated);
             }
+            EventAttributes::WorkflowExecutionTimedOut(_) => self.close(WorkflowStatus::TimedOut),
             EventAttributes::WorkflowExecutionCancelRequested(_) => self.cancel_requested = true,
             EventAttributes::WorkflowExecutionSignaled(signaled) => self.signal(event, signaled)?,
             EventAttributes::ActivityTaskScheduled(scheduled) => self.schedule(event, scheduled)?,
@@ -211,12 +221,52 @@ impl HistoryState {
             EventAttributes::ExternalWorkflowExecutionSignaled(end) => {
                 self.end_sent_signal(event, end.seq, end.initiated_event_id)?;
             }
-            other => {
-                let event_type = other.event_type();
-                return Err(HistoryError::UnknownEvent { event_id: event.id, event_type });
-            }
+            other => return self.take_in_child(event, other),
         }
         Ok(())
+    }
+
+    fn take_in_child(
+        &mut self,
+        event: &Event,
+        attributes: &EventAttributes,
+    ) -> Result<(), HistoryError> {
+        use EventAttributes as A;
+        match attributes {
+            A::StartChildWorkflowExecutionInitiated(child) => self.initiate_child(event, child),
+            A::StartChildWorkflowExecutionFailed(end) => {
+                self.end_child(event, end.seq, end.initiated_event_id, false)
+            }
+            A::ChildWorkflowExecutionStarted(started) => self.start_child(event, started),
+            A::ChildWorkflowExecutionCompleted(end) => {
+                self.end_child(event, end.seq, end.initiated_event_id, true)
+            }
+            A::ChildWorkflowExecutionFailed(end) => {
+                self.end_child(event, end.seq, end.initiated_event_id, true)
+            }
+            A::ChildWorkflowExecutionCanceled(end) => {
+                self.end_child(event, end.seq, end.initiated_event_id, true)
+            }
+            A::ChildWorkflowExecutionTimedOut(end) => {
+                self.end_child(event, end.seq, end.initiated_event_id, true)
+            }
+            A::ChildWorkflowExecutionTerminated(end) => {
+                self.end_child(event, end.seq, end.initiated_event_id, true)
+            }
+            A::RequestCancelExternalWorkflowExecutionInitiated(sent) => {
+                self.send_cancel(event, sent)
+            }
+            A::RequestCancelExternalWorkflowExecutionFailed(end) => {
+                self.end_sent_cancel(event, end.initiated_event_id)
+            }
+            A::ExternalWorkflowExecutionCancelRequested(end) => {
+                self.end_sent_cancel(event, end.initiated_event_id)
+            }
+            other => {
+                let event_type = other.event_type();
+                Err(HistoryError::UnknownEvent { event_id: event.id, event_type })
+            }
+        }
     }
 
     fn start(

@@ -48,14 +48,20 @@ pub use self::activity::{
 };
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
-    ActivityCall, ActivityFuture, Cancelled, ExternalWorkflow, Recv, RecvChecked, RecvOrCancelled,
-    Saga, Shield, SignalExternal, Signals, Sleep, SleepOrCancelled, WorkflowContext,
+    ActivityCall, ActivityFuture, CancelExternal, Cancelled, ChildWorkflowCall,
+    ChildWorkflowFuture, ChildWorkflowHandle, ExternalWorkflow, Recv, RecvChecked, RecvOrCancelled,
+    Saga, Shield, SignalExternal, Signals, Sleep, SleepOrCancelled, StartChildWorkflow,
+    WorkflowContext,
 };
 pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
-pub use self::history::{HistoryError, HistoryState, ScheduledActivity, SentSignal, StartedTimer};
+pub use self::history::{
+    ChildExecution, HistoryError, HistoryState, ScheduledActivity, SentCancel, SentSignal,
+    StartedTimer,
+};
 pub use self::machine::{
-    Activation, ActivityResolution, AwaitedSignal, Command, InitializeWorkflow, Job, Machine,
-    Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,
+    Activation, ActivityResolution, AwaitedSignal, ChildResolution, ChildStartResolution, Command,
+    InitializeWorkflow, Job, Machine, Mismatch, Outstanding, OutstandingKind, TurnFailure,
+    UnreadSignals,
 };
 pub use self::registry::{
     Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `InitializeWorkflow` | makes the context and the workflow's future |
 //! | `FireTimer`, `ResolveActivity` | ends the operation, if something waits for it |
-//! | `ResolveSignalExternalWorkflow` | the same, for a signal to another workflow |
+//! | `ResolveSignalExternalWorkflow`, `ResolveRequestCancelExternalWorkflow` | the same, for a signal or a request to another workflow |
+//! | `ResolveChildWorkflowExecutionStart` | wakes who waits for the child's start |
+//! | `ResolveChildWorkflowExecution` | ends the child |
 //! | `SignalWorkflow` | puts the signal behind the others of its name |
-//! | `CancelWorkflow` | ends timers that are not shielded, requests the cancellation of such activities |
+//! | `CancelWorkflow` | ends timers that are not shielded, requests the cancellation of such activities and children |
 //!
 //! After each job the workflow is polled until it rests; signals directly behind the start or
 //! another signal are applied before that. Commands come in the order of issue,
@@ -29,7 +31,9 @@ use std::task::{Context, Poll, Waker};
 use entracte_model::{Payload, RunId, Seq, Timestamp};
 
 pub use self::command::Command;
-pub use self::job::{Activation, ActivityResolution, InitializeWorkflow, Job};
+pub use self::job::{
+    Activation, ActivityResolution, ChildResolution, ChildStartResolution, InitializeWorkflow, Job,
+};
 pub use self::outstanding::{Outstanding, OutstandingKind};
 pub use self::signals::{AwaitedSignal, UnreadSignals};
 pub use self::turn_failure::{Mismatch, TurnFailure};
@@ -306,6 +310,15 @@ fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
         }
         Job::ResolveSignalExternalWorkflow { seq, failure } => {
             (core.resolve_external_signal(seq, failure), "signal", seq)
+        }
+        Job::ResolveRequestCancelExternalWorkflow { seq, failure } => {
+            (core.resolve_external_cancel(seq, failure), "request to cancel", seq)
+        }
+        Job::ResolveChildWorkflowExecutionStart { seq, resolution } => {
+            (core.resolve_child_start(seq, resolution), "child", seq)
+        }
+        Job::ResolveChildWorkflowExecution { seq, resolution } => {
+            (core.resolve_child(seq, resolution), "child", seq)
         }
         Job::SignalWorkflow { signal_name, input, originating_event_id } => {
             core.signal(signal_name, UnreadSignal { event_id: originating_event_id, input });

@@ -1,5 +1,6 @@
 //! One turn of a run: an external event in, the events of its commands out.
 
+mod children;
 mod command_events;
 mod drive;
 mod job;
@@ -31,7 +32,10 @@ use crate::machine::{Job, Machine, TurnFailure};
 ///   as cancelled within the turn, in the order of the numbers; its own end, when it comes
 ///   later, is recorded and changes nothing. Under `Abandon` no `ActivityTaskCancelRequested`
 ///   is recorded: the attempt goes on undisturbed.
-/// - `WorkflowExecutionTerminated` polls nothing.
+/// - The same goes for a child workflow under
+///   [`TryCancel`](entracte_model::ChildWorkflowCancellationType::TryCancel) or
+///   [`Abandon`](entracte_model::ChildWorkflowCancellationType::Abandon).
+/// - `WorkflowExecutionTerminated` and `WorkflowExecutionTimedOut` poll nothing.
 /// - External events that follow the one that closed the run are left out.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use entracte_model::event::{HISTORY_FORMAT_VERSION, WorkflowExecutionStarted};
+use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::{
     EncodeError, Payload, RunId, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, id,
 };
@@ -151,16 +151,10 @@ impl<I, O> StartWorkflow<I, O> {
         };
         id::check(&request_id).map_err(invalid(&request_id))?;
         let workflow_id = WorkflowId::new(&workflow_id).map_err(invalid(&workflow_id))?;
-        Ok(WorkflowExecutionStarted {
-            format_version: HISTORY_FORMAT_VERSION,
-            workflow_id,
-            workflow_type,
-            input: vec![input],
-            request_id: request_id.into(),
-            first_execution_run_id: RunId::from_bytes([0; RunId::LEN]),
-            attempt: 1,
-            randomness_seed: 0,
-        })
+        // The directory fills in the run's id, when the run is made.
+        let run_id = RunId::from_bytes([0; RunId::LEN]);
+        let input = vec![input];
+        Ok(WorkflowExecutionStarted::new(run_id, workflow_id, workflow_type, input, request_id))
     }
 }
 

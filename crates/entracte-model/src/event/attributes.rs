@@ -7,14 +7,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ExternalWorkflowExecutionSignaled, SignalExternalWorkflowExecutionFailed,
-    SignalExternalWorkflowExecutionInitiated,
+    ChildWorkflowExecutionCanceled, ChildWorkflowExecutionCompleted, ChildWorkflowExecutionFailed,
+    ChildWorkflowExecutionStarted, ChildWorkflowExecutionTerminated,
+    ChildWorkflowExecutionTimedOut, ExternalWorkflowExecutionCancelRequested,
+    ExternalWorkflowExecutionSignaled, HISTORY_FORMAT_VERSION, ParentExecution,
+    RequestCancelExternalWorkflowExecutionFailed, RequestCancelExternalWorkflowExecutionInitiated,
+    SignalExternalWorkflowExecutionFailed, SignalExternalWorkflowExecutionInitiated,
+    StartChildWorkflowExecutionFailed, StartChildWorkflowExecutionInitiated, WorkflowExecution,
 };
 use crate::failure::{Failure, RetryState};
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
-use crate::time::{Timestamp, duration_serde};
+use crate::retry::RetryPolicy;
+use crate::time::{Timestamp, duration_option_serde, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +68,32 @@ pub enum EventAttributes {
     SignalExternalWorkflowExecutionFailed(SignalExternalWorkflowExecutionFailed),
     /// A signal has reached another workflow.
     ExternalWorkflowExecutionSignaled(ExternalWorkflowExecutionSignaled),
+    /// The run asks for a child workflow.
+    StartChildWorkflowExecutionInitiated(StartChildWorkflowExecutionInitiated),
+    /// A child workflow was not started.
+    StartChildWorkflowExecutionFailed(StartChildWorkflowExecutionFailed),
+    /// A child workflow has started.
+    ChildWorkflowExecutionStarted(ChildWorkflowExecutionStarted),
+    /// A child workflow returned a result.
+    ChildWorkflowExecutionCompleted(ChildWorkflowExecutionCompleted),
+    /// A child workflow returned a failure.
+    ChildWorkflowExecutionFailed(ChildWorkflowExecutionFailed),
+    /// A child workflow returned a cancellation.
+    ChildWorkflowExecutionCanceled(ChildWorkflowExecutionCanceled),
+    /// A child workflow ran into a timeout of its own.
+    ChildWorkflowExecutionTimedOut(ChildWorkflowExecutionTimedOut),
+    /// A child workflow was ended from outside.
+    ChildWorkflowExecutionTerminated(ChildWorkflowExecutionTerminated),
+    /// The run asks another workflow, or one of its children, to cancel.
+    RequestCancelExternalWorkflowExecutionInitiated(
+        RequestCancelExternalWorkflowExecutionInitiated,
+    ),
+    /// Another workflow was not asked to cancel.
+    RequestCancelExternalWorkflowExecutionFailed(RequestCancelExternalWorkflowExecutionFailed),
+    /// Another workflow, or a child, knows that it is asked to cancel.
+    ExternalWorkflowExecutionCancelRequested(ExternalWorkflowExecutionCancelRequested),
+    /// The run ran into a timeout of its own.
+    WorkflowExecutionTimedOut(WorkflowExecutionTimedOut),
 }
 
 /// A place in source code, as `path/file.rs:line`.
@@ -120,6 +152,65 @@ pub struct WorkflowExecutionStarted {
     pub attempt: u32,
     /// The seed of the run's random numbers (rule DET-3).
     pub randomness_seed: u64,
+    /// The workflow that started the run as its child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentExecution>,
+    /// The topmost workflow above the run; none if it has no parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<WorkflowExecution>,
+    /// The run before this one in its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_execution_run_id: Option<RunId>,
+    /// The failure of the run before this one, of which this one is a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_failure: Option<Failure>,
+    /// How long the whole chain may take, with its retries (rule WTO-1). Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
+    pub execution_timeout: Option<Duration>,
+    /// When the whole chain times out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_expiration: Option<Timestamp>,
+    /// How long this run may take (rule WTO-1). Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
+    pub run_timeout: Option<Duration>,
+    /// How a run that failed is tried again; none: not at all (rule RET-3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<RetryPolicy>,
+    /// How long after this event the run's first turn is taken: the back-off of a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
+    pub first_turn_backoff: Option<Duration>,
+}
+
+impl WorkflowExecutionStarted {
+    /// Begins the first run of a chain, with defaults for everything else.
+    #[must_use]
+    pub fn new(
+        run_id: RunId,
+        workflow_id: WorkflowId,
+        workflow_type: impl Into<Arc<str>>,
+        input: Vec<Payload>,
+        request_id: impl Into<Arc<str>>,
+    ) -> Self {
+        Self {
+            format_version: HISTORY_FORMAT_VERSION,
+            workflow_id,
+            workflow_type: workflow_type.into(),
+            input,
+            request_id: request_id.into(),
+            first_execution_run_id: run_id,
+            attempt: 1,
+            randomness_seed: run_id.randomness_seed(),
+            parent: None,
+            root: None,
+            continued_execution_run_id: None,
+            continued_failure: None,
+            execution_timeout: None,
+            execution_expiration: None,
+            run_timeout: None,
+            retry_policy: None,
+            first_turn_backoff: None,
+        }
+    }
 }
 
 /// The run returned a result.
@@ -134,8 +225,21 @@ pub struct WorkflowExecutionCompleted {
 pub struct WorkflowExecutionFailed {
     /// The failure.
     pub failure: Failure,
-    /// Why there is no further run.
+    /// Why there is no further run, or that there is one.
     pub retry_state: RetryState,
+    /// The run that follows, if the failure is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_execution_run_id: Option<RunId>,
+}
+
+/// The run ran into a timeout of its own (rule WTO-4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowExecutionTimedOut {
+    /// Why there is no further run, or that there is one.
+    pub retry_state: RetryState,
+    /// The run that follows, if the timeout is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_execution_run_id: Option<RunId>,
 }
 
 /// The run returned a cancellation.

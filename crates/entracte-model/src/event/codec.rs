@@ -104,6 +104,7 @@ event_types! {
     1 WorkflowExecutionStarted,
     2 WorkflowExecutionCompleted,
     3 WorkflowExecutionFailed,
+    4 WorkflowExecutionTimedOut,
     10 ActivityTaskScheduled,
     11 ActivityTaskStarted,
     12 ActivityTaskCompleted,
@@ -116,8 +117,19 @@ event_types! {
     19 TimerCanceled,
     20 WorkflowExecutionCancelRequested,
     21 WorkflowExecutionCanceled,
+    22 RequestCancelExternalWorkflowExecutionInitiated,
+    23 RequestCancelExternalWorkflowExecutionFailed,
+    24 ExternalWorkflowExecutionCancelRequested,
     26 WorkflowExecutionSignaled,
     27 WorkflowExecutionTerminated,
+    29 StartChildWorkflowExecutionInitiated,
+    30 StartChildWorkflowExecutionFailed,
+    31 ChildWorkflowExecutionStarted,
+    32 ChildWorkflowExecutionCompleted,
+    33 ChildWorkflowExecutionFailed,
+    34 ChildWorkflowExecutionCanceled,
+    35 ChildWorkflowExecutionTimedOut,
+    36 ChildWorkflowExecutionTerminated,
     37 SignalExternalWorkflowExecutionInitiated,
     38 SignalExternalWorkflowExecutionFailed,
     39 ExternalWorkflowExecutionSignaled,
@@ -139,6 +151,7 @@ impl EventType {
                 | Self::WorkflowExecutionFailed
                 | Self::WorkflowExecutionCanceled
                 | Self::WorkflowExecutionTerminated
+                | Self::WorkflowExecutionTimedOut
         )
     }
 }

@@ -19,6 +19,9 @@ pub struct SignalExternalWorkflowExecutionInitiated {
     /// other; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
+    /// The number of the run's child to which it is sent; none if it is another workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_seq: Option<Seq>,
     /// The durable name of the signal.
     pub signal_name: Arc<str>,
     /// The arguments.

@@ -9,7 +9,10 @@ impl HasPayloads for Event {
         replace: &mut impl FnMut(&Payload) -> Result<Payload, E>,
     ) -> Result<(), E> {
         match &mut self.attributes {
-            EventAttributes::WorkflowExecutionStarted(it) => it.input.replace_payloads(replace),
+            EventAttributes::WorkflowExecutionStarted(it) => {
+                it.input.replace_payloads(replace)?;
+                it.continued_failure.replace_payloads(replace)
+            }
             EventAttributes::WorkflowExecutionCompleted(it) => it.result.replace_payloads(replace),
             EventAttributes::WorkflowExecutionFailed(it) => it.failure.replace_payloads(replace),
             EventAttributes::WorkflowExecutionCanceled(it) => it.failure.replace_payloads(replace),
@@ -23,7 +26,27 @@ impl HasPayloads for Event {
             EventAttributes::SignalExternalWorkflowExecutionInitiated(it) => {
                 it.input.replace_payloads(replace)
             }
-            EventAttributes::SignalExternalWorkflowExecutionFailed(_)
+            EventAttributes::StartChildWorkflowExecutionInitiated(it) => {
+                it.input.replace_payloads(replace)
+            }
+            EventAttributes::ChildWorkflowExecutionCompleted(it) => {
+                it.result.replace_payloads(replace)
+            }
+            EventAttributes::ChildWorkflowExecutionFailed(it) => {
+                it.failure.replace_payloads(replace)
+            }
+            EventAttributes::ChildWorkflowExecutionCanceled(it) => {
+                it.failure.replace_payloads(replace)
+            }
+            EventAttributes::StartChildWorkflowExecutionFailed(_)
+            | EventAttributes::ChildWorkflowExecutionStarted(_)
+            | EventAttributes::ChildWorkflowExecutionTimedOut(_)
+            | EventAttributes::ChildWorkflowExecutionTerminated(_)
+            | EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_)
+            | EventAttributes::RequestCancelExternalWorkflowExecutionFailed(_)
+            | EventAttributes::ExternalWorkflowExecutionCancelRequested(_)
+            | EventAttributes::WorkflowExecutionTimedOut(_)
+            | EventAttributes::SignalExternalWorkflowExecutionFailed(_)
             | EventAttributes::ExternalWorkflowExecutionSignaled(_)
             | EventAttributes::WorkflowExecutionTerminated(_)
             | EventAttributes::WorkflowExecutionCancelRequested(_)

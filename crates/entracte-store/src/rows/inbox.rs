@@ -25,7 +25,7 @@ pub struct InboxRow {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum InboxMessage {
     /// The run starts. Number 1.
-    Start(WorkflowExecutionStarted),
+    Start(Box<WorkflowExecutionStarted>),
     /// An activity of the run ended for good. Number 2.
     ActivityClosed(ActivityClosed),
     /// Somebody asks the run to cancel. Number 3.
@@ -72,7 +72,8 @@ impl InboxRow {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidRow> {
         let ([_version, number], body) = codec::header(bytes)?;
         match number {
-            1 => codec::read(body).map(|fields| Self::of(fields, InboxMessage::Start)),
+            1 => codec::read(body)
+                .map(|fields| Self::of(fields, |it| InboxMessage::Start(Box::new(it)))),
             2 => {
                 let Fields { sender, received_at, message } = codec::read::<Fields<Stored>>(body)?;
                 let message = InboxMessage::ActivityClosed(message.try_into()?);

@@ -1,8 +1,6 @@
 use std::fmt::Debug;
 
-use entracte_model::event::{
-    HISTORY_FORMAT_VERSION, WorkflowExecutionSignaled, WorkflowExecutionStarted,
-};
+use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
 use entracte_model::{
     EventId, Failure, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
     WorkflowStatus,
@@ -105,15 +103,10 @@ prop_compose! {
     fn starts()(name in "[a-z]{1,12}", input in payloads(), run_id in run_ids(), seed: u64)
         -> WorkflowExecutionStarted
     {
+        let workflow_id = WorkflowId::new(&name).unwrap();
         WorkflowExecutionStarted {
-            format_version: HISTORY_FORMAT_VERSION,
-            workflow_id: WorkflowId::new(&name).unwrap(),
-            workflow_type: name.as_str().into(),
-            input: vec![input],
-            request_id: name.into(),
-            first_execution_run_id: run_id,
-            attempt: 1,
             randomness_seed: seed,
+            ..WorkflowExecutionStarted::new(run_id, workflow_id, name.as_str(), vec![input], name.as_str())
         }
     }
 }
@@ -143,7 +136,7 @@ prop_compose! {
     fn inbox_rows()(
         sender in option::of((run_ids(), event_ids())), received_at in times(),
         message in prop_oneof![
-            starts().prop_map(InboxMessage::Start),
+            starts().prop_map(|started| InboxMessage::Start(Box::new(started))),
             activities_closed().prop_map(InboxMessage::ActivityClosed),
             "[a-z]{0,12}".prop_map(|reason| InboxMessage::CancelRequested { reason }),
             signals().prop_map(InboxMessage::Signaled),

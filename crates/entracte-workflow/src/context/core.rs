@@ -4,6 +4,7 @@
 //! the workflow's future `Send`. No user code runs under the lock: wakers are woken and
 //! dropped after it is released.
 
+mod children;
 mod machine_side;
 mod published;
 mod signals;
@@ -136,6 +137,15 @@ impl Core {
         source: &'static Location<'static>,
         command: impl FnOnce(Seq) -> Command,
     ) -> Option<Seq> {
+        self.issue_numbered(source, |seq| (kind, command(seq)))
+    }
+
+    /// As [`issue`](Self::issue), for an operation that tells of its number.
+    pub(crate) fn issue_numbered(
+        &self,
+        source: &'static Location<'static>,
+        operation: impl FnOnce(Seq) -> (OperationKind, Command),
+    ) -> Option<Seq> {
         let shielded = self.is_shielded();
         let mut state = self.lock();
         if state.is_deaf() {
@@ -144,9 +154,17 @@ impl Core {
         state.seq_last += 1;
         let seq = Seq::new(state.seq_last);
         let progress = Progress::Pending(None);
-        let operation = Operation { kind, source, progress, shielded, cancel_requested: false };
+        let (kind, command) = operation(seq);
+        let operation = Operation {
+            kind,
+            source,
+            progress,
+            shielded,
+            cancel_requested: false,
+            is_detached: false,
+        };
         state.operations.insert(seq, operation);
-        state.commands.push(command(seq));
+        state.commands.push(command);
         Some(seq)
     }
 
@@ -180,7 +198,7 @@ impl Core {
         if operation.is_pending() && !operation.cancel_requested {
             match state.commands.iter().rposition(|command| command.starts() == Some(seq)) {
                 Some(started) => drop(state.commands.remove(started)),
-                None => state.request_cancellation(seq, &operation.kind),
+                None => state.request_cancellation(seq, &operation),
             }
         }
         drop(state);
@@ -223,12 +241,17 @@ impl State {
         self.inert || !self.in_job
     }
 
-    fn request_cancellation(&mut self, seq: Seq, kind: &OperationKind) {
-        let command = match kind {
+    fn request_cancellation(&mut self, seq: Seq, operation: &Operation) {
+        let command = match operation.kind {
             OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
             OperationKind::Timer { .. } => Command::CancelTimer { seq },
+            OperationKind::ChildWorkflow { .. } => Command::CancelChildWorkflowExecution {
+                child_workflow_seq: seq,
+                reason: self.cancel_reason.clone().unwrap_or_default(),
+                source: operation.source.into(),
+            },
             // What has been sent is not taken back.
-            OperationKind::ExternalSignal { .. } => return,
+            OperationKind::ExternalSignal { .. } | OperationKind::ExternalCancel { .. } => return,
         };
         self.cancellations.insert(seq, command);
     }

@@ -43,20 +43,21 @@ impl ExternalWorkflow {
     /// command does (rule LIM-4).
     #[track_caller]
     pub fn signal<T: Serialize>(&self, signal: Signal<T>, value: T) -> SignalExternal {
-        let signal_name = signal.name();
-        if let Err(source) = id::check(signal_name) {
-            self.core.fail_turn(TurnFailure::InvalidName { what: "signal", source });
-        }
-        let unsent = Unsent {
-            target: self.target(),
-            signal_name,
-            input: Payload::encode(&value).map_err(|error| {
-                let message = format!("signal `{signal_name}`: {error}");
-                Failure::non_retryable("EncodeError", message)
-            }),
-            source: Location::caller(),
-        };
-        SignalExternal { core: Arc::clone(&self.core), progress: Progress::Unsent(unsent) }
+        let what = signal_request(&self.core, signal, &value);
+        SignalExternal(External::new(&self.core, self.target(), None, what, Location::caller()))
+    }
+
+    /// Asks the workflow to cancel (rule CAN-8). Nothing happens until it is awaited.
+    ///
+    /// The request goes to the run that is open under the workflow id when this workflow's turn
+    /// is taken, and the output comes when that run knows of it, not when it has ended. It is a
+    /// non-retryable application failure of type `ExternalWorkflowNotFound` if there is no open
+    /// run, or of type `InvalidWorkflowId`; and a failure of the kind `Canceled` if this run was
+    /// asked to cancel before, and the call is not [shielded](crate::WorkflowContext::shield).
+    #[track_caller]
+    pub fn cancel(&self, reason: impl Into<String>) -> CancelExternal {
+        let what = What::Cancel { reason: reason.into() };
+        CancelExternal(External::new(&self.core, self.target(), None, what, Location::caller()))
     }
 
     fn target(&self) -> Result<WorkflowId, Failure> {
@@ -67,10 +68,63 @@ impl ExternalWorkflow {
     }
 }
 
+fn signal_request<T: Serialize>(core: &Core, signal: Signal<T>, value: &T) -> What {
+    let signal_name = signal.name();
+    if let Err(source) = id::check(signal_name) {
+        core.fail_turn(TurnFailure::InvalidName { what: "signal", source });
+    }
+    let input = Payload::encode(value).map_err(|error| {
+        let message = format!("signal `{signal_name}`: {error}");
+        Failure::non_retryable("EncodeError", message)
+    });
+    What::Signal { signal_name, input }
+}
+
 /// The future of [`ExternalWorkflow::signal`].
 #[must_use = "a signal is sent only when this is awaited"]
 #[derive(Debug)]
-pub struct SignalExternal {
+pub struct SignalExternal(External);
+
+impl SignalExternal {
+    /// A signal to a child of the run.
+    #[track_caller]
+    pub(super) fn to_child<T: Serialize>(
+        core: &Arc<Core>,
+        workflow_id: &WorkflowId,
+        child_seq: Seq,
+        signal: Signal<T>,
+        value: &T,
+    ) -> Self {
+        let what = signal_request(core, signal, value);
+        let (target, child_seq) = (Ok(workflow_id.clone()), Some(child_seq));
+        Self(External::new(core, target, child_seq, what, Location::caller()))
+    }
+}
+
+impl Future for SignalExternal {
+    type Output = Result<(), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx)
+    }
+}
+
+/// The future of [`ExternalWorkflow::cancel`].
+#[must_use = "a workflow is asked to cancel only when this is awaited"]
+#[derive(Debug)]
+pub struct CancelExternal(External);
+
+impl Future for CancelExternal {
+    type Output = Result<(), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx)
+    }
+}
+
+/// Something that goes to another workflow, and its answer.
+#[derive(Debug)]
+struct External {
     core: Arc<Core>,
     progress: Progress,
 }
@@ -85,35 +139,64 @@ enum Progress {
 #[derive(Debug, Clone)]
 struct Unsent {
     target: Result<WorkflowId, Failure>,
-    signal_name: &'static str,
-    input: Result<Payload, Failure>,
+    child_seq: Option<Seq>,
+    what: What,
     source: &'static Location<'static>,
 }
 
+#[derive(Debug, Clone)]
+enum What {
+    Signal { signal_name: &'static str, input: Result<Payload, Failure> },
+    Cancel { reason: String },
+}
+
 impl Unsent {
-    /// Sends the signal; nothing if nothing is recorded any more.
+    /// Sends it; nothing if nothing is recorded any more.
     fn send(&self, core: &Core) -> Result<Option<Seq>, Failure> {
         if core.is_scope_cancelled() {
             return Err(Failure::canceled());
         }
-        let (workflow_id, input) = (self.target.clone()?, self.input.clone()?);
-        let signal_name: Arc<str> = self.signal_name.into();
-        let kind = OperationKind::ExternalSignal { signal_name: Arc::clone(&signal_name) };
+        let (workflow_id, child_seq) = (self.target.clone()?, self.child_seq);
         let source = self.source;
-        Ok(core.issue(kind, source, |seq| Command::SignalExternalWorkflowExecution {
-            seq,
-            workflow_id,
-            signal_name,
-            input: vec![input],
-            source: source.into(),
-        }))
+        Ok(match &self.what {
+            What::Signal { signal_name, input } => {
+                let (signal_name, input): (Arc<str>, _) = ((*signal_name).into(), input.clone()?);
+                let kind = OperationKind::ExternalSignal { signal_name: Arc::clone(&signal_name) };
+                core.issue(kind, source, |seq| Command::SignalExternalWorkflowExecution {
+                    seq,
+                    workflow_id,
+                    child_seq,
+                    signal_name,
+                    input: vec![input],
+                    source: source.into(),
+                })
+            }
+            What::Cancel { reason } => {
+                let kind = OperationKind::ExternalCancel { workflow_id: workflow_id.clone() };
+                core.issue(kind, source, |seq| Command::RequestCancelExternalWorkflowExecution {
+                    seq,
+                    workflow_id,
+                    reason: reason.clone(),
+                    source: source.into(),
+                })
+            }
+        })
     }
 }
 
-impl Future for SignalExternal {
-    type Output = Result<(), Failure>;
+impl External {
+    fn new(
+        core: &Arc<Core>,
+        target: Result<WorkflowId, Failure>,
+        child_seq: Option<Seq>,
+        what: What,
+        source: &'static Location<'static>,
+    ) -> Self {
+        let unsent = Unsent { target, child_seq, what, source };
+        Self { core: Arc::clone(core), progress: Progress::Unsent(unsent) }
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if let Progress::Unsent(unsent) = &self.progress {
             match unsent.send(&self.core) {
                 Ok(None) => return Poll::Pending,
@@ -127,12 +210,14 @@ impl Future for SignalExternal {
         }
         let result = match &self.progress {
             Progress::Sent(seq) => match self.core.poll_operation(*seq, cx.waker()) {
-                Poll::Ready(Outcome::ExternalSignal(result)) => result,
-                // The machine gives signals no other outcome.
+                Poll::Ready(Outcome::ExternalSignal(result) | Outcome::ExternalCancel(result)) => {
+                    result
+                }
+                // The machine gives such requests no other outcome.
                 Poll::Ready(_) | Poll::Pending => return Poll::Pending,
             },
             Progress::Unsent(_) | Progress::Done => {
-                panic!("a signal was awaited again after it was sent")
+                panic!("a signal or a request to cancel was awaited again after it was sent")
             }
         };
         self.progress = Progress::Done;
@@ -140,7 +225,7 @@ impl Future for SignalExternal {
     }
 }
 
-impl Drop for SignalExternal {
+impl Drop for External {
     fn drop(&mut self) {
         if let Progress::Sent(seq) = self.progress {
             self.core.release(seq);

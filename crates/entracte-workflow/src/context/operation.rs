@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use entracte_model::Failure;
+use entracte_model::{Failure, RunId, WorkflowId};
 
-use crate::machine::ActivityResolution;
+use crate::machine::{ActivityResolution, ChildResolution};
 
 /// What an operation is, as far as it must be known while it is pending.
 #[derive(Debug, Clone)]
@@ -15,6 +15,18 @@ pub(crate) enum OperationKind {
     Activity { activity_type: Arc<str> },
     Timer { start_to_fire_timeout: Duration },
     ExternalSignal { signal_name: Arc<str> },
+    ExternalCancel { workflow_id: WorkflowId },
+    ChildWorkflow { workflow_type: Arc<str>, workflow_id: WorkflowId, start: ChildStart },
+}
+
+/// What is known of the start of a child workflow.
+#[derive(Debug, Clone)]
+pub(crate) enum ChildStart {
+    /// Nothing yet; whoever waits for it.
+    Pending(Option<Waker>),
+    Started(RunId),
+    /// It was not started, or its end is known without its start.
+    Over,
 }
 
 /// How an operation ended.
@@ -26,6 +38,9 @@ pub(crate) enum Outcome {
     TimerCancelled,
     /// The signal to another workflow has arrived, or why it has not.
     ExternalSignal(Result<(), Failure>),
+    /// Another workflow knows that it is asked to cancel, or why it is not asked.
+    ExternalCancel(Result<(), Failure>),
+    Child(ChildResolution),
 }
 
 #[derive(Debug)]
@@ -42,11 +57,19 @@ pub(crate) struct Operation {
     /// Whether the run's cancellation passes it by.
     pub(crate) shielded: bool,
     pub(crate) cancel_requested: bool,
+    /// Whether nothing waits for it any more, while a cancellation still reaches it: a child
+    /// workflow whose handle was dropped.
+    pub(crate) is_detached: bool,
 }
 
 impl Operation {
     pub(crate) fn is_pending(&self) -> bool {
         matches!(self.progress, Progress::Pending(_))
+    }
+
+    /// Whether its end can wake the run.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_pending() && !self.is_detached
     }
 
     /// Ends the operation; gives the waker of whoever waits, to be woken once the lock is free.

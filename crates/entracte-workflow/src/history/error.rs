@@ -90,6 +90,29 @@ pub enum HistoryError {
         /// The signal's operation.
         seq: Seq,
     },
+    /// An event speaks of a child workflow that is not pending, or not in that state.
+    #[error("event {event_id} ({event_type:?}) speaks of child {seq}, which is not pending")]
+    UnknownChild {
+        /// The event.
+        event_id: EventId,
+        /// What it is.
+        event_type: EventType,
+        /// The child.
+        seq: Seq,
+    },
+    /// An event speaks of a request to cancel another workflow that waits for no answer.
+    #[error(
+        "event {event_id} ({event_type:?}) speaks of event {initiated_event_id}, which sent no \
+         request to cancel that waits for an answer"
+    )]
+    UnknownSentCancel {
+        /// The event.
+        event_id: EventId,
+        /// What it is.
+        event_type: EventType,
+        /// The event that should have sent the request.
+        initiated_event_id: EventId,
+    },
     /// Two signals have one request id.
     #[error("event {event_id} is a second signal of the request `{request_id}`")]
     RepeatedSignal {

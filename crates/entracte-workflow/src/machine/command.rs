@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{ActivityOptions, Failure, Payload, Seq, SourceLocation, WorkflowId};
+use entracte_model::{
+    ActivityOptions, ChildWorkflowOptions, Failure, Payload, Seq, SourceLocation, WorkflowId,
+};
 
 /// One decision of a run; Temporal's names.
 ///
@@ -53,10 +55,53 @@ pub enum Command {
         seq: Seq,
         /// The workflow.
         workflow_id: WorkflowId,
+        /// The run's child that the workflow is; none if it is another workflow.
+        child_seq: Option<Seq>,
         /// The durable name of the signal.
         signal_name: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// Where the workflow issued it.
+        source: SourceLocation,
+    },
+    /// Starts a child workflow; a
+    /// [`Job::ResolveChildWorkflowExecutionStart`](crate::Job::ResolveChildWorkflowExecutionStart)
+    /// answers, and if that tells of a start, later a
+    /// [`Job::ResolveChildWorkflowExecution`](crate::Job::ResolveChildWorkflowExecution).
+    StartChildWorkflowExecution {
+        /// The operation's number.
+        seq: Seq,
+        /// The child's workflow id: the run's id and the number unless the workflow chose one.
+        workflow_id: WorkflowId,
+        /// The durable name of the child workflow.
+        workflow_type: Arc<str>,
+        /// The arguments.
+        input: Vec<Payload>,
+        /// How it is run; valid.
+        options: ChildWorkflowOptions,
+        /// Where the workflow issued it.
+        source: SourceLocation,
+    },
+    /// Requests the cancellation of a child workflow; what is answered, and when, is said by the
+    /// child's cancellation type.
+    CancelChildWorkflowExecution {
+        /// The child.
+        child_workflow_seq: Seq,
+        /// Why, in the words of whoever asked.
+        reason: String,
+        /// Where the workflow issued the child.
+        source: SourceLocation,
+    },
+    /// Requests the cancellation of another workflow; a
+    /// [`Job::ResolveRequestCancelExternalWorkflow`](crate::Job::ResolveRequestCancelExternalWorkflow)
+    /// answers.
+    RequestCancelExternalWorkflowExecution {
+        /// The operation's number.
+        seq: Seq,
+        /// The workflow.
+        workflow_id: WorkflowId,
+        /// Why, in the words of the workflow.
+        reason: String,
         /// Where the workflow issued it.
         source: SourceLocation,
     },
@@ -94,9 +139,12 @@ impl Command {
         match self {
             Self::ScheduleActivity { seq, .. }
             | Self::StartTimer { seq, .. }
+            | Self::StartChildWorkflowExecution { seq, .. }
+            | Self::RequestCancelExternalWorkflowExecution { seq, .. }
             | Self::SignalExternalWorkflowExecution { seq, .. } => Some(*seq),
             Self::RequestCancelActivity { .. }
             | Self::CancelTimer { .. }
+            | Self::CancelChildWorkflowExecution { .. }
             | Self::CompleteWorkflowExecution { .. }
             | Self::FailWorkflowExecution { .. }
             | Self::CancelWorkflowExecution { .. } => None,

@@ -59,6 +59,27 @@ pub enum Job {
         /// Why it has not; none if it has.
         failure: Option<Failure>,
     },
+    /// A child workflow has started, or will not.
+    ResolveChildWorkflowExecutionStart {
+        /// The child.
+        seq: Seq,
+        /// Which.
+        resolution: ChildStartResolution,
+    },
+    /// A child workflow ended. None comes for one that was not started.
+    ResolveChildWorkflowExecution {
+        /// The child.
+        seq: Seq,
+        /// How it ended.
+        resolution: ChildResolution,
+    },
+    /// Another workflow knows that it is asked to cancel, or why it is not asked.
+    ResolveRequestCancelExternalWorkflow {
+        /// The request's operation.
+        seq: Seq,
+        /// Why it is not asked; none if it is.
+        failure: Option<Failure>,
+    },
     /// Somebody asked the run to cancel; a second request changes nothing (rule CAN-1).
     CancelWorkflow {
         /// Why, in the words of whoever asked.
@@ -91,5 +112,32 @@ pub enum ActivityResolution {
     /// It failed for good; the failure is of the kind `Activity`.
     Failed(Failure),
     /// It was cancelled; the failure is of the kind `Activity`.
+    Cancelled(Failure),
+}
+
+/// What came of the start of a child workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChildStartResolution {
+    /// It has started.
+    Succeeded {
+        /// The child's first run.
+        run_id: RunId,
+    },
+    /// It was not started; the failure is of the kind `ChildWorkflow`.
+    Failed(Failure),
+    /// It was cancelled before it was known to have started; the failure is of the kind
+    /// `ChildWorkflow`.
+    Cancelled(Failure),
+}
+
+/// How a child workflow ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChildResolution {
+    /// It returned a result.
+    Completed(Payload),
+    /// It failed, timed out or was terminated; the failure is of the kind `ChildWorkflow`.
+    Failed(Failure),
+    /// It was cancelled, or is not waited for any more; the failure is of the kind
+    /// `ChildWorkflow`.
     Cancelled(Failure),
 }

@@ -14,7 +14,8 @@ pub struct Outstanding {
     pub seq: Seq,
     /// What it is.
     pub kind: OutstandingKind,
-    /// The durable name of an activity or a signal, the id of a timer.
+    /// The durable name of an activity, a child workflow or a signal, the id of a timer or of the
+    /// workflow that is to cancel.
     pub name: Arc<str>,
     /// Where the workflow issued it.
     pub source: SourceLocation,
@@ -33,6 +34,10 @@ pub enum OutstandingKind {
     },
     /// A signal to another workflow.
     ExternalSignal,
+    /// A request to another workflow to cancel.
+    ExternalCancel,
+    /// A child workflow.
+    ChildWorkflow,
 }
 
 impl Outstanding {
@@ -47,6 +52,12 @@ impl Outstanding {
             }
             OperationKind::ExternalSignal { signal_name } => {
                 (OutstandingKind::ExternalSignal, Arc::clone(signal_name))
+            }
+            OperationKind::ExternalCancel { workflow_id } => {
+                (OutstandingKind::ExternalCancel, workflow_id.as_str().into())
+            }
+            OperationKind::ChildWorkflow { workflow_type, .. } => {
+                (OutstandingKind::ChildWorkflow, Arc::clone(workflow_type))
             }
         };
         Self { seq, kind, name, source: operation.source.into() }

@@ -76,6 +76,22 @@ fn is_same(recorded: &EventAttributes, produced: &EventAttributes) -> bool {
                 && recorded.workflow_id == produced.workflow_id
                 && recorded.signal_name == produced.signal_name
         }
+        (
+            A::StartChildWorkflowExecutionInitiated(recorded),
+            A::StartChildWorkflowExecutionInitiated(produced),
+        ) => {
+            recorded.seq == produced.seq
+                && recorded.workflow_id == produced.workflow_id
+                && recorded.workflow_type == produced.workflow_type
+        }
+        (
+            A::RequestCancelExternalWorkflowExecutionInitiated(recorded),
+            A::RequestCancelExternalWorkflowExecutionInitiated(produced),
+        ) => {
+            recorded.seq == produced.seq
+                && recorded.workflow_id == produced.workflow_id
+                && recorded.child_workflow_only == produced.child_workflow_only
+        }
         (A::WorkflowExecutionCompleted(_), A::WorkflowExecutionCompleted(_))
         | (A::WorkflowExecutionFailed(_), A::WorkflowExecutionFailed(_))
         | (A::WorkflowExecutionCanceled(_), A::WorkflowExecutionCanceled(_)) => true,
@@ -98,6 +114,10 @@ fn produced_command(state: &HistoryState, attributes: &EventAttributes) -> Strin
         EventAttributes::TimerStarted(_) => "starts a timer",
         EventAttributes::TimerCanceled(_) => "cancels the timer",
         EventAttributes::SignalExternalWorkflowExecutionInitiated(_) => "sends signal",
+        EventAttributes::StartChildWorkflowExecutionInitiated(_) => "starts child workflow",
+        EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_) => {
+            "requests the cancellation of workflow"
+        }
         EventAttributes::WorkflowExecutionCompleted(_) => "completes the workflow",
         EventAttributes::WorkflowExecutionFailed(_) => "fails the workflow",
         EventAttributes::WorkflowExecutionCanceled(_) => "closes the workflow as cancelled",
@@ -132,6 +152,13 @@ fn subject(state: &HistoryState, attributes: &EventAttributes) -> Option<String>
             "`{}` to workflow `{}` (id {}, {})",
             sent.signal_name, sent.workflow_id, sent.seq, sent.source
         ),
+        EventAttributes::StartChildWorkflowExecutionInitiated(child) => format!(
+            "`{}` as `{}` (id {}, {})",
+            child.workflow_type, child.workflow_id, child.seq, child.source
+        ),
+        EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(sent) => {
+            format!("`{}` (id {}, {})", sent.workflow_id, sent.seq, sent.source)
+        }
         EventAttributes::WorkflowExecutionFailed(failed) => format!("({})", failed.failure),
         EventAttributes::WorkflowExecutionCanceled(canceled) => format!("({})", canceled.failure),
         _ => return None,

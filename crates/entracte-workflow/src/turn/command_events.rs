@@ -1,11 +1,12 @@
 //! From commands to the events that record them.
 
 use entracte_model::event::{
-    ActivityTaskCancelRequested, ActivityTaskScheduled, SignalExternalWorkflowExecutionInitiated,
-    TimerCanceled, TimerStarted, WorkflowExecutionCanceled, WorkflowExecutionCompleted,
-    WorkflowExecutionFailed,
+    ActivityTaskCancelRequested, ActivityTaskScheduled,
+    RequestCancelExternalWorkflowExecutionInitiated, SignalExternalWorkflowExecutionInitiated,
+    StartChildWorkflowExecutionInitiated, TimerCanceled, TimerStarted, WorkflowExecutionCanceled,
+    WorkflowExecutionCompleted, WorkflowExecutionFailed,
 };
-use entracte_model::{EventAttributes, RetryState};
+use entracte_model::{EventAttributes, RetryState, Seq, SourceLocation, WorkflowId};
 
 use super::drive::TurnEvents;
 use crate::machine::{Command, TurnFailure};
@@ -43,6 +44,7 @@ pub(super) fn command_event(
         Command::SignalExternalWorkflowExecution {
             seq,
             workflow_id,
+            child_seq,
             signal_name,
             input,
             source,
@@ -50,6 +52,7 @@ pub(super) fn command_event(
             SignalExternalWorkflowExecutionInitiated {
                 seq,
                 workflow_id,
+                child_seq,
                 // Whoever takes the turn knows which run is open.
                 run_id: None,
                 signal_name,
@@ -57,6 +60,32 @@ pub(super) fn command_event(
                 source,
             },
         ),
+        Command::StartChildWorkflowExecution {
+            seq,
+            workflow_id,
+            workflow_type,
+            input,
+            options,
+            source,
+        } => EventAttributes::StartChildWorkflowExecutionInitiated(
+            StartChildWorkflowExecutionInitiated {
+                seq,
+                workflow_id,
+                workflow_type,
+                input,
+                options,
+                source,
+            },
+        ),
+        Command::CancelChildWorkflowExecution { child_workflow_seq: seq, reason, source } => {
+            let child = turn.child(seq).ok_or_else(|| unknown("child", seq))?;
+            let workflow_id = WorkflowId::new(&child.wrapper.workflow_id)
+                .map_err(|error| TurnFailure::internal(format_args!("child {seq}: {error}")))?;
+            request_cancel(seq, workflow_id, true, reason, source)
+        }
+        Command::RequestCancelExternalWorkflowExecution { seq, workflow_id, reason, source } => {
+            request_cancel(seq, workflow_id, false, reason, source)
+        }
         Command::CompleteWorkflowExecution { result } => {
             EventAttributes::WorkflowExecutionCompleted(WorkflowExecutionCompleted { result })
         }
@@ -65,6 +94,8 @@ pub(super) fn command_event(
             EventAttributes::WorkflowExecutionFailed(WorkflowExecutionFailed {
                 failure,
                 retry_state,
+                // Whoever takes the turn judges whether it is tried again.
+                new_execution_run_id: None,
             })
         }
         Command::CancelWorkflowExecution { failure } => {
@@ -73,6 +104,26 @@ pub(super) fn command_event(
     })
 }
 
-fn unknown(what: &str, seq: entracte_model::Seq) -> TurnFailure {
+fn request_cancel(
+    seq: Seq,
+    workflow_id: WorkflowId,
+    child_workflow_only: bool,
+    reason: String,
+    source: SourceLocation,
+) -> EventAttributes {
+    EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(
+        RequestCancelExternalWorkflowExecutionInitiated {
+            seq,
+            workflow_id,
+            // Whoever takes the turn knows which run is open.
+            run_id: None,
+            child_workflow_only,
+            reason,
+            source,
+        },
+    )
+}
+
+fn unknown(what: &str, seq: Seq) -> TurnFailure {
     TurnFailure::internal(format_args!("{what} {seq} is cancelled but not pending"))
 }

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use entracte_model::event::ActivityTaskScheduled;
+use entracte_model::event::{
+    ActivityTaskScheduled, RequestCancelExternalWorkflowExecutionInitiated,
+};
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
-    ActivityCancellationType, Event, EventAttributes, EventId, RetryState, RunId, Seq, Timestamp,
+    ActivityCancellationType, ChildWorkflowCancellationType, Event, EventAttributes, EventId,
+    RetryState, RunId, Seq, Timestamp,
 };
 
+use super::children::PendingChild;
 use super::command_events::command_event;
 use super::job::cancelled;
-use crate::history::HistoryState;
+use crate::history::{ChildExecution, HistoryState};
 use crate::machine::{Activation, Command, Job, Machine, TurnFailure};
 
 /// What holds for all activations of a turn.
@@ -41,8 +45,13 @@ pub(crate) fn drive(
         if !machine.awaits(seq) {
             continue;
         }
-        let Some(pending) = turn.activity(seq) else { continue };
-        let job = Job::ResolveActivity { seq, resolution: cancelled(pending.wrapper) };
+        let job = match (turn.activity(seq), turn.child(seq)) {
+            (Some(pending), _) => {
+                Job::ResolveActivity { seq, resolution: cancelled(pending.wrapper) }
+            }
+            (None, Some(pending)) => pending.cancelled(seq),
+            (None, None) => continue,
+        };
         activate(machine, turn, head, vec![job], &mut to_resolve)?;
     }
     Ok(())
@@ -63,23 +72,39 @@ fn activate(
         jobs,
     })?;
     for command in commands {
-        if let Command::RequestCancelActivity { seq } = command {
-            let Some(pending) = turn.activity(seq) else { continue };
-            match pending.cancellation_type {
-                ActivityCancellationType::WaitCancellationCompleted => {}
-                ActivityCancellationType::Abandon => {
-                    to_resolve.insert(seq);
-                    continue;
-                }
-                _ => {
-                    to_resolve.insert(seq);
-                }
-            }
+        let (is_recorded, resolves) = cancels(turn, &command);
+        to_resolve.extend(resolves);
+        if !is_recorded {
+            continue;
         }
         let attributes = command_event(turn, command)?;
         turn.push(attributes);
     }
     Ok(())
+}
+
+/// Whether a command leaves an event, and which operation it ends within the turn: what a
+/// cancellation does is said by the type of its operation (rules ACX-1 and CHD-12).
+fn cancels(turn: &TurnEvents<'_>, command: &Command) -> (bool, Option<Seq>) {
+    match *command {
+        Command::RequestCancelActivity { seq } => {
+            let Some(pending) = turn.activity(seq) else { return (false, None) };
+            match pending.cancellation_type {
+                ActivityCancellationType::WaitCancellationCompleted => (true, None),
+                ActivityCancellationType::Abandon => (false, Some(seq)),
+                _ => (true, Some(seq)),
+            }
+        }
+        Command::CancelChildWorkflowExecution { child_workflow_seq: seq, .. } => {
+            let Some(pending) = turn.child(seq) else { return (false, None) };
+            match pending.cancellation_type {
+                ChildWorkflowCancellationType::Abandon => (false, Some(seq)),
+                ChildWorkflowCancellationType::TryCancel => (true, Some(seq)),
+                _ => (true, None),
+            }
+        }
+        _ => (true, None),
+    }
 }
 
 /// The events of a turn so far, on top of the state before it.
@@ -137,6 +162,37 @@ impl<'a> TurnEvents<'a> {
     pub(crate) fn activity_by_event(&self, event_id: EventId) -> Option<(Seq, ActivityFailure)> {
         let (seq, _) = self.state.activity_by_event(event_id)?;
         Some((seq, self.activity(seq)?.wrapper))
+    }
+
+    /// A pending child workflow, initiated before the turn or in it.
+    pub(crate) fn child(&self, seq: Seq) -> Option<PendingChild> {
+        if let Some(child) = self.state.children.get(&seq) {
+            return Some(PendingChild::new(child));
+        }
+        self.events.iter().find_map(|event| match &event.attributes {
+            EventAttributes::StartChildWorkflowExecutionInitiated(initiated)
+                if initiated.seq == seq =>
+            {
+                Some(PendingChild::new(&ChildExecution {
+                    initiated_event_id: event.id,
+                    initiated_time: event.time,
+                    workflow_id: initiated.workflow_id.clone(),
+                    workflow_type: initiated.workflow_type.clone(),
+                    options: initiated.options.clone(),
+                    started: None,
+                    source: initiated.source.clone(),
+                }))
+            }
+            _ => None,
+        })
+    }
+
+    /// A request to cancel another workflow that has not been answered.
+    pub(crate) fn sent_cancel(
+        &self,
+        initiated_event_id: EventId,
+    ) -> Option<&RequestCancelExternalWorkflowExecutionInitiated> {
+        self.state.sent_cancels.get(&initiated_event_id).map(|sent| &sent.initiated)
     }
 
     /// The workflow to which a pending signal was sent.

@@ -8,6 +8,7 @@ use entracte_model::event::{
 use entracte_model::failure::{ActivityFailure, FailureKind};
 use entracte_model::{EventAttributes, EventId, Failure, RetryState};
 
+use super::children;
 use super::drive::TurnEvents;
 use crate::machine::{ActivityResolution, InitializeWorkflow, Job, TurnFailure};
 
@@ -73,8 +74,12 @@ pub(crate) fn role(
             Job::ResolveActivity { seq, resolution: ActivityResolution::Cancelled(failure) }
         }
         EventAttributes::ActivityTaskStarted(_)
-        | EventAttributes::WorkflowExecutionTerminated(_) => return Ok(Role::Silent),
+        | EventAttributes::WorkflowExecutionTerminated(_)
+        | EventAttributes::WorkflowExecutionTimedOut(_) => return Ok(Role::Silent),
         other => {
+            if let Some(role) = children::role(turn, other)? {
+                return Ok(role);
+            }
             let event_type = other.event_type();
             let message = format_args!("{event_type:?} is not an external event");
             return Err(TurnFailure::internal(message));
@@ -92,6 +97,8 @@ pub(crate) fn is_command_event(attributes: &EventAttributes) -> bool {
             | EventAttributes::TimerStarted(_)
             | EventAttributes::TimerCanceled(_)
             | EventAttributes::SignalExternalWorkflowExecutionInitiated(_)
+            | EventAttributes::StartChildWorkflowExecutionInitiated(_)
+            | EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_)
             | EventAttributes::WorkflowExecutionCompleted(_)
             | EventAttributes::WorkflowExecutionFailed(_)
             | EventAttributes::WorkflowExecutionCanceled(_)

@@ -4,6 +4,7 @@
 
 mod batches;
 mod cancellation;
+mod children;
 mod combine;
 mod external_signals;
 mod foreign;

@@ -42,15 +42,11 @@ pub(crate) fn run_id() -> RunId {
 }
 
 pub(crate) fn started(input: &impl Serialize) -> EventAttributes {
+    let (workflow_id, input) =
+        (WorkflowId::new("order-42").unwrap(), Payload::encode(input).unwrap());
     EventAttributes::WorkflowExecutionStarted(WorkflowExecutionStarted {
-        format_version: HISTORY_FORMAT_VERSION,
-        workflow_id: WorkflowId::new("order-42").unwrap(),
-        workflow_type: "test".into(),
-        input: vec![Payload::encode(input).unwrap()],
-        request_id: "request".into(),
-        first_execution_run_id: run_id(),
-        attempt: 1,
         randomness_seed: 42,
+        ..WorkflowExecutionStarted::new(run_id(), workflow_id, "test", vec![input], "request")
     })
 }
 
@@ -242,6 +238,15 @@ pub(crate) fn brief(attributes: &EventAttributes) -> String {
         EventAttributes::TimerCanceled(timer) => format!("cancel timer {}", timer.seq),
         EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => {
             format!("signal {} {} to {}", sent.seq, sent.signal_name, sent.workflow_id)
+        }
+        EventAttributes::StartChildWorkflowExecutionInitiated(child) => {
+            format!("start child {} {} as {}", child.seq, child.workflow_type, child.workflow_id)
+        }
+        EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(sent) => {
+            match sent.child_workflow_only {
+                true => format!("cancel child {}", sent.seq),
+                false => format!("cancel {} {}", sent.seq, sent.workflow_id),
+            }
         }
         EventAttributes::WorkflowExecutionCompleted(end) => {
             let number = end.result.decode::<u64>().map(|number| number.to_string());

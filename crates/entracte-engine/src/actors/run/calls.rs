@@ -74,7 +74,7 @@ pub(crate) enum RunCall {
 /// An answer that waits until what it tells of is durable.
 pub(super) enum Answer {
     Start(StartReply, Result<StartedRun, StartWorkflowError>),
-    Result(ResultReply, EventAttributes),
+    Result(ResultReply, Box<EventAttributes>),
     Describe(DescribeReply, Box<WorkflowDescription>),
     Done(DoneReply, Result<(), RunError>),
     Signal(SignalReply, Result<(), SignalError>),
@@ -85,7 +85,7 @@ impl Answer {
     pub(super) fn give(self) {
         match self {
             Self::Start(reply, answer) => drop(reply.send(answer)),
-            Self::Result(reply, event) => drop(reply.send(Ok(event))),
+            Self::Result(reply, event) => drop(reply.send(Ok(*event))),
             Self::Describe(reply, description) => drop(reply.send(Ok(*description))),
             Self::Done(reply, answer) => drop(reply.send(answer)),
             Self::Signal(reply, answer) => drop(reply.send(answer)),
@@ -173,7 +173,7 @@ impl RunState {
     fn wait_for_result(&mut self, reply: ResultReply) {
         match &self.close_event {
             Some(event) => {
-                let event = event.clone();
+                let event = Box::new(event.clone());
                 self.answer(Answer::Result(reply, event));
             }
             None => {

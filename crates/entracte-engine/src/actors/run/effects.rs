@@ -27,7 +27,7 @@ const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
 /// Something to do when the append that it belongs to is durable.
 pub(super) enum Effect {
     /// Tell the client that its run has started.
-    Started(NewRun),
+    Started(Box<NewRun>),
     /// Run an attempt that has been admitted.
     StartAttempt { seq: Seq, attempt: u32 },
     /// Tell an attempt that its workflow cancelled it.
@@ -87,7 +87,7 @@ impl RunState {
         self.release_queries();
         while let Some(effect) = self.ready.pop_front() {
             match effect {
-                Effect::Started(new_run) => self.answer_start(new_run),
+                Effect::Started(new_run) => self.answer_start(*new_run),
                 Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,

@@ -14,7 +14,7 @@ use super::external_signals::{NotArrived, sent_signal_end};
 /// Something that happened to the run and asks for a turn.
 #[derive(Debug, Clone)]
 pub(super) enum Input {
-    Start(WorkflowExecutionStarted),
+    Start(Box<WorkflowExecutionStarted>),
     ActivityClosed(ActivityClosed),
     TimerFired { seq: Seq },
     CancelRequested { reason: String },
@@ -63,7 +63,7 @@ impl Input {
         use EventAttributes as A;
         match self {
             Self::Start(started) => match &history.started {
-                None => vec![A::WorkflowExecutionStarted(started.clone())],
+                None => vec![A::WorkflowExecutionStarted(WorkflowExecutionStarted::clone(started))],
                 Some(_) => Vec::new(),
             },
             Self::ActivityClosed(closed) if history.activities.contains_key(&closed.seq) => {

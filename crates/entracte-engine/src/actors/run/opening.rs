@@ -60,7 +60,7 @@ impl RunState {
     /// Takes the first turn of a new run.
     pub(super) fn begin(&mut self) -> Result<(), ActorProcessingErr> {
         let Some(new_run) = &self.new_run else { return Ok(()) };
-        let input = Input::Start(new_run.started.clone());
+        let input = Input::Start(Box::new(new_run.started.clone()));
         self.take_turn(QueuedInput { input, inbox_sequence: None })?;
         // The directory may have passed calls on before this actor had begun.
         self.take_deferred_calls()

@@ -139,7 +139,7 @@ impl RunState {
     /// The start of a run that has not begun; also if something else in its inbox cannot be read.
     pub(super) fn waiting_start(&self) -> Option<WorkflowExecutionStarted> {
         let in_memory = self.inputs.iter().find_map(|queued| match &queued.input {
-            Input::Start(started) => Some(started.clone()),
+            Input::Start(started) => Some(WorkflowExecutionStarted::clone(started)),
             _ => None,
         });
         if in_memory.is_some() || self.is_resumed {
@@ -148,7 +148,7 @@ impl RunState {
         let KeyRange { space, start, end } = keys::inbox_of(self.run_id);
         let rows = self.shared.store.scan(space, &start, end.as_deref(), usize::MAX).ok()?;
         rows.iter().find_map(|row| match InboxRow::from_bytes(&row.value).ok()?.message {
-            InboxMessage::Start(started) => Some(started),
+            InboxMessage::Start(started) => Some(*started),
             _ => None,
         })
     }

@@ -117,7 +117,7 @@ impl RunState {
             new: workflow_id.clone(),
         });
         self.rows = Some(RunRows { run, workflow_id });
-        change.effects.push(Effect::Started(new_run));
+        change.effects.push(Effect::Started(Box::new(new_run)));
     }
 
     fn record_scheduled(

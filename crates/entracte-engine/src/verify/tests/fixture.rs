@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use entracte_model::event::{
-    ActivityTaskCompleted, ActivityTaskScheduled, ActivityTaskStarted, HISTORY_FORMAT_VERSION,
-    TimerStarted, WorkflowExecutionCompleted, WorkflowExecutionStarted,
+    ActivityTaskCompleted, ActivityTaskScheduled, ActivityTaskStarted, TimerStarted,
+    WorkflowExecutionCompleted, WorkflowExecutionStarted,
 };
 use entracte_model::{
     ActivityOptions, Event, EventAttributes, EventId, Payload, RunId, Seq, SourceLocation,
@@ -51,16 +51,8 @@ fn workflow_id(run_id: RunId) -> WorkflowId {
 
 /// The start of a run.
 pub(crate) fn started(run_id: RunId) -> WorkflowExecutionStarted {
-    WorkflowExecutionStarted {
-        format_version: HISTORY_FORMAT_VERSION,
-        workflow_id: workflow_id(run_id),
-        workflow_type: "order".into(),
-        input: vec![Payload::encode(&42).unwrap()],
-        request_id: "request".into(),
-        first_execution_run_id: run_id,
-        attempt: 1,
-        randomness_seed: 7,
-    }
+    let input = vec![Payload::encode(&42).unwrap()];
+    WorkflowExecutionStarted::new(run_id, workflow_id(run_id), "order", input, "request")
 }
 
 /// The row of a run that starts at second 10 times its number and closes five seconds later.
@@ -184,7 +176,7 @@ pub(crate) async fn sound() -> MemoryStore {
     batch.put_pending(PendingActivityKey { run_id: BACKING_OFF, seq }, &pending(None, due));
     batch.put_due(DueKey { due, run_id: BACKING_OFF, kind: DueKind::ActivityRetry, seq });
 
-    put_inbox(NOT_STARTED, InboxMessage::Start(started(NOT_STARTED)), &mut batch);
+    put_inbox(NOT_STARTED, InboxMessage::Start(Box::new(started(NOT_STARTED))), &mut batch);
     let closed = ActivityClosed {
         seq,
         scheduled_event_id: EventId::new(2),

@@ -121,6 +121,7 @@ async fn a_signal_on_its_way_to_another_workflow_has_a_row() {
         seq: Seq::new(1),
         workflow_id: WorkflowId::new("other").unwrap(),
         run_id: None,
+        child_seq: None,
         signal_name: "go".into(),
         input: Vec::new(),
         source: SourceLocation::new("src/order.rs:9"),

@@ -6,8 +6,9 @@ use super::*;
 use crate::event::*;
 use crate::failure::{ActivityFailure, Failure, RetryState, TimeoutType};
 use crate::id::{RunId, Seq, WorkflowId};
-use crate::options::ActivityOptions;
+use crate::options::{ActivityOptions, ChildWorkflowOptions, ParentClosePolicy, ParentCloseScope};
 use crate::payload::Payload;
+use crate::retry::RetryPolicy;
 
 fn failure(text: &str) -> Failure {
     let cause = Failure::timeout(TimeoutType::StartToClose, text).context("inner");
@@ -28,15 +29,38 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
             let retry_state = RetryState::MaximumAttemptsReached;
             match EventType::ALL[which] {
                 EventType::WorkflowExecutionStarted => {
+                    let run_id = RunId::from_bytes([7; RunId::LEN]);
+                    let workflow_id = WorkflowId::new(&text).unwrap();
+                    let child = (number % 2 == 1).then(|| ParentExecution {
+                        workflow_id: workflow_id.clone(),
+                        run_id,
+                        seq,
+                        initiated_event_id: scheduled_event_id,
+                        parent_close_policy: ParentClosePolicy::Abandon,
+                        parent_close_scope: ParentCloseScope::Chain,
+                    });
+                    let input = vec![payload.clone(), payload];
                     A::WorkflowExecutionStarted(WorkflowExecutionStarted {
-                        format_version: HISTORY_FORMAT_VERSION,
-                        workflow_id: WorkflowId::new(&text).unwrap(),
-                        workflow_type: text.as_str().into(),
-                        input: vec![payload.clone(), payload],
-                        request_id: text.as_str().into(),
-                        first_execution_run_id: RunId::from_bytes([7; 16]),
-                        attempt: 1,
                         randomness_seed: number,
+                        root: child.as_ref().map(|parent| WorkflowExecution {
+                            workflow_id: parent.workflow_id.clone(),
+                            run_id,
+                        }),
+                        continued_failure: child.is_some().then(|| failure(&text)),
+                        parent: child,
+                        continued_execution_run_id: Some(run_id),
+                        execution_timeout: Some(Duration::from_nanos(number)),
+                        execution_expiration: Some(Timestamp::from_unix_nanos(number)),
+                        run_timeout: Some(Duration::from_nanos(number)),
+                        retry_policy: Some(RetryPolicy::default()),
+                        first_turn_backoff: Some(Duration::from_nanos(number)),
+                        ..WorkflowExecutionStarted::new(
+                            run_id,
+                            workflow_id,
+                            text.as_str(),
+                            input,
+                            text.as_str(),
+                        )
                     })
                 }
                 EventType::WorkflowExecutionCompleted => {
@@ -44,7 +68,11 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                 }
                 EventType::WorkflowExecutionFailed => {
                     let failure = failure(&text);
-                    A::WorkflowExecutionFailed(WorkflowExecutionFailed { failure, retry_state })
+                    A::WorkflowExecutionFailed(WorkflowExecutionFailed {
+                        failure,
+                        retry_state,
+                        new_execution_run_id: Some(RunId::from_bytes([7; RunId::LEN])),
+                    })
                 }
                 EventType::WorkflowExecutionCanceled => {
                     let failure = Failure::canceled().context(text);
@@ -129,6 +157,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                             seq,
                             workflow_id: WorkflowId::new("other").unwrap(),
                             run_id: (number % 2 == 1).then(|| RunId::from_bytes([7; RunId::LEN])),
+                            child_seq: (number % 3 == 1).then_some(seq),
                             signal_name: text.as_str().into(),
                             input: vec![payload],
                             source: SourceLocation::new(text),
@@ -155,9 +184,132 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         initiated_event_id,
                     })
                 }
+                EventType::WorkflowExecutionTimedOut => {
+                    let new_execution_run_id = Some(RunId::from_bytes([7; RunId::LEN]));
+                    A::WorkflowExecutionTimedOut(WorkflowExecutionTimedOut {
+                        retry_state,
+                        new_execution_run_id,
+                    })
+                }
+                of_children => children(of_children, seq, scheduled_event_id, &text, payload),
             }
         },
     )
+}
+
+fn children(
+    event_type: EventType,
+    seq: Seq,
+    initiated_event_id: EventId,
+    text: &str,
+    payload: Payload,
+) -> EventAttributes {
+    use EventAttributes as A;
+    let run_id = RunId::from_bytes([7; RunId::LEN]);
+    let workflow_id = WorkflowId::new(text).unwrap();
+    let source = SourceLocation::new(text);
+    let is_odd = seq.get() % 2 == 1;
+    let retry_state = RetryState::Timeout;
+    match event_type {
+        EventType::StartChildWorkflowExecutionInitiated => {
+            A::StartChildWorkflowExecutionInitiated(StartChildWorkflowExecutionInitiated {
+                seq,
+                workflow_id,
+                workflow_type: text.into(),
+                input: vec![payload],
+                options: ChildWorkflowOptions {
+                    parent_close_policy: ParentClosePolicy::RequestCancel,
+                    run_timeout: is_odd.then_some(Duration::from_millis(7)),
+                    ..ChildWorkflowOptions::default()
+                },
+                source,
+            })
+        }
+        EventType::StartChildWorkflowExecutionFailed => {
+            let cause = StartChildFailedCause::WorkflowAlreadyExists;
+            A::StartChildWorkflowExecutionFailed(StartChildWorkflowExecutionFailed {
+                seq,
+                initiated_event_id,
+                cause,
+            })
+        }
+        EventType::ChildWorkflowExecutionStarted => {
+            A::ChildWorkflowExecutionStarted(ChildWorkflowExecutionStarted {
+                seq,
+                initiated_event_id,
+                run_id,
+            })
+        }
+        EventType::ChildWorkflowExecutionCompleted => {
+            A::ChildWorkflowExecutionCompleted(ChildWorkflowExecutionCompleted {
+                seq,
+                initiated_event_id,
+                run_id,
+                result: payload,
+            })
+        }
+        EventType::ChildWorkflowExecutionFailed => {
+            A::ChildWorkflowExecutionFailed(ChildWorkflowExecutionFailed {
+                seq,
+                initiated_event_id,
+                run_id,
+                failure: failure(text),
+                retry_state,
+            })
+        }
+        EventType::ChildWorkflowExecutionCanceled => {
+            A::ChildWorkflowExecutionCanceled(ChildWorkflowExecutionCanceled {
+                seq,
+                initiated_event_id,
+                run_id,
+                failure: Failure::canceled(),
+            })
+        }
+        EventType::ChildWorkflowExecutionTimedOut => {
+            A::ChildWorkflowExecutionTimedOut(ChildWorkflowExecutionTimedOut {
+                seq,
+                initiated_event_id,
+                run_id,
+                retry_state,
+            })
+        }
+        EventType::ChildWorkflowExecutionTerminated => {
+            A::ChildWorkflowExecutionTerminated(ChildWorkflowExecutionTerminated {
+                seq,
+                initiated_event_id,
+                run_id,
+                reason: if is_odd { text.to_owned() } else { String::new() },
+            })
+        }
+        EventType::RequestCancelExternalWorkflowExecutionInitiated => {
+            A::RequestCancelExternalWorkflowExecutionInitiated(
+                RequestCancelExternalWorkflowExecutionInitiated {
+                    seq,
+                    workflow_id,
+                    run_id: is_odd.then_some(run_id),
+                    child_workflow_only: is_odd,
+                    reason: text.to_owned(),
+                    source,
+                },
+            )
+        }
+        EventType::RequestCancelExternalWorkflowExecutionFailed => {
+            A::RequestCancelExternalWorkflowExecutionFailed(
+                RequestCancelExternalWorkflowExecutionFailed {
+                    seq,
+                    initiated_event_id,
+                    cause: CancelExternalFailedCause::ExternalWorkflowExecutionNotFound,
+                },
+            )
+        }
+        EventType::ExternalWorkflowExecutionCancelRequested => {
+            A::ExternalWorkflowExecutionCancelRequested(ExternalWorkflowExecutionCancelRequested {
+                seq,
+                initiated_event_id,
+            })
+        }
+        other => panic!("{other:?} is not generated"),
+    }
 }
 
 proptest! {
@@ -259,6 +411,7 @@ fn a_signal_to_another_workflow_is_stored_as_it_always_was() {
                 seq: Seq::new(1),
                 workflow_id: WorkflowId::new("w").unwrap(),
                 run_id,
+                child_seq: None,
                 signal_name: "go".into(),
                 input: Vec::new(),
                 source: SourceLocation::new("a:1"),

@@ -43,7 +43,12 @@ impl Core {
         self.resolve(seq, Outcome::ExternalSignal(failure.map_or(Ok(()), Err)))
     }
 
-    fn resolve(&self, seq: Seq, outcome: Outcome) -> bool {
+    /// Ends a request to cancel another workflow; tells whether the number was ever given.
+    pub(crate) fn resolve_external_cancel(&self, seq: Seq, failure: Option<Failure>) -> bool {
+        self.resolve(seq, Outcome::ExternalCancel(failure.map_or(Ok(()), Err)))
+    }
+
+    pub(super) fn resolve(&self, seq: Seq, outcome: Outcome) -> bool {
         let mut state = self.lock();
         let known = seq.get() >= 1 && seq.get() <= state.seq_last;
         let mut waker = None;
@@ -53,11 +58,16 @@ impl Core {
                 (OperationKind::Activity { .. }, Outcome::Activity(_))
                     | (OperationKind::Timer { .. }, Outcome::Fired)
                     | (OperationKind::ExternalSignal { .. }, Outcome::ExternalSignal(_))
+                    | (OperationKind::ExternalCancel { .. }, Outcome::ExternalCancel(_))
+                    | (OperationKind::ChildWorkflow { .. }, Outcome::Child(_))
             );
             if !fits {
                 return false;
             }
-            if operation.is_pending() {
+            if operation.is_detached {
+                // Nothing waits for it, so nothing would take its outcome.
+                state.operations.remove(&seq);
+            } else if operation.is_pending() {
                 waker = operation.resolve(outcome);
             }
         }
@@ -77,16 +87,19 @@ impl Core {
         let mut wakers: Vec<_> = std::mem::take(&mut state.cancel_waiters).into_values().collect();
         let mut operations = std::mem::take(&mut state.operations);
         for (seq, operation) in &mut operations {
-            if !operation.is_pending() || operation.shielded {
+            let is_done = !operation.is_pending() || operation.cancel_requested;
+            if is_done || operation.shielded {
                 continue;
             }
-            state.request_cancellation(*seq, &operation.kind);
+            state.request_cancellation(*seq, operation);
             match operation.kind {
                 OperationKind::Timer { .. } => {
                     wakers.extend(operation.resolve(Outcome::TimerCancelled));
                 }
-                OperationKind::Activity { .. } => operation.cancel_requested = true,
-                OperationKind::ExternalSignal { .. } => {}
+                OperationKind::Activity { .. } | OperationKind::ChildWorkflow { .. } => {
+                    operation.cancel_requested = true;
+                }
+                OperationKind::ExternalSignal { .. } | OperationKind::ExternalCancel { .. } => {}
             }
         }
         state.operations = operations;
@@ -96,7 +109,7 @@ impl Core {
 
     /// Whether something waits for the operation.
     pub(crate) fn awaits(&self, seq: Seq) -> bool {
-        self.lock().operations.get(&seq).is_some_and(Operation::is_pending)
+        self.lock().operations.get(&seq).is_some_and(Operation::is_awaited)
     }
 
     /// Whether anything can still wake the run: a pending operation, a signal, or its
@@ -105,7 +118,7 @@ impl Core {
         let state = self.lock();
         !state.cancel_waiters.is_empty()
             || state.signals.is_awaited()
-            || state.operations.values().any(Operation::is_pending)
+            || state.operations.values().any(Operation::is_awaited)
     }
 
     pub(crate) fn is_overrun(&self) -> bool {
@@ -127,7 +140,7 @@ impl Core {
 
     pub(crate) fn pending<T>(&self, describe: impl Fn(Seq, &Operation) -> T) -> Vec<T> {
         let state = self.lock();
-        let pending = state.operations.iter().filter(|(_, operation)| operation.is_pending());
+        let pending = state.operations.iter().filter(|(_, operation)| operation.is_awaited());
         pending.map(|(seq, operation)| describe(*seq, operation)).collect()
     }
 }
