@@ -16,6 +16,8 @@ mod both_clocks;
 mod cancellation;
 #[path = "it/cancelled_backoff.rs"]
 mod cancelled_backoff;
+#[path = "it/children.rs"]
+mod children;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
 #[path = "it/deep_failure.rs"]

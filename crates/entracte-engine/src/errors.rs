@@ -166,6 +166,14 @@ pub enum WorkflowError {
         /// Why, in the words of whoever terminated it.
         reason: String,
     },
+    /// The run ran into its own timeout, or that of its chain (rule WTO-4).
+    #[error("workflow `{workflow_id}` timed out")]
+    TimedOut {
+        /// The workflow id.
+        workflow_id: WorkflowId,
+        /// The run.
+        run_id: RunId,
+    },
     /// The result is not of the wanted type.
     #[error("the result of workflow `{workflow_id}` cannot be read: {source}")]
     Decode {

@@ -17,8 +17,8 @@ pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryStat
 pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
 pub use self::options::{
     ActivityCancellationType, ActivityOptions, ChildWorkflowCancellationType, ChildWorkflowOptions,
-    ParentClosePolicy, ParentCloseScope, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowOptionsError, WorkflowStatus,
+    ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptionsError,
+    WorkflowStatus,
 };
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};

@@ -132,9 +132,6 @@ pub struct ChildWorkflowOptions {
     /// [`Terminate`](ParentClosePolicy::Terminate).
     #[serde(skip_serializing_if = "is_default")]
     pub parent_close_policy: ParentClosePolicy,
-    /// Which close of the parent that is. Default [`Run`](ParentCloseScope::Run).
-    #[serde(skip_serializing_if = "is_default")]
-    pub parent_close_scope: ParentCloseScope,
     /// What a cancellation of the child waits for (rule CHD-12). Default
     /// [`WaitCancellationCompleted`](ChildWorkflowCancellationType::WaitCancellationCompleted).
     #[serde(skip_serializing_if = "is_default")]
@@ -143,15 +140,12 @@ pub struct ChildWorkflowOptions {
     /// CHD-4). Default [`AllowDuplicate`](WorkflowIdReusePolicy::AllowDuplicate).
     #[serde(skip_serializing_if = "is_default")]
     pub workflow_id_reuse_policy: WorkflowIdReusePolicy,
-    /// How long the child may take, with its retries (rule WTO-1). Default none.
+    /// How long the child may take, with all of its runs (rule WTO-1). Default none.
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub execution_timeout: Option<Duration>,
     /// How long one run of the child may take (rule WTO-1). Default none.
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub run_timeout: Option<Duration>,
-    /// How runs of the child that failed are tried again. Default: not at all (rule RET-3).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_policy: Option<RetryPolicy>,
 }
 
 /// Says what is wrong with the options of a workflow.
@@ -164,19 +158,15 @@ pub enum WorkflowOptionsError {
         /// Temporal's name of the timeout.
         timeout: &'static str,
     },
-    /// The retry policy is wrong.
-    #[error(transparent)]
-    RetryPolicy(#[from] RetryPolicyError),
 }
 
-/// Checks the timeouts and the retry policy of a workflow.
+/// Checks the timeouts of a workflow.
 ///
 /// # Errors
 /// [`WorkflowOptionsError`] names the first option that is wrong.
 pub fn validate_workflow_options(
     execution_timeout: Option<Duration>,
     run_timeout: Option<Duration>,
-    retry_policy: Option<&RetryPolicy>,
 ) -> Result<(), WorkflowOptionsError> {
     let timeouts =
         [("WorkflowExecutionTimeout", execution_timeout), ("WorkflowRunTimeout", run_timeout)];
@@ -185,7 +175,7 @@ pub fn validate_workflow_options(
             return Err(WorkflowOptionsError::ZeroTimeout { timeout });
         }
     }
-    Ok(retry_policy.map_or(Ok(()), RetryPolicy::validate)?)
+    Ok(())
 }
 
 impl ChildWorkflowOptions {
@@ -194,8 +184,7 @@ impl ChildWorkflowOptions {
     /// # Errors
     /// [`WorkflowOptionsError`] names the first option that is wrong.
     pub fn validate(&self) -> Result<(), WorkflowOptionsError> {
-        let Self { execution_timeout, run_timeout, retry_policy, .. } = self;
-        validate_workflow_options(*execution_timeout, *run_timeout, retry_policy.as_ref())
+        validate_workflow_options(self.execution_timeout, self.run_timeout)
     }
 }
 
@@ -213,17 +202,6 @@ pub enum ParentClosePolicy {
     RequestCancel,
     /// The child goes on.
     Abandon,
-}
-
-/// Which close of a parent is meant by a [`ParentClosePolicy`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum ParentCloseScope {
-    /// That of the run that started the child, as Temporal has it (rule CHD-6).
-    #[default]
-    Run,
-    /// That of the last run of its chain: a parent that goes on in another run keeps the child.
-    Chain,
 }
 
 /// What a workflow that cancels a child waits for (rule CHD-12).
@@ -290,6 +268,18 @@ pub enum WorkflowStatus {
     ContinuedAsNew = 6,
     /// Ran into a timeout of its own.
     TimedOut = 7,
+}
+
+impl WorkflowIdReusePolicy {
+    /// Whether a run may follow one that has closed like this (rule WID-2).
+    #[must_use]
+    pub const fn allows_after(self, status: WorkflowStatus) -> bool {
+        match self {
+            Self::AllowDuplicate | Self::TerminateIfRunning => true,
+            Self::AllowDuplicateFailedOnly => status.is_failed(),
+            Self::RejectDuplicate => false,
+        }
+    }
 }
 
 impl WorkflowStatus {

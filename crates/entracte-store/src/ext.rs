@@ -7,8 +7,8 @@ use entracte_model::{Event, EventId, RunId, Timestamp, WorkflowId};
 
 use crate::error::StoreError;
 use crate::keys::{
-    self, CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, KeyRange, PendingActivityKey,
-    PublishedKey, RunKey, WorkflowIdKey, next_key,
+    self, CLOCK_KEY, DeliveryKey, DueKey, DueKind, FORMAT_KEY, HistoryKey, InboxKey, Key, KeyRange,
+    PendingActivityKey, PublishedKey, RunKey, WorkflowIdKey, next_key,
 };
 use crate::rows::{InboxRow, InvalidRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
 use crate::store::{Row, Space, Store};
@@ -161,6 +161,34 @@ pub trait StoreExt: Store {
     /// [`StoreError`] if the store cannot be read or a row is corrupt.
     fn inbox(&self, run_id: RunId) -> Result<Vec<(InboxKey, InboxRow)>, StoreError> {
         read_rows(self, keys::inbox_of(run_id), InboxRow::from_bytes)
+    }
+
+    /// Reads what other runs have sent to a run, in the order of the senders, then of their
+    /// events.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or a row is corrupt.
+    fn deliveries(&self, run_id: RunId) -> Result<Vec<(DeliveryKey, InboxRow)>, StoreError> {
+        read_rows(self, keys::deliveries_to(run_id), InboxRow::from_bytes)
+    }
+
+    /// Reads something that one run has sent to another, if it is still on its way.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or the row is corrupt.
+    fn get_delivery(&self, key: &DeliveryKey) -> Result<Option<InboxRow>, StoreError> {
+        get_row(self, key, InboxRow::from_bytes)
+    }
+
+    /// Reads the number of the last child of a closed run that was told, if there are more to
+    /// tell.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or the key is corrupt.
+    fn parent_close(&self, run_id: RunId, closed: Timestamp) -> Result<Option<DueKey>, StoreError> {
+        let range = keys::due_of(run_id, DueKind::ParentClose, closed);
+        let rows = self.scan(range.space, &range.start, range.end.as_deref(), 1)?;
+        rows.first().map(decode_key).transpose()
     }
 
     /// Reads what a run has published under a name.

@@ -16,7 +16,9 @@
 //! | `State` | [`DueKey`]: `0x04`, due time in nanoseconds (`u64`), run id, kind (`u8`), number (`u32`) | nothing |
 //! | `State` | [`InboxKey`]: `0x05`, run id, sequence (`u64`) | [`InboxRow`](crate::rows::InboxRow) |
 //! | `State` | [`PublishedKey`]: `0x06`, run id, name | [`PublishedRow`](crate::rows::PublishedRow) |
+//! | `State` | [`DeliveryKey`]: `0x07`, run id of the receiver, run id of the sender, event id (`u64`), kind (`u8`) | [`InboxRow`](crate::rows::InboxRow) |
 
+mod delivery;
 mod due;
 mod history;
 mod inbox;
@@ -28,7 +30,8 @@ mod workflow_id;
 
 use entracte_model::{IdError, RunId};
 
-pub use self::due::{DueKey, DueKind, due_all, due_until};
+pub use self::delivery::{DeliveryKey, DeliveryKind, deliveries_all, deliveries_to};
+pub use self::due::{DueKey, DueKind, due_all, due_of, due_until};
 pub use self::history::{HistoryKey, history_from, history_range};
 pub use self::inbox::{InboxKey, inbox_all, inbox_of};
 pub use self::pending::{PendingActivityKey, pending_all, pending_of};
@@ -59,6 +62,7 @@ pub(crate) enum Kind {
     Due = 0x04,
     Inbox = 0x05,
     Published = 0x06,
+    Delivery = 0x07,
 }
 
 /// A key with parts.
@@ -99,6 +103,12 @@ pub enum InvalidKey {
     /// A due row is of a kind that is not known here: it was written by newer code.
     #[error("a due row of the unknown kind {number}")]
     UnknownDueKind {
+        /// The number.
+        number: u8,
+    },
+    /// A delivery is of a kind that is not known here: it was written by newer code.
+    #[error("a delivery of the unknown kind {number}")]
+    UnknownDeliveryKind {
         /// The number.
         number: u8,
     },

@@ -30,6 +30,8 @@ pub struct HistoryState {
     pub next_event_id: EventId,
     /// The time of the last event.
     pub last_time: Timestamp,
+    /// When the run began.
+    pub start_time: Timestamp,
     /// How the run began; none before its first event.
     pub started: Option<WorkflowExecutionStarted>,
     /// The activities that have not ended, by their numbers.
@@ -102,6 +104,7 @@ impl HistoryState {
         Self {
             next_event_id: EventId::FIRST,
             last_time: Timestamp::EPOCH,
+            start_time: Timestamp::EPOCH,
             started: None,
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -281,6 +284,7 @@ impl HistoryState {
         if found > supported {
             return Err(HistoryError::NewerFormat { found, supported });
         }
+        self.start_time = event.time;
         self.started = Some(started.clone());
         Ok(())
     }

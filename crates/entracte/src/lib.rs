@@ -41,27 +41,28 @@ pub use entracte_engine::{
 };
 pub use entracte_model as model;
 pub use entracte_model::{
-    ActivityCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
-    FailureError, FailureKind, Payload, PayloadCodec, ResultExt, RetryState, RunId, SourceLocation,
-    TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowStatus,
+    ActivityCancellationType, ChildWorkflowCancellationType, CodecError, Event, EventAttributes,
+    EventId, EventType, Failure, FailureError, FailureKind, ParentClosePolicy, Payload,
+    PayloadCodec, ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp, WorkflowId,
+    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
-    CancelCause, ExternalWorkflow, HeartbeatError, Query, RetryPolicy, Saga, Signal, Signals,
-    TurnFailure, UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join, join_all, select,
-    try_join_all,
+    CancelCause, ChildWorkflowHandle, ExternalWorkflow, HeartbeatError, Query, RetryPolicy, Saga,
+    Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join,
+    join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.
 pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-        Durability, Engine, Failure, Query, QueryError, ResultExt, RetryPolicy, Saga, Signal,
-        SignalError, Signals, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
-        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join,
-        join_all, select, try_join_all,
+        ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy, Query,
+        QueryError, ResultExt, RetryPolicy, Saga, Signal, SignalError, Signals, Workflow,
+        WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy,
+        WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join, join_all, select,
+        try_join_all,
     };
 }

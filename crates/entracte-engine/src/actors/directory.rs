@@ -4,6 +4,7 @@
 //! memory can be told apart from one that is there: the run asks, the directory strikes it off
 //! its list, and from then on answers from the store.
 
+mod deliveries;
 mod open_runs;
 mod state;
 
@@ -11,9 +12,11 @@ use std::sync::Arc;
 
 use entracte_model::{RunId, WorkflowId};
 use entracte_store::StoreError;
+use entracte_store::keys::DeliveryKey;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
+use self::open_runs::LostRun;
 use self::state::DirectoryState;
 use super::journal::{Epoch, JournalMessage};
 use super::run::{RunCall, StartRequest};
@@ -26,6 +29,9 @@ pub(crate) enum DirectoryMessage {
     Start(Box<StartRequest>),
     /// Pass a call to a run, or answer it from the store.
     Call { run_id: RunId, call: RunCall },
+    /// Something is on its way to a run: tell it, open it for that, or see to what becomes of
+    /// what comes too late.
+    Deliver { key: DeliveryKey },
     /// Tell which run currently holds a workflow id.
     Find { workflow_id: WorkflowId, reply: FindReply },
     /// Tell which runs are in memory, with their actors.
@@ -35,7 +41,7 @@ pub(crate) enum DirectoryMessage {
     /// The last trace of a run's actors is gone.
     Gone { run_id: RunId, epoch: Epoch },
     /// Open a run whose actor was lost, after a while.
-    Reopen { run_id: RunId, workflow_id: WorkflowId, losses: u32 },
+    Reopen { lost: LostRun },
     /// The engine can acknowledge nothing more.
     EngineStopped,
     /// Refuse what is new, tell the runs, and answer when all have left.
@@ -80,6 +86,7 @@ impl Actor for Directory {
             }
             DirectoryMessage::Start(request) => state.start(*request).await,
             DirectoryMessage::Call { run_id, call } => state.call(run_id, call).await,
+            DirectoryMessage::Deliver { key } => state.deliver(key).await,
             DirectoryMessage::Find { workflow_id, reply } => {
                 let _ = reply.send(state.find(&workflow_id));
             }
@@ -88,9 +95,7 @@ impl Actor for Directory {
             }
             DirectoryMessage::Leaving { run_id, epoch } => state.leaving(run_id, epoch),
             DirectoryMessage::Gone { run_id, epoch } => state.gone(run_id, epoch).await,
-            DirectoryMessage::Reopen { run_id, workflow_id, losses } => {
-                state.reopen(run_id, workflow_id, losses).await;
-            }
+            DirectoryMessage::Reopen { lost } => state.reopen(lost).await,
             DirectoryMessage::EngineStopped => state.engine_stopped(),
             DirectoryMessage::Drain { reply } => state.drain(reply),
             DirectoryMessage::CutOff => state.cut_off(),

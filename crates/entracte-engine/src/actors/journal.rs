@@ -13,7 +13,8 @@ mod heads;
 use std::sync::Arc;
 
 use entracte_model::RunId;
-use entracte_store::StoreError;
+use entracte_store::keys::DeliveryKey;
+use entracte_store::{Batch, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
@@ -29,6 +30,9 @@ pub(crate) enum JournalMessage {
     Attach { directory: ActorRef<DirectoryMessage> },
     /// Write this, with others, and answer its author.
     Append(Box<Append>),
+    /// Write rows of runs that have no actor and never will have one again, with the next group,
+    /// then have the directory tell of what they send.
+    Rows { rows: Batch, deliveries: Vec<DeliveryKey> },
     /// Raise the run's epoch, so that no older author can write any more; answer when the
     /// batch in flight, which may hold an older author's append, is settled.
     Open { run_id: RunId, epoch: Epoch, author: ActorRef<RunMessage> },
@@ -70,6 +74,9 @@ impl Actor for Journal {
         match message {
             JournalMessage::Attach { directory } => state.directory = Some(directory),
             JournalMessage::Append(append) => state.waiting.push_back(Waiting::Append(append)),
+            JournalMessage::Rows { rows, deliveries } => {
+                state.waiting.push_back(Waiting::Rows { rows, deliveries });
+            }
             JournalMessage::Open { run_id, epoch, author } => state.open(run_id, epoch, author),
             JournalMessage::Forget { run_id, epoch } => {
                 state.waiting.push_back(Waiting::Forget { run_id, epoch });

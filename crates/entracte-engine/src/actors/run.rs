@@ -7,25 +7,31 @@
 
 mod activities;
 mod calls;
+mod children;
 mod closing;
 mod deadlines;
+mod deliveries;
 mod effects;
 mod external_signals;
 mod heartbeats;
 mod input;
 mod opening;
+mod parent_close;
 mod parking;
 mod publishing;
 mod record;
+mod run_timeout;
 mod signals;
 mod state;
 mod turns;
 
 use entracte_model::Seq;
 use entracte_model::event::SignalExternalFailedCause;
+use entracte_store::keys::DeliveryKey;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
+pub(crate) use self::deliveries::answer_to;
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;
 pub(crate) use self::publishing::published;
@@ -51,6 +57,10 @@ pub(crate) enum RunMessage {
     TimerDue { seq: Seq },
     /// It is known what became of a signal to another workflow.
     ExternalSignaled { seq: Seq, not_arrived: Option<SignalExternalFailedCause> },
+    /// Another run has sent something.
+    Delivered { key: DeliveryKey },
+    /// The run's own time may be over.
+    RunTimeout,
     /// Something that a pending activity waits for may be due: the end of its back-off, or one
     /// of its timeouts.
     WakeUp,
@@ -113,6 +123,8 @@ impl Actor for Run {
             RunMessage::ExternalSignaled { seq, not_arrived } => {
                 state.external_signaled(seq, not_arrived)?;
             }
+            RunMessage::Delivered { key } => state.delivered(key)?,
+            RunMessage::RunTimeout => state.run_timeout_due()?,
             RunMessage::WakeUp => state.wake_up()?,
             RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,
             RunMessage::ForeignWake { machine } => state.foreign_wake(machine),

@@ -66,6 +66,9 @@ impl<O> WorkflowHandle<O> {
                 let reason = terminated.reason;
                 Err(WorkflowError::Terminated { workflow_id, run_id, reason })
             }
+            EventAttributes::WorkflowExecutionTimedOut(_) => {
+                Err(WorkflowError::TimedOut { workflow_id, run_id })
+            }
             _ => Err(RunNotFound::RunId { run_id }.into()),
         }
     }

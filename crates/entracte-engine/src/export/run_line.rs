@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use entracte_model::{Event, RunId, Seq, Timestamp};
-use entracte_store::keys::{InboxKey, PendingActivityKey, PublishedKey};
+use entracte_store::keys::{DeliveryKey, InboxKey, PendingActivityKey, PublishedKey};
 use entracte_store::rows::{InboxRow, PendingActivityRow, PublishedRow};
 use serde::Serialize;
 
@@ -29,12 +29,14 @@ struct Head<'a> {
 }
 
 /// What stands behind the events.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Foot {
     events_unreadable: u64,
     pending_activities: Vec<PendingActivity>,
     inbox: Vec<Inbox>,
     published: Vec<Published>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deliveries: Vec<Delivery>,
 }
 
 #[derive(Serialize)]
@@ -47,6 +49,13 @@ struct PendingActivity {
 #[derive(Serialize)]
 struct Inbox {
     sequence: u64,
+    #[serde(flatten)]
+    row: InboxRow,
+}
+
+#[derive(Serialize)]
+struct Delivery {
+    from_run_id: RunId,
     #[serde(flatten)]
     row: InboxRow,
 }
@@ -96,8 +105,7 @@ impl<'a, W: Write> RunLine<'a, W> {
         run_id: RunId,
         walk: &mut Walk<'_>,
     ) -> io::Result<()> {
-        let (pending_activities, inbox, published) = (Vec::new(), Vec::new(), Vec::new());
-        let mut foot = Foot { events_unreadable, pending_activities, inbox, published };
+        let mut foot = Foot { events_unreadable, ..Foot::default() };
         while let Some((PendingActivityKey { seq, .. }, row)) =
             walk.pending.next_of(run_id, &mut |_| {})
         {
@@ -107,6 +115,12 @@ impl<'a, W: Write> RunLine<'a, W> {
         while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, &mut |_| {}) {
             let row = InboxRow::from_bytes(&row.value);
             foot.inbox.extend(row.ok().map(|row| Inbox { sequence, row }));
+        }
+        while let Some((DeliveryKey { sender, .. }, row)) =
+            walk.deliveries.next_of(run_id, &mut |_| {})
+        {
+            let row = InboxRow::from_bytes(&row.value);
+            foot.deliveries.extend(row.ok().map(|row| Delivery { from_run_id: sender, row }));
         }
         while let Some((PublishedKey { name, .. }, row)) =
             walk.published.next_of(run_id, &mut |_| {})

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entracte_model::{EventId, RunId, Seq, Timestamp, WorkflowStatus};
 use entracte_store::InvalidRow;
-use entracte_store::keys::{DueKey, DueKind, InboxKey, Key, PendingActivityKey};
+use entracte_store::keys::{DeliveryKey, DueKey, DueKind, InboxKey, Key, PendingActivityKey};
 use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
 use entracte_workflow::HistoryState;
 
@@ -20,6 +20,8 @@ pub(super) struct Operations {
     due: Vec<DueKey>,
     /// The places of all inbox rows.
     inbox: Vec<u64>,
+    /// What other runs have sent, which the next engine judges.
+    deliveries: usize,
     /// The activities whose ends wait in the inbox: where in it, and the event that scheduled
     /// them.
     ended: BTreeMap<Seq, (u64, EventId)>,
@@ -40,6 +42,7 @@ impl Operations {
             pending: BTreeMap::new(),
             due,
             inbox: Vec::new(),
+            deliveries: 0,
             ended: BTreeMap::new(),
             has_start: false,
             inbox_is_broken: false,
@@ -61,14 +64,25 @@ impl Operations {
                     let place = (sequence, closed.scheduled_event_id);
                     operations.ended.insert(closed.seq, place);
                 }
-                Ok(InboxMessage::CancelRequested { .. } | InboxMessage::Signaled(_)) => {}
+                Ok(_) => {}
                 Err(error) => {
                     row_problem::<InboxKey>(&row.key, error, sink);
                     operations.inbox_is_broken = true;
                 }
             }
         }
-        operations.inbox_is_broken |= walk.inbox.is_broken();
+        while let Some((_, row)) = walk.deliveries.next_of(run_id, sink) {
+            operations.deliveries += 1;
+            match InboxRow::from_bytes(&row.value).map(|row| row.message) {
+                Ok(InboxMessage::ChildStart { .. }) => operations.has_start = true,
+                Ok(_) => {}
+                Err(error) => {
+                    row_problem::<DeliveryKey>(&row.key, error, sink);
+                    operations.inbox_is_broken = true;
+                }
+            }
+        }
+        operations.inbox_is_broken |= walk.inbox.is_broken() || walk.deliveries.is_broken();
         operations
     }
 
@@ -76,14 +90,16 @@ impl Operations {
     pub(super) fn is_empty(&self) -> bool {
         let is_broken = self.inbox_is_broken || self.pending_is_broken || self.due_is_broken;
         let is_empty = self.pending.is_empty() && self.due.is_empty() && self.inbox.is_empty();
-        is_empty && !is_broken
+        is_empty && self.deliveries == 0 && !is_broken
     }
 
-    /// Reports every row: none of them can still be needed.
+    /// Reports every row: none of them can still be needed, but for what other runs have sent and
+    /// for the note that the children of a closed run are to be told.
     pub(super) fn report_left_over(&self, status: Option<WorkflowStatus>, sink: Sink<'_>) {
         let inbox = self.inbox.iter().map(|sequence| IndexRow::Inbox { sequence: *sequence });
         let pending = self.pending.keys().map(|seq| IndexRow::PendingActivity { seq: *seq });
-        let due = self.due.iter().map(|key| IndexRow::from(*key));
+        let due = self.due.iter().filter(|key| key.kind != DueKind::ParentClose);
+        let due = due.map(|key| IndexRow::from(*key));
         for row in inbox.chain(pending).chain(due) {
             sink(Problem::LeftOver { run_id: self.run_id, status, row });
         }
@@ -118,6 +134,7 @@ impl Operations {
             IndexRow::ExternalSignal { seq, due } => {
                 history.sent_signals.get(&seq).is_some_and(|sent| sent.initiated_time == due)
             }
+            IndexRow::RunTimeout { due } => times_out_at(history) == Some(due),
             _ => true,
         };
         let unknown_due = self.due.iter().map(|key| IndexRow::from(*key));
@@ -157,6 +174,11 @@ impl Operations {
             let timers = history.timers.iter().map(|(seq, timer)| (*seq, timer.due));
             let without_row = self.without_due(DueKind::Timer, timers);
             missing.extend(without_row.map(|(seq, due)| IndexRow::Timer { seq, due }));
+            if let Some(due) = times_out_at(history)
+                && !self.due.iter().any(|key| key.kind == DueKind::RunTimeout)
+            {
+                missing.push(IndexRow::RunTimeout { due });
+            }
             let sent = history.sent_signals.iter().map(|(seq, sent)| (*seq, sent.initiated_time));
             let without_row = self.without_due(DueKind::ExternalSignal, sent);
             missing.extend(without_row.map(|(seq, due)| IndexRow::ExternalSignal { seq, due }));
@@ -174,6 +196,13 @@ impl Operations {
         let rows: BTreeSet<_> = rows.map(|key| (key.seq, key.due)).collect();
         operations.filter(move |operation| !rows.contains(operation))
     }
+}
+
+/// When the run times out; not known before its first event.
+fn times_out_at(history: &HistoryState) -> Option<Timestamp> {
+    let started = history.started.as_ref()?;
+    let own = started.run_timeout.map(|timeout| history.start_time.saturating_add(timeout));
+    [own, started.execution_expiration].into_iter().flatten().min()
 }
 
 fn row_problem<K: Key>(key: &[u8], error: InvalidRow, sink: Sink<'_>) {

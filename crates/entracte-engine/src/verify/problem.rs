@@ -277,6 +277,11 @@ pub enum IndexRow {
         /// When it was sent.
         due: Timestamp,
     },
+    /// The run's own timeout.
+    RunTimeout {
+        /// When it is due.
+        due: Timestamp,
+    },
     /// Something that is due, of a kind that is not known here.
     Other {
         /// Its number.
@@ -293,6 +298,7 @@ impl From<DueKey> for IndexRow {
             DueKind::Timer => Self::Timer { seq, due },
             DueKind::ActivityRetry => Self::ActivityRetry { seq, due },
             DueKind::ExternalSignal => Self::ExternalSignal { seq, due },
+            DueKind::RunTimeout => Self::RunTimeout { due },
             _ => Self::Other { seq, due },
         }
     }
@@ -310,6 +316,7 @@ impl fmt::Display for IndexRow {
             Self::ExternalSignal { seq, due } => {
                 write!(f, "the row of signal {seq}, sent at {due},")
             }
+            Self::RunTimeout { due } => write!(f, "the row of the run's timeout, due at {due},"),
             Self::Other { seq, due } => write!(f, "the row of operation {seq}, due at {due},"),
         }
     }

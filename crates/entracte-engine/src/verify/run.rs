@@ -105,7 +105,9 @@ impl Verifier<'_> {
         operations.check(state, self.sink);
         let waits = !state.activities.is_empty()
             || !state.timers.is_empty()
-            || !state.sent_signals.is_empty();
+            || !state.sent_signals.is_empty()
+            || !state.children.is_empty()
+            || !state.sent_cancels.is_empty();
         if waits || !operations.is_empty() || state.started.is_none() {
             return;
         }

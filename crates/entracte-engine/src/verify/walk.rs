@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use entracte_model::RunId;
 use entracte_store::keys::{
-    self, DueKey, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey, RunKey,
+    self, DeliveryKey, DueKey, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey, RunKey,
 };
 use entracte_store::rows::RunRow;
 use entracte_store::{InvalidRow, Space, Store};
@@ -22,6 +22,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) pending: Keyed<'a, PendingActivityKey>,
     pub(crate) inbox: Keyed<'a, InboxKey>,
     pub(crate) published: Keyed<'a, PublishedKey>,
+    pub(crate) deliveries: Keyed<'a, DeliveryKey>,
     due: Due,
 }
 
@@ -45,6 +46,7 @@ impl<'a> Walk<'a> {
             pending: Keyed::new(store, keys::pending_all()),
             inbox: Keyed::new(store, keys::inbox_all()),
             published: Keyed::new(store, keys::published_all()),
+            deliveries: Keyed::new(store, keys::deliveries_all()),
             due: Due::default(),
         }
     }
@@ -63,6 +65,7 @@ impl<'a> Walk<'a> {
         self.pending.resume_at(&keys::pending_of(run_id).start);
         self.inbox.resume_at(&keys::inbox_of(run_id).start);
         self.published.resume_at(&keys::published_of(run_id).start);
+        self.deliveries.resume_at(&keys::deliveries_to(run_id).start);
         Some(run_id)
     }
 
@@ -73,6 +76,7 @@ impl<'a> Walk<'a> {
             self.pending.peek_run(sink),
             self.inbox.peek_run(sink),
             self.published.peek_run(sink),
+            self.deliveries.peek_run(sink),
             self.due.runs.first_key_value().map(|(run_id, _)| *run_id),
         ];
         heads.into_iter().flatten().min()
@@ -100,7 +104,7 @@ impl<'a> Walk<'a> {
     pub(super) fn count_into(&self, counts: &mut StoreCounts) {
         counts.events += self.history.counts().rows;
         counts.pending_activities += self.pending.counts().rows;
-        counts.inbox += self.inbox.counts().rows;
+        counts.inbox += self.inbox.counts().rows + self.deliveries.counts().rows;
         counts.published += self.published.counts().rows;
         counts.due += self.due.counts.rows;
         counts.bytes.add(Space::History, self.history.counts().bytes);
@@ -109,6 +113,7 @@ impl<'a> Walk<'a> {
             self.pending.counts(),
             self.inbox.counts(),
             self.published.counts(),
+            self.deliveries.counts(),
             self.due.counts,
         ];
         counts.bytes.add(Space::State, state.iter().map(|counts| counts.bytes).sum());

@@ -19,7 +19,6 @@ use crate::failure::{Failure, RetryState};
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
-use crate::retry::RetryPolicy;
 use crate::time::{Timestamp, duration_option_serde, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
@@ -158,12 +157,6 @@ pub struct WorkflowExecutionStarted {
     /// The topmost workflow above the run; none if it has no parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<WorkflowExecution>,
-    /// The run before this one in its chain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub continued_execution_run_id: Option<RunId>,
-    /// The failure of the run before this one, of which this one is a retry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub continued_failure: Option<Failure>,
     /// How long the whole chain may take, with its retries (rule WTO-1). Default none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
     pub execution_timeout: Option<Duration>,
@@ -173,12 +166,6 @@ pub struct WorkflowExecutionStarted {
     /// How long this run may take (rule WTO-1). Default none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
     pub run_timeout: Option<Duration>,
-    /// How a run that failed is tried again; none: not at all (rule RET-3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_policy: Option<RetryPolicy>,
-    /// How long after this event the run's first turn is taken: the back-off of a retry.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
-    pub first_turn_backoff: Option<Duration>,
 }
 
 impl WorkflowExecutionStarted {
@@ -202,13 +189,9 @@ impl WorkflowExecutionStarted {
             randomness_seed: run_id.randomness_seed(),
             parent: None,
             root: None,
-            continued_execution_run_id: None,
-            continued_failure: None,
             execution_timeout: None,
             execution_expiration: None,
             run_timeout: None,
-            retry_policy: None,
-            first_turn_backoff: None,
         }
     }
 }
@@ -225,21 +208,15 @@ pub struct WorkflowExecutionCompleted {
 pub struct WorkflowExecutionFailed {
     /// The failure.
     pub failure: Failure,
-    /// Why there is no further run, or that there is one.
+    /// Why there is no further run.
     pub retry_state: RetryState,
-    /// The run that follows, if the failure is tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_execution_run_id: Option<RunId>,
 }
 
 /// The run ran into a timeout of its own (rule WTO-4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowExecutionTimedOut {
-    /// Why there is no further run, or that there is one.
+    /// Why there is no further run.
     pub retry_state: RetryState,
-    /// The run that follows, if the timeout is tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_execution_run_id: Option<RunId>,
 }
 
 /// The run returned a cancellation.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::SourceLocation;
 use crate::failure::{Failure, RetryState};
 use crate::id::{EventId, RunId, Seq, WorkflowId};
-use crate::options::{ChildWorkflowOptions, ParentClosePolicy, ParentCloseScope};
+use crate::options::{ChildWorkflowOptions, ParentClosePolicy};
 use crate::payload::Payload;
 
 /// The workflow that started a run as its child.
@@ -24,9 +24,6 @@ pub struct ParentExecution {
     /// What becomes of the child when the parent closes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parent_close_policy: ParentClosePolicy,
-    /// Which close of the parent that is.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub parent_close_scope: ParentCloseScope,
 }
 
 /// A workflow execution: an id and one of its runs.

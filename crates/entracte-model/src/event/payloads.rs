@@ -8,11 +8,17 @@ impl HasPayloads for Event {
         &mut self,
         replace: &mut impl FnMut(&Payload) -> Result<Payload, E>,
     ) -> Result<(), E> {
-        match &mut self.attributes {
-            EventAttributes::WorkflowExecutionStarted(it) => {
-                it.input.replace_payloads(replace)?;
-                it.continued_failure.replace_payloads(replace)
-            }
+        self.attributes.replace_payloads(replace)
+    }
+}
+
+impl HasPayloads for EventAttributes {
+    fn replace_payloads<E>(
+        &mut self,
+        replace: &mut impl FnMut(&Payload) -> Result<Payload, E>,
+    ) -> Result<(), E> {
+        match self {
+            EventAttributes::WorkflowExecutionStarted(it) => it.input.replace_payloads(replace),
             EventAttributes::WorkflowExecutionCompleted(it) => it.result.replace_payloads(replace),
             EventAttributes::WorkflowExecutionFailed(it) => it.failure.replace_payloads(replace),
             EventAttributes::WorkflowExecutionCanceled(it) => it.failure.replace_payloads(replace),

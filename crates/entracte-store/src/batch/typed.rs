@@ -4,8 +4,8 @@ use entracte_model::{Event, RunId, Timestamp, WorkflowId};
 
 use super::Batch;
 use crate::keys::{
-    CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey,
-    RunKey, WorkflowIdKey,
+    CLOCK_KEY, DeliveryKey, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey,
+    PublishedKey, RunKey, WorkflowIdKey,
 };
 use crate::rows::{InboxRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
 use crate::store::Space;
@@ -55,6 +55,16 @@ impl Batch {
 
     /// Deletes what has reached its run.
     pub fn delete_inbox(&mut self, key: InboxKey) {
+        self.delete_key(&key);
+    }
+
+    /// Writes what one run sends to another.
+    pub fn put_delivery(&mut self, key: DeliveryKey, row: &InboxRow) {
+        self.put_key(&key, |bytes| row.write_to(bytes));
+    }
+
+    /// Deletes what has reached its run.
+    pub fn delete_delivery(&mut self, key: DeliveryKey) {
         self.delete_key(&key);
     }
 

@@ -28,7 +28,9 @@ pub(super) fn replace(
         }
         Space::State => match key.first() {
             Some(kind) if *kind == Kind::PendingActivity as u8 => pending(value, replace),
-            Some(kind) if *kind == Kind::Inbox as u8 => inbox(value, replace),
+            Some(kind) if *kind == Kind::Inbox as u8 || *kind == Kind::Delivery as u8 => {
+                inbox(value, replace)
+            }
             Some(kind) if *kind == Kind::Published as u8 => published(value, replace),
             _ => return Ok(None),
         },
@@ -54,10 +56,15 @@ fn pending(value: &[u8], mut replace: Replace<'_>) -> Replaced {
 fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
     let Ok(mut row) = InboxRow::from_bytes(value) else { return Ok(None) };
     match &mut row.message {
-        InboxMessage::Start(started) => started.input.replace_payloads(&mut replace)?,
+        InboxMessage::Start(started) | InboxMessage::ChildStart { started, .. } => {
+            started.input.replace_payloads(&mut replace)?;
+        }
+        InboxMessage::Event(attributes) => attributes.replace_payloads(&mut replace)?,
         InboxMessage::Signaled(signaled) => signaled.input.replace_payloads(&mut replace)?,
         InboxMessage::ActivityClosed(closed) => activity_closed(closed, replace)?,
-        InboxMessage::CancelRequested { .. } => return Ok(None),
+        InboxMessage::CancelRequested { .. }
+        | InboxMessage::ParentClosed { .. }
+        | InboxMessage::ExternalCancelRequested { .. } => return Ok(None),
     }
     Ok(Some(row.to_bytes()))
 }

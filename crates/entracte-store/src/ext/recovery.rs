@@ -6,7 +6,7 @@ use entracte_model::RunId;
 
 use super::{decode_key, for_each_row};
 use crate::error::StoreError;
-use crate::keys::{self, DueKey, InboxKey, PendingActivityKey};
+use crate::keys::{self, DeliveryKey, DueKey, InboxKey, PendingActivityKey};
 use crate::store::Store;
 
 /// What is still to be done, for all runs: recovery reads this and nothing else.
@@ -33,6 +33,10 @@ pub(super) fn read<S: Store + ?Sized>(store: &S) -> Result<RecoveryIndex, StoreE
     let mut index = RecoveryIndex::default();
     for_each_row(store, keys::inbox_all(), |row| {
         index.inbox.insert(decode_key::<InboxKey>(row)?.run_id);
+        Ok(())
+    })?;
+    for_each_row(store, keys::deliveries_all(), |row| {
+        index.inbox.insert(decode_key::<DeliveryKey>(row)?.run_id);
         Ok(())
     })?;
     for_each_row(store, keys::pending_all(), |row| {

@@ -114,6 +114,7 @@ fn run_row(status: WorkflowStatus) -> RunRow {
         workflow_type: "order".into(),
         request_id: "request".into(),
         first_execution_run_id: run(1),
+        parent: None,
         start_time: Timestamp::from_unix_nanos(1),
         status,
         close: (!status.is_open()).then(|| RunClose {

@@ -16,6 +16,11 @@ pub enum DueKind {
     ActivityRetry = 2,
     /// A signal to another workflow is to be delivered.
     ExternalSignal = 3,
+    /// The run is closed, and its children are to be told; the number is that of the last child
+    /// that was.
+    ParentClose = 4,
+    /// The run times out.
+    RunTimeout = 5,
 }
 
 impl DueKind {
@@ -24,6 +29,8 @@ impl DueKind {
             1 => Ok(Self::Timer),
             2 => Ok(Self::ActivityRetry),
             3 => Ok(Self::ExternalSignal),
+            4 => Ok(Self::ParentClose),
+            5 => Ok(Self::RunTimeout),
             number => Err(InvalidKey::UnknownDueKind { number }),
         }
     }
@@ -77,6 +84,14 @@ impl Key for DueKey {
 #[must_use]
 pub fn due_all() -> KeyRange {
     KeyRange::of_prefix(Space::State, prefix(Kind::Due, None))
+}
+
+/// What is due of a kind for a run at a time, whatever its number.
+#[must_use]
+pub fn due_of(run_id: RunId, kind: DueKind, due: Timestamp) -> KeyRange {
+    let mut key = DueKey { due, run_id, kind, seq: Seq::new(0) }.encode();
+    key.truncate(DueKey::LEN - 4);
+    KeyRange::of_prefix(Space::State, key)
 }
 
 /// Everything that is due at a time or earlier, the earliest first.

@@ -8,7 +8,13 @@ fn run_ids() -> impl Strategy<Value = RunId> {
 }
 
 fn kinds() -> impl Strategy<Value = DueKind> {
-    prop_oneof![Just(DueKind::Timer), Just(DueKind::ActivityRetry), Just(DueKind::ExternalSignal)]
+    prop_oneof![
+        Just(DueKind::Timer),
+        Just(DueKind::ActivityRetry),
+        Just(DueKind::ExternalSignal),
+        Just(DueKind::ParentClose),
+        Just(DueKind::RunTimeout),
+    ]
 }
 
 /// Checks what holds for the keys of fixed length: the round trip, and every other length.
@@ -65,6 +71,22 @@ proptest! {
         check_order(&key, &PendingActivityKey { run_id, seq: Seq::new(other) })?;
         prop_assert!(pending_of(run_id).contains(&key.encode()));
         prop_assert!(pending_all().contains(&key.encode()));
+    }
+
+    #[test]
+    fn delivery_keys_survive_a_round_trip(
+        run_id in run_ids(), sender in run_ids(), event: u64, other: u64, is_answer: bool,
+    ) {
+        let kind = if is_answer { DeliveryKind::Answer } else { DeliveryKind::Sent };
+        let key = DeliveryKey { run_id, sender, event_id: EventId::new(event), kind };
+        check_fixed(&key)?;
+        check_order(&key, &DeliveryKey { event_id: EventId::new(other), ..key })?;
+        prop_assert!(deliveries_to(run_id).contains(&key.encode()));
+        prop_assert!(deliveries_all().contains(&key.encode()));
+        let mut unknown = key.encode();
+        *unknown.last_mut().unwrap() = 9;
+        let error = InvalidKey::UnknownDeliveryKind { number: 9 };
+        prop_assert_eq!(DeliveryKey::decode(&unknown), Err(error));
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! What must reach a run.
 
-use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
-use entracte_model::{EventId, RunId, Timestamp};
+use bytes::Bytes;
+use entracte_model::event::{
+    EventDecodeError, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+};
+use entracte_model::{
+    Event, EventAttributes, EventId, ParentClosePolicy, RunId, Seq, Timestamp,
+    WorkflowIdReusePolicy,
+};
 use serde::{Deserialize, Serialize};
 
 use super::activity_closed::{ActivityClosed, Stored};
@@ -35,6 +41,27 @@ pub enum InboxMessage {
     },
     /// Somebody sent the run a signal. Number 4.
     Signaled(WorkflowExecutionSignaled),
+    /// Another run tells an event of this run's history. Number 5.
+    Event(Box<EventAttributes>),
+    /// The run's parent has closed. Number 6.
+    ParentClosed {
+        /// What becomes of the run.
+        policy: ParentClosePolicy,
+    },
+    /// Another workflow asks the run to cancel, and waits to hear that it knows. Number 7.
+    ExternalCancelRequested {
+        /// The number of the request in its sender's history.
+        seq: Seq,
+        /// Why, in the sender's words.
+        reason: String,
+    },
+    /// The run is to start as a child. Number 8.
+    ChildStart {
+        /// Its first event.
+        started: Box<WorkflowExecutionStarted>,
+        /// Whether it may start if its workflow id was used before.
+        reuse_policy: WorkflowIdReusePolicy,
+    },
 }
 
 /// The fields of a row, around the message in the form in which it is stored.
@@ -62,6 +89,16 @@ impl InboxRow {
             InboxMessage::ActivityClosed(closed) => self.write(2, Stored::from(closed), buffer),
             InboxMessage::CancelRequested { reason } => self.write(3, reason, buffer),
             InboxMessage::Signaled(signaled) => self.write(4, signaled, buffer),
+            InboxMessage::Event(attributes) => {
+                self.write(5, Bytes::from(as_event(attributes)), buffer);
+            }
+            InboxMessage::ParentClosed { policy } => self.write(6, policy, buffer),
+            InboxMessage::ExternalCancelRequested { seq, reason } => {
+                self.write(7, (seq, reason), buffer);
+            }
+            InboxMessage::ChildStart { started, reuse_policy } => {
+                self.write(8, (started, reuse_policy), buffer);
+            }
         }
     }
 
@@ -82,6 +119,26 @@ impl InboxRow {
             3 => codec::read(body)
                 .map(|fields| Self::of(fields, |reason| InboxMessage::CancelRequested { reason })),
             4 => codec::read(body).map(|fields| Self::of(fields, InboxMessage::Signaled)),
+            5 => {
+                let Fields { sender, received_at, message } = codec::read::<Fields<Bytes>>(body)?;
+                let event = Event::from_bytes(EventId::default(), &message).map_err(malformed)?;
+                let message = InboxMessage::Event(Box::new(event.attributes));
+                Ok(Self { sender, received_at, message })
+            }
+            6 => codec::read(body)
+                .map(|fields| Self::of(fields, |policy| InboxMessage::ParentClosed { policy })),
+            7 => codec::read(body).map(|fields| {
+                Self::of(fields, |(seq, reason)| InboxMessage::ExternalCancelRequested {
+                    seq,
+                    reason,
+                })
+            }),
+            8 => codec::read(body).map(|fields| {
+                Self::of(fields, |(started, reuse_policy)| InboxMessage::ChildStart {
+                    started,
+                    reuse_policy,
+                })
+            }),
             number => Err(InvalidRow::UnknownNumber { what: "inbox message", number }),
         }
     }
@@ -95,4 +152,15 @@ impl InboxRow {
         let Fields { sender, received_at, message: stored } = fields;
         Self { sender, received_at, message: message(stored) }
     }
+}
+
+/// An event that has no place in a history yet, as events are stored.
+fn as_event(attributes: &EventAttributes) -> Vec<u8> {
+    let (id, time) = (EventId::default(), Timestamp::EPOCH);
+    Event { id, time, attributes: attributes.clone() }.to_bytes()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn malformed(error: EventDecodeError) -> InvalidRow {
+    InvalidRow::Malformed { reason: error.to_string() }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use entracte_model::event::ParentExecution;
 use entracte_model::{EventId, RunId, Timestamp, WorkflowId, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct RunRow {
     pub request_id: Arc<str>,
     /// The first run of the chain to which it belongs.
     pub first_execution_run_id: RunId,
+    /// The workflow that started the run as its child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentExecution>,
     /// When it started.
     pub start_time: Timestamp,
     /// Whether it is open, or how it closed.

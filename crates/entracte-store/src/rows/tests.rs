@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
 use entracte_model::{
-    EventId, Failure, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
-    WorkflowStatus,
+    EventAttributes, EventId, Failure, ParentClosePolicy, Payload, RetryState, RunId, Seq,
+    TimeoutType, Timestamp, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -48,6 +48,7 @@ prop_compose! {
             workflow_type: workflow_type.into(),
             request_id: request_id.into(),
             first_execution_run_id,
+            parent: None,
             start_time,
             status,
             close: close.map(|(time, last_event_id)| RunClose { time, last_event_id }),
@@ -125,6 +126,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn child_events()(seq: u32, initiated_event_id in event_ids(), run_id in run_ids(), result in payloads())
+        -> EventAttributes
+    {
+        EventAttributes::ChildWorkflowExecutionCompleted(ChildWorkflowExecutionCompleted {
+            seq: Seq::new(seq),
+            initiated_event_id,
+            run_id,
+            result,
+        })
+    }
+}
+
+prop_compose! {
     fn published_rows()(event_id in event_ids(), time in times(), value in payloads())
         -> PublishedRow
     {
@@ -140,6 +154,15 @@ prop_compose! {
             activities_closed().prop_map(InboxMessage::ActivityClosed),
             "[a-z]{0,12}".prop_map(|reason| InboxMessage::CancelRequested { reason }),
             signals().prop_map(InboxMessage::Signaled),
+            child_events().prop_map(|event| InboxMessage::Event(Box::new(event))),
+            Just(InboxMessage::ParentClosed { policy: ParentClosePolicy::RequestCancel }),
+            (any::<u32>(), "[a-z]{0,12}").prop_map(|(seq, reason)| {
+                InboxMessage::ExternalCancelRequested { seq: Seq::new(seq), reason }
+            }),
+            starts().prop_map(|started| InboxMessage::ChildStart {
+                started: Box::new(started),
+                reuse_policy: WorkflowIdReusePolicy::RejectDuplicate,
+            }),
         ],
     ) -> InboxRow {
         InboxRow { sender, received_at, message }

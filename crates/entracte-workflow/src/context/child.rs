@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use entracte_model::failure::ChildWorkflowFailure;
 use entracte_model::{
-    ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, ParentClosePolicy,
-    ParentCloseScope, Payload, RetryPolicy, RetryState, RunId, Seq, WorkflowId,
-    WorkflowIdReusePolicy, id,
+    ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, ParentClosePolicy, Payload,
+    RetryState, RunId, Seq, WorkflowId, WorkflowIdReusePolicy, id,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,12 +71,6 @@ impl<O> ChildWorkflowCall<O> {
         self
     }
 
-    /// Sets which close of this workflow that is. Default [`ParentCloseScope::Run`].
-    pub fn parent_close_scope(mut self, scope: ParentCloseScope) -> Self {
-        self.options.parent_close_scope = scope;
-        self
-    }
-
     /// Sets what a cancellation of the child waits for (rule CHD-12). Default
     /// [`ChildWorkflowCancellationType::WaitCancellationCompleted`].
     pub fn cancellation_type(mut self, cancellation_type: ChildWorkflowCancellationType) -> Self {
@@ -92,7 +85,7 @@ impl<O> ChildWorkflowCall<O> {
         self
     }
 
-    /// Sets how long the child may take, with its retries (rule WTO-1). Default: without end.
+    /// Sets how long the child may take, with all of its runs (rule WTO-1). Default: without end.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
         self.options.execution_timeout = Some(timeout);
         self
@@ -101,13 +94,6 @@ impl<O> ChildWorkflowCall<O> {
     /// Sets how long one run of the child may take (rule WTO-1). Default: without end.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.options.run_timeout = Some(timeout);
-        self
-    }
-
-    /// Sets how runs of the child that failed are tried again. Default: not at all (rules RET-3
-    /// and CHD-10).
-    pub fn retry_policy(mut self, retry_policy: impl Into<RetryPolicy>) -> Self {
-        self.options.retry_policy = Some(retry_policy.into());
         self
     }
 

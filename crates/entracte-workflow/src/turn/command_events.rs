@@ -94,8 +94,6 @@ pub(super) fn command_event(
             EventAttributes::WorkflowExecutionFailed(WorkflowExecutionFailed {
                 failure,
                 retry_state,
-                // Whoever takes the turn judges whether it is tried again.
-                new_execution_run_id: None,
             })
         }
         Command::CancelWorkflowExecution { failure } => {

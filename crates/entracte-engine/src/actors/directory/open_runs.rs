@@ -1,6 +1,6 @@
 //! The list of runs that are in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entracte_model::{RunId, WorkflowId};
 use ractor::ActorRef;
@@ -12,17 +12,29 @@ use crate::actors::run::RunMessage;
 #[derive(Debug)]
 pub(super) struct OpenRun {
     pub(super) workflow_id: WorkflowId,
+    /// The run whose child it is.
+    pub(super) parent: Option<RunId>,
     pub(super) epoch: Epoch,
     pub(super) actor: ActorRef<RunMessage>,
     /// How many actors of this run have ended without leaving, one after the other.
     pub(super) losses: u32,
 }
 
-/// The runs in memory, by run id and by workflow id.
+/// A run whose actor has ended without leaving.
+#[derive(Debug, Clone)]
+pub(crate) struct LostRun {
+    pub(super) run_id: RunId,
+    pub(super) workflow_id: WorkflowId,
+    pub(super) parent: Option<RunId>,
+    pub(super) losses: u32,
+}
+
+/// The runs in memory, by run id, by workflow id and by parent.
 #[derive(Debug, Default)]
 pub(super) struct OpenRuns {
     by_run: BTreeMap<RunId, OpenRun>,
     by_workflow: HashMap<WorkflowId, RunId>,
+    by_parent: HashMap<RunId, BTreeSet<RunId>>,
 }
 
 impl OpenRuns {
@@ -35,7 +47,11 @@ impl OpenRuns {
     }
 
     pub(super) fn insert(&mut self, run_id: RunId, run: OpenRun) {
-        self.by_workflow.insert(run.workflow_id.clone(), run_id);
+        // Another run of the id may be on its way out. It goes first.
+        self.by_workflow.entry(run.workflow_id.clone()).or_insert(run_id);
+        if let Some(parent) = run.parent {
+            self.by_parent.entry(parent).or_default().insert(run_id);
+        }
         self.by_run.insert(run_id, run);
     }
 
@@ -57,7 +73,21 @@ impl OpenRuns {
         if self.by_workflow.get(&run.workflow_id) == Some(&run_id) {
             self.by_workflow.remove(&run.workflow_id);
         }
+        if let Some(parent) = run.parent
+            && let Some(children) = self.by_parent.get_mut(&parent)
+        {
+            children.remove(&run_id);
+            if children.is_empty() {
+                self.by_parent.remove(&parent);
+            }
+        }
         Some(run)
+    }
+
+    /// The children of a run, in the order of their ids.
+    pub(super) fn children(&self, parent: RunId) -> impl Iterator<Item = &OpenRun> {
+        let children = self.by_parent.get(&parent).into_iter().flatten();
+        children.filter_map(|run_id| self.by_run.get(run_id))
     }
 
     /// All of them, in the order of their ids.

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{EventId, RunId, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus};
+use entracte_model::{EventId, RunId, WorkflowId, WorkflowStatus};
 use entracte_store::rows::{RunRow, WorkflowIdRow};
 use entracte_store::{Store, StoreError, StoreExt};
 use ractor::{Actor, ActorCell, ActorRef};
 use tokio::sync::oneshot;
 
-use super::open_runs::{OpenRun, OpenRuns};
+use super::open_runs::{LostRun, OpenRun, OpenRuns};
 use super::{DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Epoch, JournalMessage};
 use crate::actors::run::{
@@ -24,16 +24,16 @@ use crate::errors::{
 use crate::shared::Shared;
 
 pub(crate) struct DirectoryState {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     myself: ActorRef<DirectoryMessage>,
-    journal: ActorRef<JournalMessage>,
+    pub(super) journal: ActorRef<JournalMessage>,
     root: ActorCell,
-    open: OpenRuns,
+    pub(super) open: OpenRuns,
     epochs: u64,
     /// Who waits for all runs to have left.
     drained: Vec<oneshot::Sender<()>>,
     /// Runs whose actors are lost so often that they are only opened again after a while.
-    lost: HashMap<RunId, Vec<RunCall>>,
+    pub(super) lost: HashMap<RunId, Vec<RunCall>>,
 }
 
 impl DirectoryState {
@@ -51,11 +51,11 @@ impl DirectoryState {
         }
     }
 
-    fn store(&self) -> &dyn Store {
+    pub(super) fn store(&self) -> &dyn Store {
         &*self.shared.store
     }
 
-    fn stopped(&self) -> Option<EngineStopped> {
+    pub(super) fn stopped(&self) -> Option<EngineStopped> {
         self.shared.health.stopped()
     }
 
@@ -65,11 +65,11 @@ impl DirectoryState {
         let runs = self.store().recovery_index()?.runs();
         let mut opened = 0;
         for run_id in runs {
-            if let Some(row) = self.store().get_run(run_id)?
-                && row.status.is_open()
-                && self.open_stored(run_id, row.workflow_id).await
-            {
-                opened += 1;
+            match self.store().get_run(run_id)? {
+                Some(row) if row.status.is_open() => {
+                    opened += usize::from(self.open_stored(run_id, &row).await);
+                }
+                row => self.recover_deliveries(run_id, row.as_ref()).await,
             }
         }
         Ok(opened)
@@ -96,7 +96,7 @@ impl DirectoryState {
                 // Its actor is gone for the moment: open the run, then let it judge. If it is
                 // there after all, another run of the id had pushed it off the list of holders.
                 let is_there = self.open.get(row.run_id).is_some();
-                if (is_there || self.open_stored(row.run_id, workflow_id).await)
+                if (is_there || self.open_claimed(row.run_id).await)
                     && let Some(run) = self.open.get(row.run_id)
                 {
                     let _ = run.actor.cast(RunMessage::Call(RunCall::Start(Box::new(request))));
@@ -120,21 +120,30 @@ impl DirectoryState {
         request.started.randomness_seed = run_id.randomness_seed();
         let workflow_id = request.started.workflow_id.clone();
         let StartRequest { started, reply, .. } = request;
-        let origin = Origin::New(Box::new(NewRun { started, replaces, reply }));
-        self.spawn(run_id, workflow_id, origin, 0).await;
+        let origin = Origin::New(Box::new(NewRun { started, replaces, reply: Some(reply) }));
+        let new = LostRun { run_id, workflow_id, parent: None, losses: 0 };
+        self.spawn(new, origin).await;
     }
 
-    async fn open_stored(&mut self, run_id: RunId, workflow_id: WorkflowId) -> bool {
-        self.spawn(run_id, workflow_id, Origin::Stored, 0).await
+    /// Opens the run that a workflow id's row names.
+    async fn open_claimed(&mut self, run_id: RunId) -> bool {
+        match self.store().get_run(run_id) {
+            Ok(Some(row)) => self.open_stored(run_id, &row).await,
+            _ => false,
+        }
     }
 
-    async fn spawn(
-        &mut self,
-        run_id: RunId,
-        workflow_id: WorkflowId,
-        origin: Origin,
-        losses: u32,
-    ) -> bool {
+    pub(super) async fn open_stored(&mut self, run_id: RunId, row: &RunRow) -> bool {
+        let workflow_id = row.workflow_id.clone();
+        let parent = row.parent.as_ref().map(|parent| parent.run_id);
+        let stored = LostRun { run_id, workflow_id, parent, losses: 0 };
+        self.spawn(stored, Origin::Stored).await
+    }
+
+    /// Makes a run's actor: under its parent's if that is there, and with its children's under
+    /// it.
+    pub(super) async fn spawn(&mut self, run: LostRun, origin: Origin) -> bool {
+        let LostRun { run_id, workflow_id, parent, losses } = run;
         self.epochs += 1;
         let epoch = Epoch(self.epochs);
         let arguments = RunArguments {
@@ -147,7 +156,14 @@ impl DirectoryState {
         };
         match Actor::spawn_linked(None, Run, arguments, self.root.clone()).await {
             Ok((actor, _)) => {
-                self.open.insert(run_id, OpenRun { workflow_id, epoch, actor, losses });
+                let cell = actor.get_cell();
+                if let Some(parent) = parent.and_then(|parent| self.open.get(parent)) {
+                    cell.link(parent.actor.get_cell());
+                }
+                for child in self.open.children(run_id) {
+                    child.actor.get_cell().link(cell.clone());
+                }
+                self.open.insert(run_id, OpenRun { workflow_id, parent, epoch, actor, losses });
                 true
             }
             Err(error) => {
@@ -176,7 +192,7 @@ impl DirectoryState {
             Err(error) => fail(call, error),
             Ok(None) => not_found(call, run_id),
             Ok(Some(row)) if row.status.is_open() && !matches!(call, RunCall::Query { .. }) => {
-                if self.open_stored(run_id, row.workflow_id).await
+                if self.open_stored(run_id, &row).await
                     && let Some(run) = self.open.get(run_id)
                 {
                     let _ = run.actor.cast(RunMessage::Call(call));
@@ -233,6 +249,10 @@ impl DirectoryState {
     /// A run may go: whatever was sent to it before stands before this answer in its mailbox.
     pub(super) fn leaving(&mut self, run_id: RunId, epoch: Epoch) {
         if let Some(run) = self.open.remove(run_id, epoch) {
+            // Nothing may be under an actor that ends: it would be killed with it.
+            for child in self.open.children(run_id) {
+                child.actor.get_cell().link(self.root.clone());
+            }
             let _ = run.actor.cast(RunMessage::Left);
         }
     }
@@ -241,26 +261,28 @@ impl DirectoryState {
     /// alive is opened again from the store.
     pub(super) async fn gone(&mut self, run_id: RunId, epoch: Epoch) {
         let Some(run) = self.open.remove(run_id, epoch) else { return };
-        let (workflow_id, losses) = (run.workflow_id, run.losses.saturating_add(1));
+        let losses = run.losses.saturating_add(1);
+        let lost = LostRun { run_id, workflow_id: run.workflow_id, parent: run.parent, losses };
         tracing::debug!(workflow.run_id = %run_id, losses, "a run's actor is lost");
         let delay = reopening_delay(losses);
         if delay.is_zero() {
-            self.reopen(run_id, workflow_id, losses).await;
+            self.reopen(lost).await;
         } else {
             self.lost.entry(run_id).or_default();
-            let reopen = move || DirectoryMessage::Reopen { run_id, workflow_id, losses };
+            let reopen = move || DirectoryMessage::Reopen { lost };
             drop(self.myself.send_after(delay, reopen));
         }
     }
 
-    pub(super) async fn reopen(&mut self, run_id: RunId, workflow_id: WorkflowId, losses: u32) {
+    pub(super) async fn reopen(&mut self, lost: LostRun) {
+        let run_id = lost.run_id;
         let calls = self.lost.remove(&run_id).unwrap_or_default();
         if let Some(stopped) = self.stopped() {
             calls.into_iter().for_each(|call| refuse(call, &stopped));
             return;
         }
         if self.open.get(run_id).is_none() {
-            self.spawn(run_id, workflow_id, Origin::Stored, losses).await;
+            self.spawn(lost, Origin::Stored).await;
         }
         if let Some(run) = self.open.get(run_id) {
             for call in calls {
@@ -320,12 +342,7 @@ fn judge_reuse(
         let WorkflowIdRow { run_id, first_execution_run_id, .. } = *row;
         return Some(Ok(StartedRun { run_id, first_execution_run_id }));
     }
-    let allowed = match request.reuse_policy {
-        WorkflowIdReusePolicy::AllowDuplicate => true,
-        WorkflowIdReusePolicy::AllowDuplicateFailedOnly => row.status.is_failed(),
-        _ => false,
-    };
-    (!allowed).then(|| {
+    (!request.reuse_policy.allows_after(row.status)).then(|| {
         Err(StartWorkflowError::AlreadyStarted {
             workflow_id: request.started.workflow_id.clone(),
             run_id: row.run_id,

@@ -21,6 +21,8 @@ pub(crate) struct Append {
     pub(crate) time: Timestamp,
     pub(crate) rows: Batch,
     pub(crate) claim: Option<WorkflowIdClaim>,
+    /// Another run that the author believes to be open.
+    pub(crate) requires_open: Option<RunId>,
     pub(crate) acknowledgement: Acknowledgement,
 }
 
@@ -67,6 +69,8 @@ pub(crate) enum Refusal {
     NotInStore { run_id: RunId, next_event_id: EventId },
     #[error("workflow id `{workflow_id}` has changed hands")]
     WorkflowIdTaken { workflow_id: WorkflowId },
+    #[error("run {run_id} is not open any more")]
+    NotOpen { run_id: RunId },
     #[error("the store could not be asked: {0}")]
     Unreadable(String),
 }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use entracte_model::{RunId, Timestamp};
+use entracte_store::keys::DeliveryKey;
 use entracte_store::{Batch, Persist, Store, StoreError, StoreFuture};
 use futures_util::FutureExt;
 use ractor::ActorRef;
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::JournalMessage;
 use super::append::{Acknowledgement, Append, AppendOutcome};
-use super::heads::{ClaimedIds, Epoch, Heads};
+use super::heads::{Changed, Epoch, Heads};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
 use crate::options::Durability;
@@ -25,6 +26,8 @@ pub(crate) struct JournalState {
     pub(super) waiting: VecDeque<Waiting>,
     /// The authors of the batch that is being committed; none while a sync runs alone.
     in_flight: Option<Vec<Acknowledgement>>,
+    /// What the batch that is being committed sends to runs, without an author.
+    in_flight_deliveries: Vec<DeliveryKey>,
     /// Those who wait until the batch in flight is settled.
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
     /// Who waits for the store to be closed.
@@ -39,6 +42,11 @@ pub(crate) struct JournalState {
 /// What waits for the next batch, in the order in which it came.
 pub(super) enum Waiting {
     Append(Box<Append>),
+    /// Rows of runs that have no actor and never will have one again, and what they send.
+    Rows {
+        rows: Batch,
+        deliveries: Vec<DeliveryKey>,
+    },
     /// A run's actor has left. Its head is forgotten only now, behind everything that an older
     /// actor of the run had sent: without a head, nobody would know that the actor was older.
     Forget {
@@ -55,6 +63,7 @@ impl JournalState {
             directory: None,
             waiting: VecDeque::new(),
             in_flight: None,
+            in_flight_deliveries: Vec::new(),
             opening: Vec::new(),
             closing: Vec::new(),
             dirty: false,
@@ -91,7 +100,7 @@ impl JournalState {
 
     fn commit_group(&mut self, myself: &ActorRef<JournalMessage>) {
         let (batch, authors) = self.assemble();
-        if authors.is_empty() {
+        if authors.is_empty() && batch.is_empty() {
             return self.advance(myself);
         }
         // A sync that is due goes along with the commit: on a busy engine there is never a
@@ -122,18 +131,23 @@ impl JournalState {
     fn assemble(&mut self) -> (Batch, Vec<Acknowledgement>) {
         let mut batch = Batch::new();
         let mut authors = Vec::new();
-        let mut claimed = ClaimedIds::new();
+        let mut changed = Changed::default();
         let counters = &self.shared.counters;
         while authors.len() < self.shared.options.commit_appends_max {
             let mut append = match self.waiting.pop_front() {
                 None => break,
                 Some(Waiting::Append(append)) => append,
+                Some(Waiting::Rows { mut rows, deliveries }) => {
+                    batch.append(&mut rows);
+                    self.in_flight_deliveries.extend(deliveries);
+                    continue;
+                }
                 Some(Waiting::Forget { run_id, epoch }) => {
                     self.heads.forget(run_id, epoch);
                     continue;
                 }
             };
-            if let Err(refusal) = self.heads.admit(&*self.shared.store, &append, &mut claimed) {
+            if let Err(refusal) = self.heads.admit(&*self.shared.store, &append, &mut changed) {
                 JournalCounters::add(&counters.appends_refused, 1);
                 append.acknowledgement.answer(AppendOutcome::Refused(refusal));
                 continue;
@@ -165,6 +179,12 @@ impl JournalState {
         };
         for author in authors {
             author.answer(outcome.clone());
+        }
+        let deliveries = std::mem::take(&mut self.in_flight_deliveries);
+        if let (AppendOutcome::Committed, Some(directory)) = (&outcome, &self.directory) {
+            for key in deliveries {
+                let _ = directory.cast(DirectoryMessage::Deliver { key });
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the journal knows of the runs that write: where each stands, and who may write it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use entracte_model::{EventId, RunId, WorkflowId};
 use entracte_store::rows::WorkflowIdRow;
@@ -26,8 +26,14 @@ pub(super) struct Heads {
     runs: HashMap<RunId, Head>,
 }
 
-/// Changes of workflow ids by the batch that is being put together.
-pub(super) type ClaimedIds = HashMap<WorkflowId, WorkflowIdRow>;
+/// What the batch that is being put together changes.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// The rows of workflow ids.
+    workflow_ids: HashMap<WorkflowId, WorkflowIdRow>,
+    /// The runs that it closes.
+    closed: HashSet<RunId>,
+}
 
 impl Heads {
     /// Raises the epoch of a run: whoever wrote it before no longer may.
@@ -48,11 +54,18 @@ impl Heads {
         &mut self,
         store: &dyn Store,
         append: &Append,
-        claimed: &mut ClaimedIds,
+        changed: &mut Changed,
     ) -> Result<(), Refusal> {
         self.check_head(store, append)?;
+        if let Some(run_id) = append.requires_open {
+            let row = store.get_run(run_id).map_err(unreadable)?;
+            let is_open = row.is_some_and(|row| row.status.is_open());
+            if !is_open || changed.closed.contains(&run_id) {
+                return Err(Refusal::NotOpen { run_id });
+            }
+        }
         if let Some(claim) = &append.claim {
-            let current = match claimed.get(&claim.workflow_id) {
+            let current = match changed.workflow_ids.get(&claim.workflow_id) {
                 Some(row) => Some(row.clone()),
                 None => store.get_workflow_id(&claim.workflow_id).map_err(unreadable)?,
             };
@@ -60,7 +73,10 @@ impl Heads {
                 let workflow_id = claim.workflow_id.clone();
                 return Err(Refusal::WorkflowIdTaken { workflow_id });
             }
-            claimed.insert(claim.workflow_id.clone(), claim.new.clone());
+            changed.workflow_ids.insert(claim.workflow_id.clone(), claim.new.clone());
+            if !claim.new.status.is_open() {
+                changed.closed.insert(append.run_id);
+            }
         }
         let next_event_id = Some(append.next_event_id.plus(append.event_count));
         self.runs.insert(append.run_id, Head { epoch: append.epoch, next_event_id });

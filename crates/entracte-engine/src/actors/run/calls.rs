@@ -202,7 +202,9 @@ impl RunState {
     /// Tells the client that its start made this run.
     pub(super) fn answer_start(&self, new_run: NewRun) {
         let started = self.started_run(&new_run.started);
-        Answer::Start(new_run.reply, Ok(started)).give();
+        if let Some(reply) = new_run.reply {
+            Answer::Start(reply, Ok(started)).give();
+        }
     }
 
     fn started_run(&self, started: &WorkflowExecutionStarted) -> StartedRun {

@@ -21,6 +21,7 @@ impl RunState {
                 let _ = reply.send(Ok(event.clone()));
             }
         }
+        self.begin_parent_close();
         self.leave();
     }
 
@@ -68,7 +69,8 @@ impl RunState {
 
     /// Asks the directory to let the run go, once nothing is under it or on its way.
     pub(super) fn leave_if_done(&mut self) {
-        let settled = self.appends.is_empty() && self.ready.is_empty();
+        let settled =
+            self.appends.is_empty() && self.ready.is_empty() && self.parent_close.is_none();
         match self.mode {
             Mode::Draining if settled && !self.has_running_attempts() => {
                 if self.can_take_turns() && !self.inputs.is_empty() {
@@ -96,6 +98,9 @@ impl RunState {
     pub(super) fn left(&mut self) {
         let (run_id, epoch) = (self.run_id, self.epoch);
         let _ = self.journal.cast(JournalMessage::Forget { run_id, epoch });
+        for key in self.late_deliveries.drain(..) {
+            let _ = self.directory.cast(DirectoryMessage::Deliver { key });
+        }
         for request in self.restarts.drain(..) {
             let _ = self.directory.cast(DirectoryMessage::Start(Box::new(request)));
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use entracte_model::{Payload, Seq, Timestamp};
+use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::ActivityOutcome;
 use entracte_workflow::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, ErasedActivity,
@@ -46,6 +47,12 @@ pub(super) enum Effect {
     Answer(Answer),
     /// Give a caller what the run has published.
     AnswerQuery(Query),
+    /// Tell another run what was sent to it.
+    Deliver { key: DeliveryKey },
+    /// Tell further children that the run is closed.
+    TellChildren,
+    /// Wait for the end of the run's time.
+    ArmRunTimeout,
     /// The run is closed: stop what is under it, and leave.
     Closed,
 }
@@ -102,6 +109,9 @@ impl RunState {
                 Effect::SignalExternal { seq } => self.signal_external(seq),
                 Effect::Answer(answer) => answer.give(),
                 Effect::AnswerQuery(query) => self.answer_query(query),
+                Effect::Deliver { key } => self.tell_of_delivery(key),
+                Effect::TellChildren => self.tell_children(),
+                Effect::ArmRunTimeout => self.arm_run_timeout(),
                 Effect::Closed => self.closed(),
             }
         }

@@ -26,16 +26,34 @@ use crate::errors::SignalError;
 pub(super) type NotArrived = Option<SignalExternalFailedCause>;
 
 impl RunState {
-    /// Finds out which runs are open under the workflow ids that a turn sends signals to.
+    /// Finds out to which runs a turn sends signals and requests to cancel.
     pub(super) fn find_targets(&self, events: &mut [Event]) -> Result<(), StoreError> {
         for event in events {
-            if let EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) =
-                &mut event.attributes
-            {
-                initiated.run_id = self.find_target(&initiated.workflow_id)?;
+            match &mut event.attributes {
+                EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) => {
+                    initiated.run_id = match initiated.child_seq {
+                        Some(seq) => self.run_of_child(seq),
+                        None => self.find_target(&initiated.workflow_id)?,
+                    };
+                }
+                EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(initiated) => {
+                    initiated.run_id = match initiated.child_workflow_only {
+                        true => self.run_of_child(initiated.seq),
+                        false => self.find_latest(&initiated.workflow_id)?,
+                    };
+                }
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The run that is open under a workflow id, or else the last.
+    fn find_latest(&self, workflow_id: &WorkflowId) -> Result<Option<RunId>, StoreError> {
+        if let Some(run_id) = self.find_target(workflow_id)? {
+            return Ok(Some(run_id));
+        }
+        Ok(self.shared.store.get_workflow_id(workflow_id)?.map(|row| row.run_id))
     }
 
     fn find_target(&self, workflow_id: &WorkflowId) -> Result<Option<RunId>, StoreError> {

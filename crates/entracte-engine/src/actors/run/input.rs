@@ -3,12 +3,14 @@
 use entracte_model::event::{
     ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
     ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionSignaled,
-    WorkflowExecutionStarted, WorkflowExecutionTerminated,
+    WorkflowExecutionStarted,
 };
 use entracte_model::{EventAttributes, EventId, Seq};
+use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
 use entracte_workflow::HistoryState;
 
+use super::deliveries::event_of;
 use super::external_signals::{NotArrived, sent_signal_end};
 
 /// Something that happened to the run and asks for a turn.
@@ -16,11 +18,22 @@ use super::external_signals::{NotArrived, sent_signal_end};
 pub(super) enum Input {
     Start(Box<WorkflowExecutionStarted>),
     ActivityClosed(ActivityClosed),
-    TimerFired { seq: Seq },
-    CancelRequested { reason: String },
+    TimerFired {
+        seq: Seq,
+    },
+    CancelRequested {
+        reason: String,
+    },
     Signaled(WorkflowExecutionSignaled),
-    ExternalSignaled { seq: Seq, not_arrived: NotArrived },
-    Terminated { reason: String },
+    ExternalSignaled {
+        seq: Seq,
+        not_arrived: NotArrived,
+    },
+    /// What another run has sent.
+    Delivered {
+        key: DeliveryKey,
+        message: Box<InboxMessage>,
+    },
 }
 
 /// An input, and the row in the inbox that keeps it, if there is one.
@@ -30,20 +43,41 @@ pub(super) struct QueuedInput {
     pub(super) inbox_sequence: Option<u64>,
 }
 
+impl QueuedInput {
+    /// What another run has sent, kept by its own row.
+    pub(super) fn delivered(key: DeliveryKey, message: InboxMessage) -> Self {
+        let message = Box::new(message);
+        Self { input: Input::Delivered { key, message }, inbox_sequence: None }
+    }
+}
+
 impl Input {
-    /// Takes over what was kept in the inbox.
-    pub(super) fn from_inbox(message: InboxMessage) -> Self {
-        match message {
+    /// The row of a delivery.
+    pub(super) fn delivery(&self) -> Option<DeliveryKey> {
+        match self {
+            Self::Delivered { key, .. } => Some(*key),
+            _ => None,
+        }
+    }
+
+    /// Takes over what was kept in the inbox; none of what never is.
+    pub(super) fn from_inbox(message: InboxMessage) -> Option<Self> {
+        Some(match message {
             InboxMessage::Start(started) => Self::Start(started),
             InboxMessage::ActivityClosed(closed) => Self::ActivityClosed(closed),
             InboxMessage::CancelRequested { reason } => Self::CancelRequested { reason },
             InboxMessage::Signaled(signaled) => Self::Signaled(signaled),
-        }
+            // These only come as deliveries, which have no place in the inbox.
+            InboxMessage::Event(_)
+            | InboxMessage::ParentClosed { .. }
+            | InboxMessage::ExternalCancelRequested { .. }
+            | InboxMessage::ChildStart { .. } => return None,
+        })
     }
 
     /// What to keep in the inbox while the run cannot take a turn. A timer keeps itself: its
     /// row stays until its event is journaled; so does the answer to a signal, which is sent
-    /// again. A termination needs no turn, and never waits.
+    /// again. What another run has sent has a row of its own.
     pub(super) fn to_inbox(&self) -> Option<InboxMessage> {
         match self {
             Self::Start(started) => Some(InboxMessage::Start(started.clone())),
@@ -52,7 +86,7 @@ impl Input {
                 Some(InboxMessage::CancelRequested { reason: reason.clone() })
             }
             Self::Signaled(signaled) => Some(InboxMessage::Signaled(signaled.clone())),
-            Self::TimerFired { .. } | Self::ExternalSignaled { .. } | Self::Terminated { .. } => {
+            Self::TimerFired { .. } | Self::ExternalSignaled { .. } | Self::Delivered { .. } => {
                 None
             }
         }
@@ -89,10 +123,7 @@ impl Input {
             Self::ExternalSignaled { seq, not_arrived } => {
                 sent_signal_end(history, *seq, *not_arrived).into_iter().collect()
             }
-            Self::Terminated { reason } => {
-                let reason = reason.clone();
-                vec![A::WorkflowExecutionTerminated(WorkflowExecutionTerminated { reason })]
-            }
+            Self::Delivered { message, .. } => event_of(message, history).into_iter().collect(),
             Self::ActivityClosed(_) | Self::CancelRequested { .. } | Self::Signaled(_) => {
                 Vec::new()
             }

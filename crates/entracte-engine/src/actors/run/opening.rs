@@ -43,7 +43,8 @@ pub(crate) struct NewRun {
     pub(crate) started: WorkflowExecutionStarted,
     /// The row of the workflow id that the run's claim replaces.
     pub(crate) replaces: Option<WorkflowIdRow>,
-    pub(crate) reply: StartReply,
+    /// Whom to tell; nobody of a child, whose parent hears of it by a delivery.
+    pub(crate) reply: Option<StartReply>,
 }
 
 impl RunState {
@@ -73,14 +74,10 @@ impl RunState {
         }
         let store = Arc::clone(&self.shared.store);
         let Some(run) = store.get_run(self.run_id)? else {
-            // The append that would have started it never landed.
-            self.leave();
-            return Ok(());
+            return self.begin_as_child();
         };
         if !run.status.is_open() {
-            // The calls that came meanwhile go back: a closed run is answered from the store.
-            self.leave();
-            return Ok(());
+            return self.open_closed(&run);
         }
         if let Some(workflow_id) = store.get_workflow_id(&run.workflow_id)? {
             self.rows = Some(RunRows { run, workflow_id });
@@ -103,6 +100,9 @@ impl RunState {
         if let Err(cause) = restored {
             self.park(cause, None);
         }
+        if self.is_terminated_by_parent() {
+            return self.obey_parent();
+        }
         for (seq, attempt) in resumed {
             // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
             let failure = lost_attempt("the engine stopped while it ran");
@@ -122,6 +122,7 @@ impl RunState {
     fn resume(&mut self) -> Result<Vec<(Seq, u32)>, StoreError> {
         let store = Arc::clone(&self.shared.store);
         let inbox = store.inbox(self.run_id)?;
+        let deliveries = store.deliveries(self.run_id)?;
         let pending = store.pending_activities(self.run_id)?;
         let scheduled = pending
             .iter()
@@ -129,9 +130,11 @@ impl RunState {
             .collect::<Result<Vec<_>, _>>()?;
         for (InboxKey { sequence, .. }, row) in inbox {
             self.inbox_next = self.inbox_next.max(sequence + 1);
-            let input = Input::from_inbox(row.message);
+            let Some(input) = Input::from_inbox(row.message) else { continue };
             self.inputs.push_back(QueuedInput { input, inbox_sequence: Some(sequence) });
         }
+        self.resume_deliveries(deliveries);
+        self.ready.push_back(Effect::ArmRunTimeout);
         // Before any turn is taken, which would add timers that are not durable yet.
         self.resume_timers();
         self.resume_sent_signals();

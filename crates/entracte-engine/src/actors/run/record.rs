@@ -29,13 +29,24 @@ impl RunState {
             change.time = event.time;
             self.record_event(event, &mut change);
             self.history.apply(event)?;
+            if matches!(event.attributes, EventAttributes::WorkflowExecutionStarted(_)) {
+                self.record_run_timeout(&mut change);
+            }
         }
         self.record_published(published, events, &mut change);
-        for sequence in inputs.iter().filter_map(|input| input.inbox_sequence) {
-            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        for queued in inputs {
+            self.strike(queued, &mut change);
         }
         self.append(change);
         Ok(())
+    }
+
+    /// Deletes the row that kept an input, if there is one.
+    pub(super) fn strike(&self, queued: &QueuedInput, change: &mut Change) {
+        if let Some(sequence) = queued.inbox_sequence {
+            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        }
+        self.settle_delivery(&queued.input, change);
     }
 
     fn record_event(&mut self, event: &Event, change: &mut Change) {
@@ -81,6 +92,15 @@ impl RunState {
             A::WorkflowExecutionTerminated(_) => {
                 self.record_close(WorkflowStatus::Terminated, event, change);
             }
+            A::WorkflowExecutionTimedOut(_) => {
+                self.record_close(WorkflowStatus::TimedOut, event, change);
+            }
+            A::StartChildWorkflowExecutionInitiated(initiated) => {
+                self.record_child(initiated, event, change);
+            }
+            A::RequestCancelExternalWorkflowExecutionInitiated(initiated) => {
+                self.record_sent_cancel(initiated, event, change);
+            }
             // These change nothing outside of the history.
             _ => {}
         }
@@ -100,6 +120,7 @@ impl RunState {
             workflow_type: started.workflow_type.clone(),
             request_id: started.request_id.clone(),
             first_execution_run_id: started.first_execution_run_id,
+            parent: started.parent.clone(),
             start_time: time,
             status: WorkflowStatus::Running,
             close: None,
@@ -117,6 +138,9 @@ impl RunState {
             new: workflow_id.clone(),
         });
         self.rows = Some(RunRows { run, workflow_id });
+        if let Some(parent) = &started.parent {
+            self.record_start_as_child(parent, change);
+        }
         change.effects.push(Effect::Started(Box::new(new_run)));
     }
 
@@ -211,9 +235,12 @@ impl RunState {
         for seq in self.history.sent_signals.keys() {
             self.record_sent_signal_end(*seq, change);
         }
-        for sequence in self.inputs.drain(..).filter_map(|queued| queued.inbox_sequence) {
-            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        for queued in std::mem::take(&mut self.inputs) {
+            self.strike(&queued, change);
         }
+        self.forget_run_timeout(change);
+        self.record_close_as_child(event, change);
+        self.record_parent_close(event.time, change);
         if !self.is_resumed {
             self.delete_unread(change);
         }

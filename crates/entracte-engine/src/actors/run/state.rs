@@ -8,6 +8,7 @@ use entracte_model::{
     ActivityTimeouts, EventAttributes, EventId, Payload, RunId, Seq, TimeoutType, Timestamp,
 };
 use entracte_store::Batch;
+use entracte_store::keys::{DeliveryKey, DueKey};
 use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
 use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
 use ractor::{ActorId, ActorRef, MessagingErr};
@@ -83,6 +84,14 @@ pub(crate) struct RunState {
     pub(super) signals_seen: SignalsDescription,
     /// Calls that came before the run had been read.
     pub(super) deferred_calls: Vec<RunCall>,
+    /// The delivery that made the run its parent's child, until it has begun.
+    pub(super) start_delivery: Option<DeliveryKey>,
+    /// Deliveries that came when nothing was taken up any more.
+    pub(super) late_deliveries: Vec<DeliveryKey>,
+    /// How far the children of a run that is closed are told of that; none when all are.
+    pub(super) parent_close: Option<DueKey>,
+    /// Wakes the run when its time is over.
+    pub(super) run_timeout: Option<Wake>,
     /// Starts of this workflow id that must wait until this run has left.
     pub(super) restarts: Vec<StartRequest>,
 }
@@ -225,6 +234,10 @@ impl RunState {
             queries: Vec::new(),
             signals_seen: SignalsDescription::default(),
             deferred_calls: Vec::new(),
+            start_delivery: None,
+            late_deliveries: Vec::new(),
+            parent_close: None,
+            run_timeout: None,
             restarts: Vec::new(),
         }
     }
@@ -251,6 +264,7 @@ impl RunState {
             time: change.time,
             rows: change.rows,
             claim: change.claim,
+            requires_open: change.requires_open,
             acknowledgement: Acknowledgement { author: self.myself.clone(), token },
         };
         // Without a journal the engine is gone, and this actor with it.
@@ -265,6 +279,7 @@ impl RunState {
             time: self.now(),
             rows: Batch::new(),
             claim: None,
+            requires_open: None,
             effects: Vec::new(),
         }
     }
@@ -286,5 +301,7 @@ pub(super) struct Change {
     pub(super) time: Timestamp,
     pub(super) rows: Batch,
     pub(super) claim: Option<WorkflowIdClaim>,
+    /// Another run that must be open.
+    pub(super) requires_open: Option<RunId>,
     pub(super) effects: Vec<Effect>,
 }

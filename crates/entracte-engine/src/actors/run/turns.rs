@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use entracte_model::event::WorkflowExecutionTerminated;
 use entracte_model::{Event, EventAttributes, Seq};
-use entracte_store::keys::InboxKey;
 use entracte_workflow::{Machine, ReplayError, replay, turn};
 use futures_util::FutureExt;
 use ractor::ActorProcessingErr;
@@ -35,6 +35,10 @@ fn too_large(events: &[Event], limit: usize) -> Option<String> {
             EventAttributes::ActivityTaskScheduled(scheduled) => {
                 let what = format!("the argument of activity {}", scheduled.activity_type);
                 (what, scheduled.input.as_slice())
+            }
+            EventAttributes::StartChildWorkflowExecutionInitiated(child) => {
+                let what = format!("the argument of child workflow {}", child.workflow_type);
+                (what, child.input.as_slice())
             }
             EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => {
                 (format!("the signal {}", sent.signal_name), sent.input.as_slice())
@@ -159,8 +163,8 @@ impl RunState {
     /// Inputs that came too late are only struck off the inbox.
     fn discard(&mut self, inputs: &[QueuedInput]) {
         let mut change = self.change();
-        for sequence in inputs.iter().filter_map(|queued| queued.inbox_sequence) {
-            change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
+        for queued in inputs {
+            self.strike(queued, &mut change);
         }
         if !change.rows.is_empty() {
             self.append(change);
@@ -178,12 +182,21 @@ impl RunState {
 
     /// Ends the run from outside: needs no turn, and so no code of the user's (rule CAN-6).
     pub(super) fn terminate(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
+        let terminated = WorkflowExecutionTerminated { reason };
+        self.end_from_outside(EventAttributes::WorkflowExecutionTerminated(terminated))
+    }
+
+    /// Ends the run with an event that needs no turn.
+    pub(super) fn end_from_outside(
+        &mut self,
+        end: EventAttributes,
+    ) -> Result<(), ActorProcessingErr> {
         let mut external = Vec::with_capacity(2);
         if self.history.started.is_none() {
             // The run's first turn has failed so far: its start is still in the inbox.
             external.extend(self.waiting_start().map(EventAttributes::WorkflowExecutionStarted));
         }
-        external.extend(Input::Terminated { reason }.events(&self.history));
+        external.push(end);
         let (mut id, time) = (self.history.next_event_id, self.now());
         let mut events = Vec::with_capacity(external.len());
         for attributes in external {

@@ -64,6 +64,7 @@ pub(crate) fn run_row(run_id: RunId, status: WorkflowStatus, events: u64) -> Run
         workflow_type: "order".into(),
         request_id: "request".into(),
         first_execution_run_id: run_id,
+        parent: None,
         start_time: time(start),
         status,
         close: (!status.is_open()).then_some(close),

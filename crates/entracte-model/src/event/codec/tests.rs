@@ -6,9 +6,8 @@ use super::*;
 use crate::event::*;
 use crate::failure::{ActivityFailure, Failure, RetryState, TimeoutType};
 use crate::id::{RunId, Seq, WorkflowId};
-use crate::options::{ActivityOptions, ChildWorkflowOptions, ParentClosePolicy, ParentCloseScope};
+use crate::options::{ActivityOptions, ChildWorkflowOptions, ParentClosePolicy};
 use crate::payload::Payload;
-use crate::retry::RetryPolicy;
 
 fn failure(text: &str) -> Failure {
     let cause = Failure::timeout(TimeoutType::StartToClose, text).context("inner");
@@ -37,7 +36,6 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         seq,
                         initiated_event_id: scheduled_event_id,
                         parent_close_policy: ParentClosePolicy::Abandon,
-                        parent_close_scope: ParentCloseScope::Chain,
                     });
                     let input = vec![payload.clone(), payload];
                     A::WorkflowExecutionStarted(WorkflowExecutionStarted {
@@ -46,14 +44,10 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                             workflow_id: parent.workflow_id.clone(),
                             run_id,
                         }),
-                        continued_failure: child.is_some().then(|| failure(&text)),
                         parent: child,
-                        continued_execution_run_id: Some(run_id),
                         execution_timeout: Some(Duration::from_nanos(number)),
                         execution_expiration: Some(Timestamp::from_unix_nanos(number)),
                         run_timeout: Some(Duration::from_nanos(number)),
-                        retry_policy: Some(RetryPolicy::default()),
-                        first_turn_backoff: Some(Duration::from_nanos(number)),
                         ..WorkflowExecutionStarted::new(
                             run_id,
                             workflow_id,
@@ -68,11 +62,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                 }
                 EventType::WorkflowExecutionFailed => {
                     let failure = failure(&text);
-                    A::WorkflowExecutionFailed(WorkflowExecutionFailed {
-                        failure,
-                        retry_state,
-                        new_execution_run_id: Some(RunId::from_bytes([7; RunId::LEN])),
-                    })
+                    A::WorkflowExecutionFailed(WorkflowExecutionFailed { failure, retry_state })
                 }
                 EventType::WorkflowExecutionCanceled => {
                     let failure = Failure::canceled().context(text);
@@ -185,11 +175,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     })
                 }
                 EventType::WorkflowExecutionTimedOut => {
-                    let new_execution_run_id = Some(RunId::from_bytes([7; RunId::LEN]));
-                    A::WorkflowExecutionTimedOut(WorkflowExecutionTimedOut {
-                        retry_state,
-                        new_execution_run_id,
-                    })
+                    A::WorkflowExecutionTimedOut(WorkflowExecutionTimedOut { retry_state })
                 }
                 of_children => children(of_children, seq, scheduled_event_id, &text, payload),
             }
@@ -374,7 +360,10 @@ fn events_read_well_as_json() {
 #[test]
 fn stored_numbers_do_not_change() {
     let numbers: Vec<u16> = EventType::ALL.iter().map(|event_type| event_type.number()).collect();
-    let expected = [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27, 37, 38, 39];
+    let expected = [
+        1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 27, 29, 30, 31,
+        32, 33, 34, 35, 36, 37, 38, 39,
+    ];
     assert_eq!(numbers, expected);
     assert_eq!(EventType::ActivityTaskCompleted.number(), 12);
     assert_eq!(EventType::WorkflowExecutionTerminated.number(), 27);

@@ -1,0 +1,96 @@
+//! What runs send to each other, on its way to runs that are not in memory.
+
+use entracte_model::{RunId, Timestamp};
+use entracte_store::keys::DeliveryKey;
+use entracte_store::rows::{InboxMessage, InboxRow, RunRow};
+use entracte_store::{Batch, StoreError, StoreExt};
+
+use super::open_runs::LostRun;
+use super::state::DirectoryState;
+use crate::actors::journal::JournalMessage;
+use crate::actors::run::{Origin, RunMessage, answer_to};
+
+impl DirectoryState {
+    /// Something is on its way to a run, and its row is durable.
+    pub(super) async fn deliver(&mut self, key: DeliveryKey) {
+        let run_id = key.run_id;
+        if self.stopped().is_some() || self.lost.contains_key(&run_id) {
+            // It is read when the run is opened again.
+            return;
+        }
+        if let Some(run) = self.open.get(run_id) {
+            let _ = run.actor.cast(RunMessage::Delivered { key });
+            return;
+        }
+        match self.store().get_run(run_id) {
+            Ok(Some(row)) if row.status.is_open() => {
+                self.open_stored(run_id, &row).await;
+            }
+            Ok(Some(_)) => self.discard(key),
+            Ok(None) => self.open_child(run_id).await,
+            Err(error) => {
+                tracing::error!(workflow.run_id = %run_id, %error, "a delivery waits for the next start");
+            }
+        }
+    }
+
+    /// Opens a run that has no row yet: it begins, or what was sent to it is in vain.
+    async fn open_child(&mut self, run_id: RunId) {
+        match self.store().deliveries(run_id) {
+            Ok(rows) => self.open_child_with(run_id, rows).await,
+            Err(error) => unreadable(run_id, &error),
+        }
+    }
+
+    async fn open_child_with(&mut self, run_id: RunId, rows: Vec<(DeliveryKey, InboxRow)>) {
+        let start = rows.iter().find_map(|(_, row)| match &row.message {
+            InboxMessage::ChildStart { started, .. } => Some(started),
+            _ => None,
+        });
+        let Some(started) = start else {
+            rows.into_iter().for_each(|(key, _)| self.discard(key));
+            return;
+        };
+        let parent = started.parent.as_ref().map(|parent| parent.run_id);
+        let workflow_id = started.workflow_id.clone();
+        self.spawn(LostRun { run_id, workflow_id, parent, losses: 0 }, Origin::Stored).await;
+    }
+
+    /// Takes up what an earlier engine has left to be done for a run that is not open.
+    pub(super) async fn recover_deliveries(&mut self, run_id: RunId, row: Option<&RunRow>) {
+        let Some(row) = row else { return self.open_child(run_id).await };
+        let closed = row.close.map_or(Timestamp::EPOCH, |close| close.time);
+        match self.store().parent_close(run_id, closed) {
+            Ok(None) => {}
+            Ok(Some(_)) => drop(self.open_stored(run_id, row).await),
+            Err(error) => unreadable(run_id, &error),
+        }
+        match self.store().deliveries(run_id) {
+            Ok(rows) => rows.into_iter().for_each(|(key, _)| self.discard(key)),
+            Err(error) => unreadable(run_id, &error),
+        }
+    }
+
+    /// Strikes what was sent to a run that is closed, or was never started.
+    fn discard(&self, key: DeliveryKey) {
+        let row = match self.store().get_delivery(&key) {
+            Ok(Some(row)) => row,
+            Ok(None) => return,
+            Err(error) => return unreadable(key.run_id, &error),
+        };
+        let mut rows = Batch::new();
+        let mut deliveries = Vec::new();
+        rows.delete_delivery(key);
+        if let Some((answer, message)) = answer_to(key, &row.message) {
+            let sender = Some((key.run_id, key.event_id));
+            let received_at = self.shared.clock.now();
+            rows.put_delivery(answer, &InboxRow { sender, received_at, message });
+            deliveries.push(answer);
+        }
+        let _ = self.journal.cast(JournalMessage::Rows { rows, deliveries });
+    }
+}
+
+fn unreadable(run_id: RunId, error: &StoreError) {
+    tracing::error!(workflow.run_id = %run_id, %error, "what was sent to a run cannot be read");
+}

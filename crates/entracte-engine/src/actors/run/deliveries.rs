@@ -1,0 +1,165 @@
+//! Deliveries: what one run sends to another, and how it is taken up.
+//!
+//! A delivery is a row in the batch of the sender's event, deleted in the batch of the receiver's
+//! turn (rule 5 of the design). The receiver is also told by message when the row is durable; the
+//! message is a hint and carries nothing but the row's key. A second copy finds no row, or means
+//! nothing to the history any more.
+
+use entracte_model::event::ExternalWorkflowExecutionCancelRequested;
+use entracte_model::{EventAttributes, ParentClosePolicy, RunId};
+use entracte_store::StoreExt;
+use entracte_store::keys::{DeliveryKey, DeliveryKind};
+use entracte_store::rows::{InboxMessage, InboxRow};
+use entracte_workflow::HistoryState;
+use ractor::ActorProcessingErr;
+
+use super::effects::Effect;
+use super::input::{Input, QueuedInput};
+use super::parking::ParkCause;
+use super::state::{Change, Mode, RunState};
+use crate::actors::directory::DirectoryMessage;
+
+/// Why a run is terminated, or asked to cancel, when its parent has closed (rule CHD-7).
+pub(super) const BY_PARENT_CLOSE: &str = "by parent close policy";
+
+impl RunState {
+    /// Another run has sent something, and its row is durable.
+    pub(super) fn delivered(&mut self, key: DeliveryKey) -> Result<(), ActorProcessingErr> {
+        if self.is_closed() || !matches!(self.mode, Mode::Running | Mode::Draining) {
+            // Whoever follows this actor judges it.
+            self.late_deliveries.push(key);
+            return Ok(());
+        }
+        let waits = |queued: &QueuedInput| queued.input.delivery() == Some(key);
+        if self.rows.is_none() || !self.is_resumed || self.inputs.iter().any(waits) {
+            // It is read with everything else that waits for the run, or was.
+            return Ok(());
+        }
+        match self.shared.store.get_delivery(&key) {
+            Ok(Some(row)) => self.take_delivery(key, row.message),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.park(ParkCause::RowUnreadable { error }, None);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_delivery(
+        &mut self,
+        key: DeliveryKey,
+        message: InboxMessage,
+    ) -> Result<(), ActorProcessingErr> {
+        self.inputs.push_back(QueuedInput::delivered(key, message));
+        if self.is_terminated_by_parent() { self.obey_parent() } else { self.pump() }
+    }
+
+    /// Takes up what other runs have sent while the run was not in memory.
+    pub(super) fn resume_deliveries(&mut self, rows: Vec<(DeliveryKey, InboxRow)>) {
+        for (key, row) in rows {
+            self.inputs.push_back(QueuedInput::delivered(key, row.message));
+        }
+    }
+
+    /// Whether the run's parent has closed and takes the run with it. That needs no turn.
+    pub(super) fn is_terminated_by_parent(&self) -> bool {
+        let terminates = |queued: &QueuedInput| {
+            let policy = ParentClosePolicy::Terminate;
+            matches!(
+                &queued.input,
+                Input::Delivered { message, .. }
+                    if **message == InboxMessage::ParentClosed { policy }
+            )
+        };
+        self.inputs.iter().any(terminates)
+    }
+
+    pub(super) fn obey_parent(&mut self) -> Result<(), ActorProcessingErr> {
+        if self.is_closed() || self.refusal_of_inputs().is_some() {
+            return Ok(());
+        }
+        self.terminate(BY_PARENT_CLOSE.to_owned())
+    }
+
+    /// Sends something to another run, in the batch of what brings it about.
+    pub(super) fn deliver(&self, key: DeliveryKey, message: InboxMessage, change: &mut Change) {
+        let sender = Some((self.run_id, key.event_id));
+        let row = InboxRow { sender, received_at: change.time, message };
+        change.rows.put_delivery(key, &row);
+        change.effects.push(Effect::Deliver { key });
+    }
+
+    /// Strikes a delivery that is taken up, or comes too late, and answers it if it wants an
+    /// answer.
+    pub(super) fn settle_delivery(&self, input: &Input, change: &mut Change) {
+        let Input::Delivered { key, message } = input else { return };
+        change.rows.delete_delivery(*key);
+        if let Some((key, answer)) = answer_to(*key, message) {
+            self.deliver(key, answer, change);
+        }
+    }
+
+    /// The row is durable: its receiver is told.
+    pub(super) fn tell_of_delivery(&self, key: DeliveryKey) {
+        let _ = self.directory.cast(DirectoryMessage::Deliver { key });
+    }
+}
+
+/// What is answered to a delivery, whatever becomes of it; nothing if it wants no answer.
+pub(crate) fn answer_to(
+    key: DeliveryKey,
+    message: &InboxMessage,
+) -> Option<(DeliveryKey, InboxMessage)> {
+    let InboxMessage::ExternalCancelRequested { seq, .. } = message else { return None };
+    // A request to a closed run is a success that changes nothing (rule CAN-1).
+    let (seq, initiated_event_id) = (*seq, key.event_id);
+    let event = ExternalWorkflowExecutionCancelRequested { seq, initiated_event_id };
+    let event = EventAttributes::ExternalWorkflowExecutionCancelRequested(event);
+    let answer = answer_key(key.run_id, key.sender, key);
+    Some((answer, InboxMessage::Event(Box::new(event))))
+}
+
+fn answer_key(sender: RunId, run_id: RunId, to: DeliveryKey) -> DeliveryKey {
+    DeliveryKey { run_id, sender, event_id: to.event_id, kind: DeliveryKind::Answer }
+}
+
+/// The external event of a delivery; none if it comes too late to matter.
+pub(super) fn event_of(message: &InboxMessage, history: &HistoryState) -> Option<EventAttributes> {
+    use entracte_model::event::WorkflowExecutionCancelRequested as CancelRequested;
+    let reason = match message {
+        InboxMessage::Event(event) => return is_awaited(event, history).then(|| (**event).clone()),
+        InboxMessage::ParentClosed { policy: ParentClosePolicy::RequestCancel } => BY_PARENT_CLOSE,
+        InboxMessage::ExternalCancelRequested { reason, .. } => reason,
+        _ => return None,
+    };
+    // A second request is a silent no-op (rule CAN-1).
+    let reason = reason.to_owned();
+    let request = EventAttributes::WorkflowExecutionCancelRequested(CancelRequested { reason });
+    (!history.cancel_requested).then_some(request)
+}
+
+/// Whether an event that another run tells is the one that the history waits for.
+fn is_awaited(event: &EventAttributes, history: &HistoryState) -> bool {
+    use EventAttributes as A;
+    let child = |seq, initiated_event_id, has_started| {
+        history.children.get(&seq).is_some_and(|child| {
+            child.initiated_event_id == initiated_event_id && child.started.is_some() == has_started
+        })
+    };
+    match event {
+        A::ChildWorkflowExecutionStarted(it) => child(it.seq, it.initiated_event_id, false),
+        A::StartChildWorkflowExecutionFailed(it) => child(it.seq, it.initiated_event_id, false),
+        A::ChildWorkflowExecutionCompleted(it) => child(it.seq, it.initiated_event_id, true),
+        A::ChildWorkflowExecutionFailed(it) => child(it.seq, it.initiated_event_id, true),
+        A::ChildWorkflowExecutionCanceled(it) => child(it.seq, it.initiated_event_id, true),
+        A::ChildWorkflowExecutionTimedOut(it) => child(it.seq, it.initiated_event_id, true),
+        A::ChildWorkflowExecutionTerminated(it) => child(it.seq, it.initiated_event_id, true),
+        A::ExternalWorkflowExecutionCancelRequested(it) => {
+            history.sent_cancels.contains_key(&it.initiated_event_id)
+        }
+        A::RequestCancelExternalWorkflowExecutionFailed(it) => {
+            history.sent_cancels.contains_key(&it.initiated_event_id)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,422 @@
+//! Child workflows: their life cycle, and what the close of a parent means for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use entracte::model::failure::FailureKind;
+use entracte::prelude::*;
+use entracte::{Event, EventAttributes as A, EventType};
+use entracte_testing::crash::CrashTest;
+use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine, check_store};
+
+const STOP: Activity<String, ()> = Activity::new("stop")
+    .start_to_close_timeout(Duration::from_secs(5))
+    .retry_policy(RetryPolicy::none());
+const DOUBLE: Workflow<u64, u64> = Workflow::new("double");
+const SUM: Workflow<u64, u64> = Workflow::new("sum");
+const SNAPSHOT: Workflow<String, ()> = Workflow::new("snapshot");
+const BACKUP: Workflow<String, ()> = Workflow::new("backup");
+const WAITER: Workflow<(), String> = Workflow::new("waiter");
+const PARENT: Workflow<Plan, u64> = Workflow::new("parent");
+const GO: Signal<String> = Signal::new("go");
+const END: Signal<u64> = Signal::new("end");
+
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+struct Plan {
+    children: u64,
+    policy: ParentClosePolicy,
+    /// Whether the children are known to have started before the parent goes on.
+    started: bool,
+}
+
+async fn double(ctx: WorkflowContext, number: u64) -> WorkflowResult<u64> {
+    ctx.sleep(Duration::from_millis(number)).await;
+    Ok(2 * number)
+}
+
+/// Doubles the numbers up to one in children, side by side.
+async fn sum(ctx: WorkflowContext, to: u64) -> WorkflowResult<u64> {
+    let children = (1..=to).map(|number| {
+        ctx.child(DOUBLE, number).workflow_id(format!("{}-{number}", ctx.workflow_id()))
+    });
+    Ok(try_join_all(children).await?.into_iter().sum())
+}
+
+async fn snapshot(ctx: WorkflowContext, container: String) -> WorkflowResult<()> {
+    ctx.activity(STOP, container.clone())
+        .await
+        .with_context(|| format!("stop container {container}"))
+}
+
+async fn backup(ctx: WorkflowContext, container: String) -> WorkflowResult<()> {
+    ctx.child(SNAPSHOT, container.clone())
+        .await
+        .with_context(|| format!("stop-and-snapshot for container {container}"))
+}
+
+/// Ends when it is signalled, or asked to cancel.
+async fn waiter(ctx: WorkflowContext, (): ()) -> WorkflowResult<String> {
+    ctx.signals(GO).recv_or_cancelled().await
+}
+
+/// Starts children, and ends when it is told.
+async fn parent(ctx: WorkflowContext, plan: Plan) -> WorkflowResult<u64> {
+    let mut handles = Vec::new();
+    for number in 0..plan.children {
+        let start = ctx
+            .child(WAITER, ())
+            .workflow_id(format!("{}-{number}", ctx.workflow_id()))
+            .parent_close_policy(plan.policy)
+            .start();
+        handles.push(start);
+    }
+    if plan.started {
+        for handle in handles {
+            handle.await?;
+        }
+    }
+    Ok(ctx.signals(END).recv().await)
+}
+
+fn workflows(engine: entracte::EngineBuilder) -> entracte::EngineBuilder {
+    engine
+        .workflow(DOUBLE, double)
+        .workflow(SUM, sum)
+        .workflow(SNAPSHOT, snapshot)
+        .workflow(BACKUP, backup)
+        .workflow(WAITER, waiter)
+        .workflow(PARENT, parent)
+        .activity(STOP, async |_, _: String| {
+            Err(Failure::application("ConnectionRefused", "connection refused"))
+        })
+}
+
+async fn engine() -> Engine {
+    workflows(TestEngine::builder()).start().await.unwrap()
+}
+
+fn types(history: &[Event]) -> Vec<EventType> {
+    history.iter().map(|event| event.attributes.event_type()).collect()
+}
+
+async fn child(engine: &Engine, parent: &str, number: u64) -> WorkflowHandle<String> {
+    engine.workflow_handle(WAITER, format!("{parent}-{number}")).await.unwrap()
+}
+
+/// Waits until a workflow id has a run.
+async fn appear(engine: &Engine, workflow_id: &str) -> WorkflowHandle<String> {
+    loop {
+        if let Ok(handle) = engine.workflow_handle(WAITER, workflow_id).await {
+            return handle;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_2_a_child_leaves_three_events_and_its_own_history() {
+    let engine = engine().await;
+    let run = engine.start_workflow(SUM, 1).workflow_id("s").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 2);
+    let expected = [
+        EventType::WorkflowExecutionStarted,
+        EventType::StartChildWorkflowExecutionInitiated,
+        EventType::ChildWorkflowExecutionStarted,
+        EventType::ChildWorkflowExecutionCompleted,
+        EventType::WorkflowExecutionCompleted,
+    ];
+    assert_eq!(types(&run.history().await.unwrap()), expected);
+    let child = engine.workflow_handle(DOUBLE, "s-1").await.unwrap();
+    let history = child.history().await.unwrap();
+    let A::WorkflowExecutionStarted(started) = &history[0].attributes else { panic!("no start") };
+    let parent = started.parent.as_ref().unwrap();
+    assert_eq!((parent.workflow_id.as_str(), parent.run_id), ("s", run.run_id()));
+    assert_eq!(started.root.as_ref().unwrap().run_id, run.run_id());
+    engine.shutdown().await.unwrap();
+}
+
+/// The error chain of the article that this engine is measured by, to the letter.
+#[tokio::test(start_paused = true)]
+async fn fail_1_the_chain_reads_as_it_was_written_and_matches_by_type_at_every_level() {
+    let engine = engine().await;
+    let run = engine.start_workflow(BACKUP, "abc123".to_owned()).await.unwrap();
+    let error = run.result().await.unwrap_err();
+    let text = "stop-and-snapshot for container abc123: stop container abc123: connection refused";
+    assert_eq!(error.to_string(), text);
+    let failure = error.failure().unwrap();
+    let kinds: Vec<_> = failure.chain().map(Failure::kind).collect();
+    assert!(matches!(
+        kinds[..],
+        [FailureKind::ChildWorkflow(_), FailureKind::Activity(_), FailureKind::Application(_)]
+    ));
+    assert_eq!(failure.root_cause().application_type(), Some("ConnectionRefused"));
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_3_an_open_run_of_the_id_refuses_the_child() {
+    let engine = engine().await;
+    let other = engine.start_workflow(WAITER, ()).workflow_id("p-0").await.unwrap();
+    let plan = Plan { children: 1, policy: ParentClosePolicy::Terminate, started: true };
+    let run = engine.start_workflow(PARENT, plan).workflow_id("p").await.unwrap();
+    let error = run.result().await.unwrap_err();
+    assert_eq!(error.to_string(), "child workflow execution already started");
+    let history = run.history().await.unwrap();
+    assert_eq!(types(&history)[2], EventType::StartChildWorkflowExecutionFailed);
+    assert!(other.describe().await.unwrap().status.is_open(), "the other run is not touched");
+    engine.shutdown().await.unwrap();
+}
+
+async fn close_parent(
+    policy: ParentClosePolicy,
+    end: End,
+) -> (Engine, [WorkflowHandle<String>; 2]) {
+    let engine = engine().await;
+    let plan = Plan { children: 2, policy, started: true };
+    let run = engine.start_workflow(PARENT, plan).workflow_id("p").await.unwrap();
+    appear(&engine, "p-0").await;
+    appear(&engine, "p-1").await;
+    match end {
+        End::Completes => run.signal(END, 7).await.unwrap(),
+        End::IsTerminated => run.terminate("enough").await.unwrap(),
+    }
+    let _ = run.result().await;
+    let children = [child(&engine, "p", 0).await, child(&engine, "p", 1).await];
+    (engine, children)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Completes,
+    IsTerminated,
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_5_and_chd_6_terminate_ends_the_children_on_every_close() {
+    for end in [End::Completes, End::IsTerminated] {
+        let (engine, children) = close_parent(ParentClosePolicy::Terminate, end).await;
+        for child in children {
+            let error = child.result().await.unwrap_err();
+            assert!(error.to_string().ends_with("by parent close policy"), "{error}");
+        }
+        engine.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_5_request_cancel_asks_the_children() {
+    for end in [End::Completes, End::IsTerminated] {
+        let (engine, children) = close_parent(ParentClosePolicy::RequestCancel, end).await;
+        for child in children {
+            let error = child.result().await.unwrap_err();
+            assert!(matches!(error, WorkflowError::Canceled { .. }), "{error}");
+        }
+        engine.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_5_abandon_leaves_the_children_alone() {
+    for end in [End::Completes, End::IsTerminated] {
+        let (engine, children) = close_parent(ParentClosePolicy::Abandon, end).await;
+        for child in children {
+            assert!(child.describe().await.unwrap().status.is_open());
+            child.signal(GO, "went on".to_owned()).await.unwrap();
+            assert_eq!(child.result().await.unwrap(), "went on");
+        }
+        engine.shutdown().await.unwrap();
+    }
+}
+
+/// More children than are told in one batch.
+#[tokio::test(start_paused = true)]
+async fn chd_6_six_hundred_children_fall_with_their_parent() {
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let store = disk.reopen();
+    let engine = workflows(TestEngine::on_store(store.clone())).replay_every_event(false);
+    let engine = engine.start().await.unwrap();
+    let plan = Plan { children: 600, policy: ParentClosePolicy::Terminate, started: true };
+    let run = engine.start_workflow(PARENT, plan).workflow_id("p").await.unwrap();
+    for number in 0..600 {
+        appear(&engine, &format!("p-{number}")).await;
+    }
+    run.signal(END, 1).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 1);
+    for number in 0..600 {
+        let error = child(&engine, "p", number).await.result().await.unwrap_err();
+        assert!(matches!(error, WorkflowError::Terminated { .. }), "{error}");
+    }
+    engine.shutdown().await.unwrap();
+    let runs = check_store(&*disk.reopen()).unwrap();
+    assert_eq!(runs.len(), 601);
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_12_a_cancelled_parent_waits_for_its_child_which_undoes_what_it_did() {
+    const CARELESS: Workflow<(), String> = Workflow::new("careful");
+    const BOSS: Workflow<(), String> = Workflow::new("boss");
+    let undone = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&undone);
+    let engine = TestEngine::builder()
+        .workflow(BOSS, async |ctx: WorkflowContext, ()| {
+            ctx.child(CARELESS, ()).workflow_id("careful").await
+        })
+        .workflow(CARELESS, async |ctx: WorkflowContext, ()| {
+            ctx.saga(async |saga| {
+                saga.undo(ctx.activity(STOP, "it".to_owned()));
+                ctx.signals(GO).recv_or_cancelled().await
+            })
+            .await
+        })
+        .activity(STOP, move |_, _: String| {
+            let counted = Arc::clone(&counted);
+            async move {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(BOSS, ()).await.unwrap();
+    appear(&engine, "careful").await;
+    run.cancel("enough").await.unwrap();
+    let error = run.result().await.unwrap_err();
+    assert!(matches!(error, WorkflowError::Canceled { .. }), "{error}");
+    assert_eq!(undone.load(Ordering::Relaxed), 1);
+    let history = run.history().await.unwrap();
+    let types = types(&history);
+    assert!(types.contains(&EventType::RequestCancelExternalWorkflowExecutionInitiated));
+    assert!(types.contains(&EventType::ExternalWorkflowExecutionCancelRequested));
+    assert!(types.contains(&EventType::ChildWorkflowExecutionCanceled));
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn can_8_a_workflow_asks_others_to_cancel_open_closed_and_unknown_ones() {
+    const CANCELLER: Workflow<String, String> = Workflow::new("canceller");
+    let engine = workflows(TestEngine::builder())
+        .workflow(CANCELLER, async |ctx: WorkflowContext, id: String| {
+            match ctx.external_workflow(id).cancel("enough").await {
+                Ok(()) => Ok("asked".to_owned()),
+                Err(failure) => Ok(failure.application_type().unwrap_or_default().to_owned()),
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let open = engine.start_workflow(WAITER, ()).workflow_id("open").await.unwrap();
+    let ask = async |id: &str| {
+        let run = engine.start_workflow(CANCELLER, id.to_owned()).await.unwrap();
+        run.result().await.unwrap()
+    };
+    assert_eq!(ask("open").await, "asked");
+    assert!(matches!(open.result().await, Err(WorkflowError::Canceled { .. })));
+    // A request to a closed run is a success that changes nothing (rule CAN-1).
+    assert_eq!(ask("open").await, "asked");
+    assert_eq!(ask("nobody").await, "ExternalWorkflowNotFound");
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_15_a_parent_signals_its_child() {
+    const TALKER: Workflow<(), String> = Workflow::new("talker");
+    let engine = workflows(TestEngine::builder())
+        .workflow(TALKER, async |ctx: WorkflowContext, ()| {
+            let child = ctx.child(WAITER, ()).start().await?;
+            child.signal(GO, "from above".to_owned()).await?;
+            child.result().await
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(TALKER, ()).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "from above");
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn wto_1_and_chd_11_a_child_that_takes_too_long_times_out() {
+    const HASTY: Workflow<(), String> = Workflow::new("hasty");
+    let engine = workflows(TestEngine::builder())
+        .workflow(HASTY, async |ctx: WorkflowContext, ()| {
+            let call = ctx.child(WAITER, ()).run_timeout(Duration::from_secs(60));
+            Ok(call.await.unwrap_err().to_string())
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(HASTY, ()).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "Child workflow timeout");
+    engine.shutdown().await.unwrap();
+}
+
+#[test]
+fn children_survive_a_crash_at_every_commit() {
+    for replay in [true, false] {
+        let set_up = |engine| workflows(engine).replay_every_event(replay);
+        let report = CrashTest::new(set_up, async |engine: Engine| {
+            let run = engine.start_workflow(SUM, 3).workflow_id("s").request_id("s").await?;
+            let _ = run.result().await;
+            Ok(())
+        });
+        let report = report.run().unwrap_or_else(|failure| panic!("replay {replay}: {failure}"));
+        println!("{} plays, {} faults", report.plays, report.faults);
+        assert_eq!(report.outcomes.len(), 4);
+    }
+}
+
+#[test]
+fn chd_6_the_close_of_a_parent_survives_a_crash_at_every_commit() {
+    for policy in
+        [ParentClosePolicy::Terminate, ParentClosePolicy::RequestCancel, ParentClosePolicy::Abandon]
+    {
+        let report = CrashTest::new(workflows, async |engine: Engine| {
+            let plan = Plan { children: 2, policy, started: true };
+            let start = engine.start_workflow(PARENT, plan).workflow_id("p").request_id("p");
+            let run = start.await?;
+            run.signal(END, 7).request_id("end").await?;
+            let _ = run.result().await;
+            for number in 0..2 {
+                let child = appear(&engine, &format!("p-{number}")).await;
+                if policy == ParentClosePolicy::Abandon {
+                    let _ = child.signal(GO, "end".to_owned()).request_id("go").await;
+                }
+                let _ = child.result().await;
+            }
+            Ok(())
+        });
+        let report = report.run().unwrap_or_else(|failure| panic!("{policy:?}: {failure}"));
+        println!("{policy:?}: {} plays, {} faults", report.plays, report.faults);
+    }
+}
+
+/// Kills parents and children at random while they are at work.
+#[tokio::test(start_paused = true)]
+async fn killed_parents_and_children_are_made_again() {
+    use rand::seq::IndexedRandom;
+    use rand::{Rng, SeedableRng};
+    for seed in 0..4_u64 {
+        let disk = SimulatedDisk::new(SimulatedOptions { seed, ..Default::default() });
+        let engine = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut runs = Vec::new();
+        for number in 0..4 {
+            let id = format!("s{number}");
+            runs.push(engine.start_workflow(SUM, 20).workflow_id(id).await.unwrap());
+        }
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..4))).await;
+            let actors = engine.run_actors().await.unwrap();
+            if let Some((_, actor)) = actors.choose(&mut random) {
+                actor.kill();
+            }
+        }
+        for run in runs {
+            assert_eq!(run.result().await.unwrap(), 20 * 21);
+        }
+        engine.shutdown().await.unwrap();
+        assert_eq!(check_store(&*disk.reopen()).unwrap().len(), 84);
+    }
+}
