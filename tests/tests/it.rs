@@ -30,6 +30,8 @@ mod external_signals;
 mod failures;
 #[path = "it/group_commit.rs"]
 mod group_commit;
+#[path = "it/headers.rs"]
+mod headers;
 #[path = "it/heartbeats.rs"]
 mod heartbeats;
 #[path = "it/journal_first.rs"]

@@ -38,6 +38,7 @@ mod combine;
 mod context;
 mod define;
 mod history;
+mod interceptor;
 mod machine;
 mod registry;
 mod replay;
@@ -53,6 +54,10 @@ pub use self::context::{
 };
 pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
 pub use self::history::{HistoryError, HistoryState, ScheduledActivity, SentSignal, StartedTimer};
+pub use self::interceptor::{
+    ActivityCode, ClientCall, ClientCallKind, Interceptor, InterceptorChain, NextActivity,
+    PropagateHeaders, WorkflowCall, WorkflowCallKind, WorkflowInfo,
+};
 pub use self::machine::{
     Activation, ActivityResolution, AwaitedSignal, Command, InitializeWorkflow, Job, Machine,
     Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,
