@@ -22,6 +22,8 @@ mod deep_failure;
 mod describing;
 #[path = "it/determinism.rs"]
 mod determinism;
+#[path = "it/dynamic.rs"]
+mod dynamic;
 #[path = "it/ending.rs"]
 mod ending;
 #[path = "it/external_signals.rs"]
@@ -34,6 +36,8 @@ mod group_commit;
 mod headers;
 #[path = "it/heartbeats.rs"]
 mod heartbeats;
+#[path = "it/interceptors.rs"]
+mod interceptors;
 #[path = "it/journal_first.rs"]
 mod journal_first;
 #[path = "it/kept_handle.rs"]

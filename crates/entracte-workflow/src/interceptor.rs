@@ -30,9 +30,8 @@ use crate::activity::ActivityContext;
 ///
 /// use entracte_model::{Failure, Payload};
 /// use entracte_workflow::{
-///     ActivityContext, ActivityResult, ClientCall, Interceptor, NextActivity,
+///     ActivityContext, ActivityResult, BoxFuture, ClientCall, Interceptor, NextActivity,
 /// };
-/// use futures_util::future::BoxFuture;
 ///
 /// /// Lets only those start attempts whose client had a token.
 /// struct Guard {

@@ -44,6 +44,9 @@ mod registry;
 mod replay;
 mod turn;
 
+/// What [`Interceptor::execute_activity`] gives: a future on the heap.
+pub use futures_util::future::BoxFuture;
+
 pub use self::activity::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, HeartbeatError, HeartbeatSink,
 };

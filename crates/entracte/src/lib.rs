@@ -50,10 +50,10 @@ pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
-    CancelCause, ClientCall, ClientCallKind, ExternalWorkflow, HeartbeatError, Interceptor,
-    NextActivity, PropagateHeaders, Query, RetryPolicy, Saga, Signal, Signals, TurnFailure,
-    UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind, WorkflowContext, WorkflowInfo,
-    WorkflowResult, join, join_all, select, try_join_all,
+    BoxFuture, CancelCause, ClientCall, ClientCallKind, ExternalWorkflow, HeartbeatError,
+    Interceptor, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga, Signal, Signals,
+    TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind, WorkflowContext,
+    WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.
