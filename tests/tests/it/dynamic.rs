@@ -150,10 +150,16 @@ async fn wrk_4_a_name_that_cannot_be_one_and_options_that_are_missing_are_named(
 
 #[tokio::test(start_paused = true)]
 async fn wrk_4_there_is_one_dynamic_handler_of_a_kind() {
-    let twice = || TestEngine::builder().dynamic_activity(any).dynamic_activity(any);
-    twice().start().await.unwrap();
-    let error = twice().allow_override(false).start().await.unwrap_err();
-    assert!(matches!(error, StartEngineError::Registry(_)), "{error:?}");
-    let twice = TestEngine::builder().dynamic_workflow(steps).dynamic_workflow(steps);
-    assert!(twice.start().await.is_ok());
+    for allow in [true, false] {
+        let builder = TestEngine::builder().allow_override(allow);
+        let activities = builder.dynamic_activity(any).dynamic_activity(any).start().await;
+        let builder = TestEngine::builder().allow_override(allow);
+        let workflows = builder.dynamic_workflow(steps).dynamic_workflow(steps).start().await;
+        for started in [activities, workflows] {
+            match started {
+                Ok(_) => assert!(allow),
+                Err(error) => assert!(!allow && matches!(error, StartEngineError::Registry(_))),
+            }
+        }
+    }
 }

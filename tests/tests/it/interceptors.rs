@@ -284,13 +284,14 @@ async fn wrk_3_a_workflow_s_interceptor_runs_again_on_replay() {
         .unwrap();
     let run = engine.start_workflow(CALL, 7).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 9);
-    // The engine replays before every event. What is not recorded is not seen.
+    // The engine replays before every event. The late call is seen once, where it is made in
+    // a turn, and not when the machine is put out of memory.
     let expected =
         ["calls with 1 input", "replays with 1 input", "calls with 1 input"].map(str::to_owned);
     let seen = log.lock().unwrap().clone();
     assert_eq!(seen[..3], expected);
     assert_eq!(seen.iter().filter(|seen| seen.starts_with("calls")).count(), 3);
-    assert_eq!(run.history().await.unwrap().len(), 9);
+    assert_eq!(run.history().await.unwrap().len(), 8);
 }
 
 /// Calls an activity when it is dropped.
@@ -319,7 +320,7 @@ async fn wrk_3_a_panic_of_a_workflow_s_interceptor_fails_the_turn_until_it_is_me
         panic!("{parked:?}")
     };
     assert_eq!(message, "the interceptor is broken");
-    engine.shutdown().await.unwrap();
+    drop(engine);
     let engine = build(false).await.unwrap();
     let run = engine.workflow_handle(CALL, "w").await.unwrap();
     assert_eq!(run.result().await.unwrap(), 7);
