@@ -42,7 +42,7 @@ pub use entracte_engine::{
 pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, ChildWorkflowCancellationType, CodecError, Event, EventAttributes,
-    EventId, EventType, Failure, FailureError, FailureKind, ParentClosePolicy, Payload,
+    EventId, EventType, Failure, FailureError, FailureKind, Headers, ParentClosePolicy, Payload,
     PayloadCodec, ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp, WorkflowId,
     WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
 };
@@ -50,9 +50,10 @@ pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
-    CancelCause, ChildWorkflowHandle, ExternalWorkflow, HeartbeatError, Query, RetryPolicy, Saga,
-    Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join,
-    join_all, select, try_join_all,
+    BoxFuture, CancelCause, ChildWorkflowHandle, ClientCall, ClientCallKind, ExternalWorkflow,
+    HeartbeatError, Interceptor, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga, Signal,
+    Signals, TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind, WorkflowContext,
+    WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SourceLocation;
 use crate::failure::{Failure, RetryState};
+use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::{ChildWorkflowOptions, ParentClosePolicy};
 use crate::payload::Payload;
@@ -50,6 +51,9 @@ pub struct StartChildWorkflowExecutionInitiated {
     pub workflow_type: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// How the child is run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub options: ChildWorkflowOptions,

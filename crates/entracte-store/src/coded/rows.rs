@@ -58,9 +58,13 @@ fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
     match &mut row.message {
         InboxMessage::Start(started) | InboxMessage::ChildStart { started, .. } => {
             started.input.replace_payloads(&mut replace)?;
+            started.headers.replace_payloads(&mut replace)?;
         }
         InboxMessage::Event(attributes) => attributes.replace_payloads(&mut replace)?,
-        InboxMessage::Signaled(signaled) => signaled.input.replace_payloads(&mut replace)?,
+        InboxMessage::Signaled(signaled) => {
+            signaled.input.replace_payloads(&mut replace)?;
+            signaled.headers.replace_payloads(&mut replace)?;
+        }
         InboxMessage::ActivityClosed(closed) => activity_closed(closed, replace)?,
         InboxMessage::CancelRequested { .. }
         | InboxMessage::ParentClosed { .. }

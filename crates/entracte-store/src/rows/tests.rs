@@ -1,8 +1,10 @@
 use std::fmt::Debug;
 
-use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
+use entracte_model::event::{
+    ChildWorkflowExecutionCompleted, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+};
 use entracte_model::{
-    EventAttributes, EventId, Failure, ParentClosePolicy, Payload, RetryState, RunId, Seq,
+    EventAttributes, EventId, Failure, Headers, ParentClosePolicy, Payload, RetryState, RunId, Seq,
     TimeoutType, Timestamp, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus,
 };
 use proptest::option;
@@ -101,11 +103,22 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn starts()(name in "[a-z]{1,12}", input in payloads(), run_id in run_ids(), seed: u64)
+    fn headers()(name in "[a-z]{1,12}", value in proptest::option::of(payloads())) -> Headers {
+        let mut headers = Headers::new();
+        if let Some(value) = value {
+            headers.insert_payload(name, value);
+        }
+        headers
+    }
+}
+
+prop_compose! {
+    fn starts()(name in "[a-z]{1,12}", input in payloads(), headers in headers(), run_id in run_ids(), seed: u64)
         -> WorkflowExecutionStarted
     {
         let workflow_id = WorkflowId::new(&name).unwrap();
         WorkflowExecutionStarted {
+            headers,
             randomness_seed: seed,
             ..WorkflowExecutionStarted::new(run_id, workflow_id, name.as_str(), vec![input], name.as_str())
         }
@@ -113,12 +126,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn signals()(name in "[a-z]{1,12}", input in payloads(), request_id in "[a-z]{1,12}")
+    fn signals()(name in "[a-z]{1,12}", input in payloads(), headers in headers(), request_id in "[a-z]{1,12}")
         -> WorkflowExecutionSignaled
     {
         WorkflowExecutionSignaled {
             signal_name: name.into(),
             input: vec![input],
+            headers,
             request_id: request_id.into(),
             with_previous: false,
         }
@@ -284,6 +298,7 @@ fn stored_rows_do_not_change() {
     let signaled = WorkflowExecutionSignaled {
         signal_name: "go".into(),
         input: Vec::new(),
+        headers: Headers::new(),
         request_id: "r".into(),
         with_previous: false,
     };

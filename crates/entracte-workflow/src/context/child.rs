@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use entracte_model::failure::ChildWorkflowFailure;
 use entracte_model::{
-    ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, ParentClosePolicy, Payload,
-    RetryState, RunId, Seq, WorkflowId, WorkflowIdReusePolicy, id,
+    ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, Headers, ParentClosePolicy,
+    Payload, RetryState, RunId, Seq, WorkflowId, WorkflowIdReusePolicy, id,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,7 @@ use super::core::Core;
 use super::external::SignalExternal;
 use super::operation::{ChildStart, OperationKind, Outcome};
 use crate::define::{Signal, Workflow};
+use crate::interceptor::WorkflowCallKind;
 use crate::machine::{ChildResolution, Command};
 
 /// A child workflow that is prepared: see
@@ -34,6 +35,7 @@ pub struct ChildWorkflowCall<O> {
     workflow_type: &'static str,
     workflow_id: Option<String>,
     input: Result<Payload, String>,
+    headers: Headers,
     options: ChildWorkflowOptions,
     source: &'static Location<'static>,
     output: PhantomData<fn() -> O>,
@@ -51,6 +53,7 @@ impl<O> ChildWorkflowCall<O> {
             workflow_type: workflow.name(),
             workflow_id: None,
             input: Payload::encode(input).map_err(|error| error.to_string()),
+            headers: Headers::new(),
             options: ChildWorkflowOptions::default(),
             source,
             output: PhantomData,
@@ -97,6 +100,12 @@ impl<O> ChildWorkflowCall<O> {
         self
     }
 
+    /// Sets what travels along with the start. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
     /// Starts the child; the future waits until it has started, and gives a handle.
     ///
     /// What is issued here stays issued, whether or not the future is awaited. But the child is
@@ -112,7 +121,7 @@ impl<O> ChildWorkflowCall<O> {
     }
 
     fn issue(self) -> (Option<WorkflowId>, Progress) {
-        let Self { core, workflow_type, workflow_id, input, options, source, .. } = self;
+        let Self { core, workflow_type, workflow_id, input, headers, options, source, .. } = self;
         let chosen = match prepare(&core, workflow_type, workflow_id, &options) {
             Ok(chosen) => chosen,
             Err(failure) => return (None, Progress::Immediate(failure)),
@@ -125,6 +134,11 @@ impl<O> ChildWorkflowCall<O> {
             }
         };
         let name: Arc<str> = workflow_type.into();
+        let called = || WorkflowCallKind::StartChildWorkflow {
+            workflow_id: chosen.clone(),
+            workflow_type: Arc::clone(&name),
+        };
+        let (input, headers) = core.intercept(called, input, headers);
         let mut issued_id = None;
         let run_id = core.info.run_id;
         let issued = core.issue_numbered(source, |seq| {
@@ -140,6 +154,7 @@ impl<O> ChildWorkflowCall<O> {
                 workflow_id,
                 workflow_type: name,
                 input,
+                headers,
                 options,
                 source: source.into(),
             };

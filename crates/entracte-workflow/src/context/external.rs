@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use entracte_model::{Failure, Payload, Seq, WorkflowId, id};
+use entracte_model::{Failure, Headers, Payload, Seq, WorkflowId, id};
 use serde::Serialize;
 
 use super::core::Core;
 use super::operation::{OperationKind, Outcome};
 use crate::define::Signal;
+use crate::interceptor::WorkflowCallKind;
 use crate::machine::{Command, TurnFailure};
 
 /// Another workflow, by its id: see
@@ -77,7 +78,7 @@ fn signal_request<T: Serialize>(core: &Core, signal: Signal<T>, value: &T) -> Wh
         let message = format!("signal `{signal_name}`: {error}");
         Failure::non_retryable("EncodeError", message)
     });
-    What::Signal { signal_name, input }
+    What::Signal { signal_name, input, headers: Headers::new() }
 }
 
 /// The future of [`ExternalWorkflow::signal`].
@@ -86,6 +87,16 @@ fn signal_request<T: Serialize>(core: &Core, signal: Signal<T>, value: &T) -> Wh
 pub struct SignalExternal(External);
 
 impl SignalExternal {
+    /// Sets what travels along with the signal; too late once it is awaited. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        if let Progress::Unsent(Unsent { what: What::Signal { headers: unsent, .. }, .. }) =
+            &mut self.0.progress
+        {
+            *unsent = headers;
+        }
+        self
+    }
+
     /// A signal to a child of the run.
     #[track_caller]
     pub(super) fn to_child<T: Serialize>(
@@ -146,7 +157,7 @@ struct Unsent {
 
 #[derive(Debug, Clone)]
 enum What {
-    Signal { signal_name: &'static str, input: Result<Payload, Failure> },
+    Signal { signal_name: &'static str, input: Result<Payload, Failure>, headers: Headers },
     Cancel { reason: String },
 }
 
@@ -159,15 +170,21 @@ impl Unsent {
         let (workflow_id, child_seq) = (self.target.clone()?, self.child_seq);
         let source = self.source;
         Ok(match &self.what {
-            What::Signal { signal_name, input } => {
+            What::Signal { signal_name, input, headers } => {
                 let (signal_name, input): (Arc<str>, _) = ((*signal_name).into(), input.clone()?);
                 let kind = OperationKind::ExternalSignal { signal_name: Arc::clone(&signal_name) };
+                let called = || WorkflowCallKind::SignalExternalWorkflow {
+                    workflow_id: workflow_id.clone(),
+                    signal_name: Arc::clone(&signal_name),
+                };
+                let (input, headers) = core.intercept(called, vec![input], headers.clone());
                 core.issue(kind, source, |seq| Command::SignalExternalWorkflowExecution {
                     seq,
                     workflow_id,
                     child_seq,
                     signal_name,
-                    input: vec![input],
+                    input,
+                    headers,
                     source: source.into(),
                 })
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::{
-    ActivityOptions, ChildWorkflowOptions, Failure, Payload, Seq, SourceLocation, WorkflowId,
+    ActivityOptions, ChildWorkflowOptions, Failure, Headers, Payload, Seq, SourceLocation,
+    WorkflowId,
 };
 
 /// One decision of a run; Temporal's names.
@@ -24,6 +25,8 @@ pub enum Command {
         activity_type: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// How it is run; valid.
         options: ActivityOptions,
         /// Where the workflow issued it.
@@ -61,6 +64,8 @@ pub enum Command {
         signal_name: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// Where the workflow issued it.
         source: SourceLocation,
     },
@@ -77,6 +82,8 @@ pub enum Command {
         workflow_type: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// How it is run; valid.
         options: ChildWorkflowOptions,
         /// Where the workflow issued it.

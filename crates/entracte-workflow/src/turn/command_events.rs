@@ -16,16 +16,23 @@ pub(super) fn command_event(
     command: Command,
 ) -> Result<EventAttributes, TurnFailure> {
     Ok(match command {
-        Command::ScheduleActivity { seq, activity_id, activity_type, input, options, source } => {
-            EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
-                seq,
-                activity_id,
-                activity_type,
-                input,
-                options,
-                source,
-            })
-        }
+        Command::ScheduleActivity {
+            seq,
+            activity_id,
+            activity_type,
+            input,
+            headers,
+            options,
+            source,
+        } => EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
+            seq,
+            activity_id,
+            activity_type,
+            input,
+            headers,
+            options,
+            source,
+        }),
         Command::RequestCancelActivity { seq } => {
             let activity = turn.activity(seq).ok_or_else(|| unknown("activity", seq))?;
             let scheduled_event_id = activity.wrapper.scheduled_event_id;
@@ -47,6 +54,7 @@ pub(super) fn command_event(
             child_seq,
             signal_name,
             input,
+            headers,
             source,
         } => EventAttributes::SignalExternalWorkflowExecutionInitiated(
             SignalExternalWorkflowExecutionInitiated {
@@ -57,6 +65,7 @@ pub(super) fn command_event(
                 run_id: None,
                 signal_name,
                 input,
+                headers,
                 source,
             },
         ),
@@ -65,6 +74,7 @@ pub(super) fn command_event(
             workflow_id,
             workflow_type,
             input,
+            headers,
             options,
             source,
         } => EventAttributes::StartChildWorkflowExecutionInitiated(
@@ -73,6 +83,7 @@ pub(super) fn command_event(
                 workflow_id,
                 workflow_type,
                 input,
+                headers,
                 options,
                 source,
             },

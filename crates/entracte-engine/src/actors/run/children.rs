@@ -74,6 +74,7 @@ impl RunState {
         };
         let expiration = options.execution_timeout.map(|after| event.time.saturating_add(after));
         let started = WorkflowExecutionStarted {
+            headers: initiated.headers.clone(),
             parent: Some(parent),
             root: Some(own.root.clone().unwrap_or_else(this)),
             execution_timeout: options.execution_timeout,

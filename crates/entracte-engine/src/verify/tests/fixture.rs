@@ -7,7 +7,7 @@ use entracte_model::event::{
     WorkflowExecutionCompleted, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    ActivityOptions, Event, EventAttributes, EventId, Payload, RunId, Seq, SourceLocation,
+    ActivityOptions, Event, EventAttributes, EventId, Headers, Payload, RunId, Seq, SourceLocation,
     Timestamp, WorkflowId, WorkflowStatus,
 };
 use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey, PublishedKey};
@@ -77,6 +77,7 @@ fn scheduled(seq: u32) -> EventAttributes {
         activity_id: seq.to_string().into(),
         activity_type: "charge".into(),
         input: Vec::new(),
+        headers: Headers::new(),
         options: ActivityOptions::default(),
         source: SourceLocation::new("src/order.rs:7"),
     })

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::*;
 use crate::failure::{ActivityFailure, Failure, RetryState, TimeoutType};
+use crate::headers::Headers;
 use crate::id::{RunId, Seq, WorkflowId};
 use crate::options::{ActivityOptions, ChildWorkflowOptions, ParentClosePolicy};
 use crate::payload::Payload;
@@ -24,6 +25,10 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
             let scheduled_event_id = EventId::new(number);
             let started_event_id = EventId::new(number / 2);
             let payload = Payload::from_parts("binary/plain", bytes);
+            let mut headers = Headers::new();
+            if number % 3 == 0 {
+                headers.insert_payload(&text, payload.clone());
+            }
             let source = SourceLocation::new(format!("src/{text}.rs:7"));
             let retry_state = RetryState::MaximumAttemptsReached;
             match EventType::ALL[which] {
@@ -39,6 +44,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     });
                     let input = vec![payload.clone(), payload];
                     A::WorkflowExecutionStarted(WorkflowExecutionStarted {
+                        headers,
                         randomness_seed: number,
                         root: child.as_ref().map(|parent| WorkflowExecution {
                             workflow_id: parent.workflow_id.clone(),
@@ -80,6 +86,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     A::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
                         signal_name: text.as_str().into(),
                         input: vec![payload],
+                        headers,
                         request_id: text.into(),
                         with_previous: number % 2 == 1,
                     })
@@ -90,6 +97,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         activity_id: text.as_str().into(),
                         activity_type: text.as_str().into(),
                         input: vec![payload],
+                        headers,
                         options: ActivityOptions {
                             start_to_close_timeout: Some(Duration::from_nanos(number)),
                             ..ActivityOptions::default()
@@ -150,6 +158,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                             child_seq: (number % 3 == 1).then_some(seq),
                             signal_name: text.as_str().into(),
                             input: vec![payload],
+                            headers,
                             source: SourceLocation::new(text),
                         },
                     )
@@ -203,6 +212,7 @@ fn children(
                 workflow_id,
                 workflow_type: text.into(),
                 input: vec![payload],
+                headers: Headers::new(),
                 options: ChildWorkflowOptions {
                     parent_close_policy: ParentClosePolicy::RequestCancel,
                     run_timeout: is_odd.then_some(Duration::from_millis(7)),
@@ -378,6 +388,7 @@ fn stored_signals_do_not_change() {
         attributes: EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
             signal_name: "go".into(),
             input: vec![Payload::null()],
+            headers: Headers::new(),
             request_id: "r".into(),
             with_previous,
         }),
@@ -388,6 +399,30 @@ fn stored_signals_do_not_change() {
     assert_eq!(signaled(false).to_bytes(), expected);
     let expected = [header, b"\x84", fields, b"\xadwith_previous\xc3"].concat();
     assert_eq!(signaled(true).to_bytes(), expected);
+}
+
+/// Events without headers are stored as they were before there were headers.
+#[test]
+fn stored_headers_do_not_change() {
+    let mut headers = Headers::new();
+    headers.insert_payload("t", Payload::null());
+    let event = Event {
+        id: EventId::new(2),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
+            signal_name: "go".into(),
+            input: Vec::new(),
+            headers,
+            request_id: "r".into(),
+            with_previous: false,
+        }),
+    };
+    let expected = [
+        b"\0\x1a\0\0\0\0\0\0\0\x05\x84\xabsignal_name\xa2go\xa5input\x90".as_slice(),
+        b"\xa7headers\x81\xa1t\x82\xa8encoding\xabbinary/null\xa4data\xc4\0",
+        b"\xaarequest_id\xa1r",
+    ];
+    assert_eq!(event.to_bytes(), expected.concat());
 }
 
 #[test]
@@ -403,6 +438,7 @@ fn a_signal_to_another_workflow_is_stored_as_it_always_was() {
                 child_seq: None,
                 signal_name: "go".into(),
                 input: Vec::new(),
+                headers: Headers::new(),
                 source: SourceLocation::new("a:1"),
             },
         ),
