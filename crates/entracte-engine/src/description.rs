@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use entracte_model::{
-    Failure, Payload, RunId, SourceLocation, Timestamp, WorkflowId, WorkflowStatus,
+    Failure, ParentClosePolicy, Payload, RunId, SourceLocation, Timestamp, WorkflowId,
+    WorkflowStatus,
 };
 use entracte_store::rows::RunRow;
 use entracte_workflow::{AwaitedSignal, UnreadSignals};
@@ -33,6 +34,8 @@ pub struct WorkflowDescription {
     pub cancel_requested: bool,
     /// The activities that have not come to their end (rule RET-21).
     pub pending_activities: Vec<PendingActivityDescription>,
+    /// The child workflows that have not ended.
+    pub pending_children: Vec<PendingChildDescription>,
     /// The timers that have not fired.
     pub pending_timers: Vec<PendingTimerDescription>,
     /// The signals of the run; nothing of a closed one.
@@ -88,6 +91,22 @@ pub enum PendingActivityState {
     CancelRequested,
 }
 
+/// A child workflow that has not ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PendingChildDescription {
+    /// The child's workflow id.
+    pub workflow_id: WorkflowId,
+    /// The child's first run; none while it is not known to have started.
+    pub run_id: Option<RunId>,
+    /// The durable name of the child workflow.
+    pub workflow_type: String,
+    /// What becomes of the child when the run closes.
+    pub parent_close_policy: ParentClosePolicy,
+    /// Where the workflow issued the child.
+    pub source: SourceLocation,
+}
+
 /// A timer that has not fired.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -141,6 +160,7 @@ impl WorkflowDescription {
             history_length,
             cancel_requested: false,
             pending_activities: Vec::new(),
+            pending_children: Vec::new(),
             pending_timers: Vec::new(),
             signals: SignalsDescription::default(),
             parked: None,

@@ -34,10 +34,10 @@
 pub use entracte_engine::{
     Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
     OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
-    PendingActivityDescription, PendingActivityState, PendingTimerDescription, QueryError,
-    RunError, RunNotFound, SendSignal, ShutdownError, SignalError, SignalsDescription,
-    StartEngineError, StartWorkflow, StartWorkflowError, WorkflowDescription, WorkflowError,
-    WorkflowHandle, export, verify,
+    PendingActivityDescription, PendingActivityState, PendingChildDescription,
+    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
+    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
+    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{

@@ -352,6 +352,125 @@ async fn wto_1_and_chd_11_a_child_that_takes_too_long_times_out() {
     engine.shutdown().await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn chd_8_a_child_whose_parent_closes_first_never_starts() {
+    const LEAVER: Workflow<ParentClosePolicy, ()> = Workflow::new("leaver");
+    for policy in [ParentClosePolicy::Abandon, ParentClosePolicy::Terminate] {
+        let disk = SimulatedDisk::new(SimulatedOptions::default());
+        let engine = workflows(TestEngine::on_store(disk.reopen()))
+            .workflow(LEAVER, async |ctx: WorkflowContext, policy| {
+                let child = ctx.child(WAITER, ()).workflow_id("never").parent_close_policy(policy);
+                drop(child.start());
+                Ok(())
+            })
+            .start()
+            .await
+            .unwrap();
+        let run = engine.start_workflow(LEAVER, policy).await.unwrap();
+        run.result().await.unwrap();
+        engine.shutdown().await.unwrap();
+        let runs = check_store(&*disk.reopen()).unwrap();
+        assert_eq!(runs.len(), 1, "{policy:?}: {runs:#?}");
+        // Nothing is left of it for a later engine either.
+        let engine = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+        assert!(engine.run_actors().await.unwrap().is_empty());
+        engine.shutdown().await.unwrap();
+    }
+}
+
+/// Starts a child under a policy, and tells how that went.
+async fn reuse(ctx: WorkflowContext, policy: WorkflowIdReusePolicy) -> WorkflowResult<String> {
+    let child = ctx.child(WAITER, ()).workflow_id("again").workflow_id_reuse_policy(policy);
+    match child.start().await {
+        Ok(child) => {
+            child.signal(GO, "done".to_owned()).await?;
+            child.result().await
+        }
+        Err(failure) => Ok(failure.root_cause().application_type().unwrap_or_default().to_owned()),
+    }
+}
+
+const REUSE: Workflow<WorkflowIdReusePolicy, String> = Workflow::new("reuse");
+
+#[tokio::test(start_paused = true)]
+async fn chd_4_the_reuse_policy_judges_a_closed_run() {
+    let engine = workflows(TestEngine::builder()).workflow(REUSE, reuse).start().await.unwrap();
+    let first = engine.start_workflow(WAITER, ()).workflow_id("again").await.unwrap();
+    first.signal(GO, "first".to_owned()).await.unwrap();
+    first.result().await.unwrap();
+    let expected = [
+        (WorkflowIdReusePolicy::RejectDuplicate, "WorkflowExecutionAlreadyStarted"),
+        (WorkflowIdReusePolicy::AllowDuplicateFailedOnly, "WorkflowExecutionAlreadyStarted"),
+        (WorkflowIdReusePolicy::AllowDuplicate, "done"),
+    ];
+    for (policy, expected) in expected {
+        let run = engine.start_workflow(REUSE, policy).await.unwrap();
+        assert_eq!(run.result().await.unwrap(), expected, "{policy:?}");
+    }
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_3_terminate_if_running_takes_the_place_of_an_open_run() {
+    let engine = workflows(TestEngine::builder()).workflow(REUSE, reuse).start().await.unwrap();
+    let open = engine.start_workflow(WAITER, ()).workflow_id("again").await.unwrap();
+    let policy = WorkflowIdReusePolicy::TerminateIfRunning;
+    let run = engine.start_workflow(REUSE, policy).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "done");
+    assert!(matches!(open.result().await, Err(WorkflowError::Terminated { .. })));
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_17_describe_tells_of_the_children_and_the_actors_hang_under_their_parents() {
+    let engine = engine().await;
+    let plan = Plan { children: 2, policy: ParentClosePolicy::Abandon, started: true };
+    let run = engine.start_workflow(PARENT, plan).workflow_id("p").await.unwrap();
+    let children = [appear(&engine, "p-0").await, appear(&engine, "p-1").await];
+    let pending = loop {
+        let pending = run.describe().await.unwrap().pending_children;
+        if pending.iter().all(|child| child.run_id.is_some()) {
+            break pending;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    let pending: Vec<_> = pending.iter().map(|it| (it.workflow_id.as_str(), it.run_id)).collect();
+    let [first, second] = children.each_ref().map(|child| Some(child.run_id()));
+    assert_eq!(pending, [("p-0", first), ("p-1", second)]);
+    let actors = engine.run_actors().await.unwrap();
+    let actor_of = |run_id| &actors.iter().find(|(id, _)| *id == run_id).unwrap().1;
+    let above = |run_id| actor_of(run_id).try_get_supervisor().unwrap().get_id();
+    for child in &children {
+        assert_eq!(above(child.run_id()), actor_of(run.run_id()).get_id());
+    }
+    let root = above(run.run_id());
+    run.signal(END, 1).await.unwrap();
+    run.result().await.unwrap();
+    // What survives its parent hangs under the root.
+    for child in &children {
+        while above(child.run_id()) != root {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    engine.shutdown().await.unwrap();
+}
+
+/// Each workflow has one child, so many levels deep.
+#[tokio::test(start_paused = true)]
+async fn chd_2_a_chain_of_nested_children_ends_from_the_innermost() {
+    const NEST: Workflow<u64, u64> = Workflow::new("nest");
+    async fn nest(ctx: WorkflowContext, depth: u64) -> WorkflowResult<u64> {
+        match depth {
+            0 => Ok(0),
+            _ => Ok(ctx.child(NEST, depth - 1).await? + 1),
+        }
+    }
+    let engine = TestEngine::builder().workflow(NEST, nest).start().await.unwrap();
+    let run = engine.start_workflow(NEST, 100).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 100);
+    engine.shutdown().await.unwrap();
+}
+
 #[test]
 fn children_survive_a_crash_at_every_commit() {
     for replay in [true, false] {

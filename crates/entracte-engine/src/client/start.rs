@@ -106,8 +106,19 @@ impl<I, O> StartWorkflow<I, O> {
         self
     }
 
+    /// Temporal's deprecated reuse policy stands for a conflict policy (rule WID-2).
+    fn conflict_policy(&self) -> WorkflowIdConflictPolicy {
+        match self.reuse_policy {
+            WorkflowIdReusePolicy::TerminateIfRunning => {
+                WorkflowIdConflictPolicy::TerminateExisting
+            }
+            _ => self.conflict_policy,
+        }
+    }
+
     async fn start(self) -> Result<WorkflowHandle<O>, StartWorkflowError> {
         let started = self.first_event()?;
+        let conflict_policy = self.conflict_policy();
         let workflow_id = started.workflow_id.clone();
         let mut asked_before = false;
         if let Some(stopped) = self.client.stopped() {
@@ -118,7 +129,7 @@ impl<I, O> StartWorkflow<I, O> {
                 DirectoryMessage::Start(Box::new(StartRequest {
                     started: started.clone(),
                     reuse_policy: self.reuse_policy,
-                    conflict_policy: self.conflict_policy,
+                    conflict_policy,
                     reply,
                 }))
             };

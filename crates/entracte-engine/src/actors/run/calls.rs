@@ -14,8 +14,8 @@ use super::opening::NewRun;
 use super::publishing::Query;
 use super::state::{PendingActivity, RunState};
 use crate::description::{
-    ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
-    WorkflowDescription,
+    ParkedDescription, PendingActivityDescription, PendingActivityState, PendingChildDescription,
+    PendingTimerDescription, WorkflowDescription,
 };
 use crate::errors::{QueryError, RunError, SignalError, StartWorkflowError, WorkflowError};
 
@@ -272,6 +272,16 @@ impl RunState {
                 pending.overrunning_attempts.push(overrunning.attempt);
             }
         }
+        let children = self.history.children.values();
+        description.pending_children = children
+            .map(|child| PendingChildDescription {
+                workflow_id: child.workflow_id.clone(),
+                run_id: child.started.map(|(_, run_id)| run_id),
+                workflow_type: child.workflow_type.to_string(),
+                parent_close_policy: child.options.parent_close_policy,
+                source: child.source.clone(),
+            })
+            .collect();
         let timers = self.history.timers.iter();
         description.pending_timers = timers
             .map(|(seq, timer)| PendingTimerDescription {
