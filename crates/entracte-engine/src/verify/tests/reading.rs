@@ -84,7 +84,7 @@ async fn keys_that_are_none_are_told() {
         (Space::State, &[5, 2], "a key of 2 bytes where 25"),
         (Space::State, &[0, 7], "key 0007 in the space state is of no known kind"),
         (Space::State, &[6, 1], "a key of 2 bytes where 18"),
-        (Space::State, &[7, 1], "key 0701 in the space state is of no known kind"),
+        (Space::State, &[0x70, 1], "key 7001 in the space state is of no known kind"),
         (Space::State, &[0xff], "key ff in the space state is of no known kind"),
         (Space::Meta, b"x", "key 78 in the space meta is of no known kind"),
     ] {
