@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use entracte_model::failure::ActivityFailure;
+use entracte_model::options::ActivityOptionsError;
 use entracte_model::{
     ActivityCancellationType, ActivityOptions, Failure, Payload, RetryPolicy, RetryState, id,
 };
@@ -92,7 +93,7 @@ impl<O> ActivityCall<O> {
     /// Starts the activity without waiting for it. Dropping the future requests the
     /// activity's cancellation.
     pub fn start(self) -> ActivityFuture<O> {
-        ActivityFuture { activity: self.call.start(), output: PhantomData }
+        ActivityFuture::new(self.call.start())
     }
 
     pub(super) fn into_untyped(self) -> UntypedCall {
@@ -120,6 +121,12 @@ impl<O> fmt::Debug for ActivityCall<O> {
 pub struct ActivityFuture<O> {
     activity: UntypedActivity,
     output: PhantomData<fn() -> O>,
+}
+
+impl<O> ActivityFuture<O> {
+    pub(super) fn new(activity: UntypedActivity) -> Self {
+        Self { activity, output: PhantomData }
+    }
 }
 
 impl<O: DeserializeOwned> Future for ActivityFuture<O> {
@@ -158,7 +165,7 @@ impl UntypedCall {
 
     pub(super) fn start(self) -> UntypedActivity {
         let Self { core, activity_type, input, options, source } = self;
-        let progress = match prepare(&core, activity_type, input, &options) {
+        let progress = match prepare(&core, activity_type, input, options.validate()) {
             Err(failure) => Progress::Immediate(failure),
             Ok(input) => {
                 let name: Arc<str> = activity_type.into();
@@ -177,16 +184,16 @@ impl UntypedCall {
                 }
             }
         };
-        UntypedActivity { core, activity_type, progress }
+        UntypedActivity::new(core, activity_type, progress)
     }
 }
 
 /// Checks what can be wrong before anything is scheduled.
-fn prepare(
+pub(super) fn prepare(
     core: &Core,
     activity_type: &str,
     input: Result<Payload, String>,
-    options: &ActivityOptions,
+    options: Result<(), ActivityOptionsError>,
 ) -> Result<Payload, Failure> {
     if core.is_scope_cancelled() {
         return Err(cancelled(activity_type));
@@ -196,7 +203,7 @@ fn prepare(
         Failure::non_retryable("InvalidActivityOptions", message)
     };
     id::check(activity_type).map_err(|error| invalid(error.to_string()))?;
-    options.validate().map_err(|error| invalid(error.to_string()))?;
+    options.map_err(|error| invalid(error.to_string()))?;
     input.map_err(|reason| {
         let message = format!("input of activity `{activity_type}`: {reason}");
         Failure::non_retryable("EncodeError", message)
@@ -204,7 +211,7 @@ fn prepare(
 }
 
 /// The failure of a call that was cancelled before it was scheduled; no event tells of it.
-fn cancelled(activity_type: &str) -> Failure {
+pub(super) fn cancelled(activity_type: &str) -> Failure {
     let activity = ActivityFailure {
         activity_type: activity_type.to_owned(),
         retry_state: RetryState::CancelRequested,
@@ -213,7 +220,7 @@ fn cancelled(activity_type: &str) -> Failure {
     Failure::activity(activity, Failure::canceled())
 }
 
-enum Progress {
+pub(super) enum Progress {
     Immediate(Failure),
     Started(entracte_model::Seq),
     Done,
@@ -224,6 +231,12 @@ pub(super) struct UntypedActivity {
     core: Arc<Core>,
     activity_type: &'static str,
     progress: Progress,
+}
+
+impl UntypedActivity {
+    pub(super) fn new(core: Arc<Core>, activity_type: &'static str, progress: Progress) -> Self {
+        Self { core, activity_type, progress }
+    }
 }
 
 impl Future for UntypedActivity {
