@@ -34,10 +34,10 @@
 pub use entracte_engine::{
     Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
     OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
-    PendingActivityDescription, PendingActivityState, PendingTimerDescription, QueryError,
-    RunError, RunNotFound, SendSignal, ShutdownError, SignalError, SignalsDescription,
-    StartEngineError, StartWorkflow, StartWorkflowError, WorkflowDescription, WorkflowError,
-    WorkflowHandle, export, verify,
+    PendingActivityDescription, PendingActivityState, PendingLocalActivityDescription,
+    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
+    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
+    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
@@ -50,9 +50,9 @@ pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
-    CancelCause, ExternalWorkflow, HeartbeatError, Query, RetryPolicy, Saga, Signal, Signals,
-    TurnFailure, UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join, join_all, select,
-    try_join_all,
+    CancelCause, ExternalWorkflow, HeartbeatError, LocalActivityCall, Query, RetryPolicy, Saga,
+    Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join,
+    join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

@@ -57,6 +57,7 @@ fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
         InboxMessage::Start(started) => started.input.replace_payloads(&mut replace)?,
         InboxMessage::Signaled(signaled) => signaled.input.replace_payloads(&mut replace)?,
         InboxMessage::ActivityClosed(closed) => activity_closed(closed, replace)?,
+        InboxMessage::LocalActivityEnded(marker) => marker.replace_payloads(&mut replace)?,
         InboxMessage::CancelRequested { .. } => return Ok(None),
     }
     Ok(Some(row.to_bytes()))
