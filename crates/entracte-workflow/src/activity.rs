@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
-use entracte_model::{DecodeError, Payload, RunId, Timestamp, WorkflowId};
+use entracte_model::{DecodeError, Headers, Payload, RunId, Timestamp, WorkflowId};
 use event_listener::{Event, Listener};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,8 @@ pub struct ActivityInfo {
     /// activity](crate::WorkflowContext::local_activity): its task queue is empty then, and its
     /// heartbeats are not stored (rule LAC-7).
     pub is_local: bool,
+    /// What travels along with the call.
+    pub headers: Headers,
 }
 
 /// Why an activity attempt is asked to stop.
@@ -144,6 +146,7 @@ impl ActivityContext {
             deadline: None,
             heartbeat_details: None,
             is_local: false,
+            headers: Headers::new(),
         };
         Self::new(info).0
     }
@@ -152,6 +155,19 @@ impl ActivityContext {
     #[must_use]
     pub fn info(&self) -> &ActivityInfo {
         &self.info
+    }
+
+    /// What travels along with the call: what the workflow, and interceptors, have set.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.info.headers
+    }
+
+    /// The same context with other headers, for an interceptor to hand on.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        Arc::make_mut(&mut self.info).headers = headers;
+        self
     }
 
     /// The number of the attempt, from 1.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::{
-    ActivityCancellationType, Failure, LocalActivityOptions, Payload, RetryPolicy,
+    ActivityCancellationType, Failure, Headers, LocalActivityOptions, Payload, RetryPolicy,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,7 @@ use super::WorkflowContext;
 use super::activity::{ActivityFuture, Progress, UntypedActivity, cancelled, prepare};
 use super::core::Core;
 use crate::define::Activity;
+use crate::interceptor::WorkflowCallKind;
 
 impl WorkflowContext {
     /// Prepares a call of an activity that runs beside this workflow, as a part of its run.
@@ -57,8 +58,11 @@ impl WorkflowContext {
         let of_constant = activity.options();
         LocalActivityCall {
             core: Arc::clone(&self.core),
-            activity_type: activity.name(),
-            input: Payload::encode(&input).map_err(|error| error.to_string()),
+            activity_type: activity.name().into(),
+            input: Payload::encode(&input)
+                .map(|input| vec![input])
+                .map_err(|error| error.to_string()),
+            headers: Headers::new(),
             options: LocalActivityOptions {
                 start_to_close_timeout: of_constant.start_to_close_timeout,
                 schedule_to_close_timeout: of_constant.schedule_to_close_timeout,
@@ -78,8 +82,9 @@ impl WorkflowContext {
 #[must_use = "an activity call does nothing until it is awaited or started"]
 pub struct LocalActivityCall<O> {
     core: Arc<Core>,
-    activity_type: &'static str,
-    input: Result<Payload, String>,
+    activity_type: Arc<str>,
+    input: Result<Vec<Payload>, String>,
+    headers: Headers,
     options: LocalActivityOptions,
     source: &'static Location<'static>,
     output: PhantomData<fn() -> O>,
@@ -122,18 +127,29 @@ impl<O> LocalActivityCall<O> {
         self
     }
 
+    /// Sets what travels along with the call. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
     /// Starts the activity without waiting for it. Dropping the future cancels the activity, of
     /// which no event tells then; under
     /// [`Abandon`](ActivityCancellationType::Abandon) its attempt goes on as long as the run
     /// is in memory.
     pub fn start(self) -> ActivityFuture<O> {
-        let Self { core, activity_type, input, options, source, .. } = self;
-        let progress = match prepare(&core, activity_type, input, options.validate()) {
+        let Self { core, activity_type, input, headers, options, source, .. } = self;
+        let progress = match prepare(&core, &activity_type, input, options.validate()) {
             Err(failure) => Progress::Immediate(failure),
-            Ok(input) => match core.issue_local(activity_type, input, options, source) {
-                Some(seq) => Progress::Started(seq),
-                None => Progress::Immediate(cancelled(activity_type)),
-            },
+            Ok(input) => {
+                let name = || Arc::clone(&activity_type);
+                let called = || WorkflowCallKind::ScheduleLocalActivity { activity_type: name() };
+                let (input, headers) = core.intercept(called, input, headers);
+                match core.issue_local(name(), input, headers, options, source) {
+                    Some(seq) => Progress::Started(seq),
+                    None => Progress::Immediate(cancelled(&activity_type)),
+                }
+            }
         };
         ActivityFuture::new(UntypedActivity::new(core, activity_type, progress))
     }

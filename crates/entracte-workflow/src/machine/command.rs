@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::{
-    ActivityOptions, Failure, LocalActivityOptions, Payload, Seq, SourceLocation, Timestamp,
-    WorkflowId,
+    ActivityOptions, Failure, Headers, LocalActivityOptions, Payload, Seq, SourceLocation,
+    Timestamp, WorkflowId,
 };
 
 /// One decision of a run; Temporal's names.
@@ -25,6 +25,8 @@ pub enum Command {
         activity_type: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// How it is run; valid.
         options: ActivityOptions,
         /// Where the workflow issued it.
@@ -46,6 +48,8 @@ pub enum Command {
         activity_type: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along with the call.
+        headers: Headers,
         /// How it is run; valid.
         options: LocalActivityOptions,
         /// The number of the attempt with which it begins.
@@ -85,6 +89,8 @@ pub enum Command {
         signal_name: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// Where the workflow issued it.
         source: SourceLocation,
     },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
-    Failure, LocalActivityOptions, Payload, RetryState, Seq, SourceLocation, Timestamp,
+    Failure, Headers, LocalActivityOptions, Payload, RetryState, Seq, SourceLocation, Timestamp,
 };
 
 use super::Command;
@@ -25,6 +25,8 @@ pub struct LocalActivity {
     pub activity_type: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along with the call.
+    pub headers: Headers,
     /// How it is run; valid.
     pub options: LocalActivityOptions,
     /// The number of the attempt with which it begins, or goes on after the durable timer.
@@ -51,6 +53,7 @@ impl LocalActivity {
             activity_id: Arc::clone(&self.activity_id),
             activity_type: Arc::clone(&self.activity_type),
             input: self.input.clone(),
+            headers: self.headers.clone(),
             options: self.options.clone(),
             attempt: self.attempt,
             original_schedule_time: self.original_schedule_time,

@@ -15,16 +15,23 @@ pub(super) fn command_event(
     command: Command,
 ) -> Result<EventAttributes, TurnFailure> {
     Ok(match command {
-        Command::ScheduleActivity { seq, activity_id, activity_type, input, options, source } => {
-            EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
-                seq,
-                activity_id,
-                activity_type,
-                input,
-                options,
-                source,
-            })
-        }
+        Command::ScheduleActivity {
+            seq,
+            activity_id,
+            activity_type,
+            input,
+            headers,
+            options,
+            source,
+        } => EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
+            seq,
+            activity_id,
+            activity_type,
+            input,
+            headers,
+            options,
+            source,
+        }),
         Command::ScheduleLocalActivity { seq, .. }
         | Command::RequestCancelLocalActivity { seq } => {
             let message = format_args!("local activity {seq} leaves no event before its end");
@@ -50,6 +57,7 @@ pub(super) fn command_event(
             workflow_id,
             signal_name,
             input,
+            headers,
             source,
         } => EventAttributes::SignalExternalWorkflowExecutionInitiated(
             SignalExternalWorkflowExecutionInitiated {
@@ -59,6 +67,7 @@ pub(super) fn command_event(
                 run_id: None,
                 signal_name,
                 input,
+                headers,
                 source,
             },
         ),

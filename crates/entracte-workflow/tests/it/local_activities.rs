@@ -5,8 +5,8 @@ use std::time::Duration;
 use entracte_model::event::*;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
-    ActivityCancellationType, EventAttributes, EventId, Failure, FailureKind, LocalActivityOptions,
-    Payload, RetryState, Seq, SourceLocation, Timestamp, WorkflowId,
+    ActivityCancellationType, EventAttributes, EventId, Failure, FailureKind, Headers,
+    LocalActivityOptions, Payload, RetryState, Seq, SourceLocation, Timestamp, WorkflowId,
 };
 use entracte_workflow::{
     Activation, Activity, ActivityResolution, Command, HistoryError, HistoryState,
@@ -75,6 +75,7 @@ fn initialize() -> Job {
         workflow_id: WorkflowId::new("order-42").unwrap(),
         workflow_type: "test".into(),
         input: vec![Payload::encode(&5_u64).unwrap()],
+        headers: Headers::new(),
         attempt: 1,
         randomness_seed: 42,
         first_execution_run_id: run_id(),
@@ -98,6 +99,7 @@ fn lac_3_the_exact_commands_of_a_call_over_a_durable_timer() {
         activity_id: "1".into(),
         activity_type: "charge".into(),
         input: vec![Payload::encode(&5_u64).unwrap()],
+        headers: Headers::new(),
         options: LocalActivityOptions {
             start_to_close_timeout: Some(SECOND),
             cancellation_type: ActivityCancellationType::TryCancel,

@@ -187,11 +187,13 @@ impl RunState {
             deadline,
             heartbeat_details: activity.row.heartbeat_details.clone(),
             is_local: false,
+            headers: activity.headers.clone(),
         });
         let arguments = AttemptArguments {
             seq,
             attempt,
             activity: self.find_activity(&scheduled.activity_type),
+            interceptors: self.shared.registry.interceptors().clone(),
             context: context.with_heartbeats(heartbeats),
             canceller: canceller.clone(),
             input: activity.input.clone(),
@@ -235,6 +237,7 @@ impl RunState {
             seq,
             attempt,
             activity,
+            interceptors: self.shared.registry.interceptors().clone(),
             context,
             canceller: canceller.clone(),
             input,

@@ -257,6 +257,7 @@ impl RunState {
             deadline: activity.timeouts.deadline(local.original_schedule_time, started_time),
             heartbeat_details: None,
             is_local: true,
+            headers: local.headers.clone(),
         };
         Some((info, local.input.clone()))
     }

@@ -11,8 +11,9 @@
 //! when a job is applied, whether or not the workflow polls the call.
 
 use std::panic::Location;
+use std::sync::Arc;
 
-use entracte_model::{LocalActivityOptions, Payload, Seq};
+use entracte_model::{Headers, LocalActivityOptions, Payload, Seq};
 
 use super::machine_side::wake;
 use super::{Core, State};
@@ -23,8 +24,9 @@ impl Core {
     /// Numbers a local activity and schedules it; none once inert, and none between two jobs.
     pub(crate) fn issue_local(
         &self,
-        activity_type: &str,
-        input: Payload,
+        activity_type: Arc<str>,
+        input: Vec<Payload>,
+        headers: Headers,
         options: LocalActivityOptions,
         source: &'static Location<'static>,
     ) -> Option<Seq> {
@@ -37,8 +39,9 @@ impl Core {
         let local = LocalActivity {
             seq,
             activity_id: seq.to_string().into(),
-            activity_type: activity_type.into(),
-            input: vec![input],
+            activity_type,
+            input,
+            headers,
             options,
             attempt: 1,
             scheduled_time: state.now,
