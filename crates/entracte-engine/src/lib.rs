@@ -22,7 +22,8 @@ pub use self::builder::EngineBuilder;
 pub use self::client::{SendSignal, StartWorkflow, WorkflowHandle};
 pub use self::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingChildDescription,
-    PendingTimerDescription, SignalsDescription, WorkflowDescription,
+    PendingLocalActivityDescription, PendingTimerDescription, SignalsDescription,
+    WorkflowDescription,
 };
 pub use self::engine::Engine;
 pub use self::errors::{

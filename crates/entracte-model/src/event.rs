@@ -8,6 +8,7 @@ mod attributes;
 mod children;
 mod codec;
 mod external_signals;
+mod marker;
 mod payloads;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub use self::attributes::*;
 pub use self::children::*;
 pub use self::codec::{EventDecodeError, EventType};
 pub use self::external_signals::*;
+pub use self::marker::*;
 use crate::id::EventId;
 use crate::time::Timestamp;
 

@@ -19,8 +19,8 @@ pub use self::headers::Headers;
 pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
 pub use self::options::{
     ActivityCancellationType, ActivityOptions, ChildWorkflowCancellationType, ChildWorkflowOptions,
-    ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptionsError,
-    WorkflowStatus,
+    LocalActivityOptions, ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowOptionsError, WorkflowStatus,
 };
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};

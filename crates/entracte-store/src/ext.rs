@@ -8,9 +8,11 @@ use entracte_model::{Event, EventId, RunId, Timestamp, WorkflowId};
 use crate::error::StoreError;
 use crate::keys::{
     self, CLOCK_KEY, DeliveryKey, DueKey, DueKind, FORMAT_KEY, HistoryKey, InboxKey, Key, KeyRange,
-    PendingActivityKey, PublishedKey, RunKey, WorkflowIdKey, next_key,
+    LocalActivityKey, PendingActivityKey, PublishedKey, RunKey, WorkflowIdKey, next_key,
 };
-use crate::rows::{InboxRow, InvalidRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
+use crate::rows::{
+    InboxRow, InvalidRow, LocalActivityRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow,
+};
 use crate::store::{Row, Space, Store};
 
 /// How many rows are read at once where many are read.
@@ -155,6 +157,17 @@ pub trait StoreExt: Store {
         read_rows(self, keys::pending_of(run_id), PendingActivityRow::from_bytes)
     }
 
+    /// Reads the local activities of a run that have not ended, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or a row is corrupt.
+    fn local_activities(
+        &self,
+        run_id: RunId,
+    ) -> Result<Vec<(LocalActivityKey, LocalActivityRow)>, StoreError> {
+        read_rows(self, keys::local_activities_of(run_id), LocalActivityRow::from_bytes)
+    }
+
     /// Reads what must reach a run, in the order of the sequence.
     ///
     /// # Errors
@@ -170,6 +183,19 @@ pub trait StoreExt: Store {
     /// [`StoreError`] if the store cannot be read or a row is corrupt.
     fn deliveries(&self, run_id: RunId) -> Result<Vec<(DeliveryKey, InboxRow)>, StoreError> {
         read_rows(self, keys::deliveries_to(run_id), InboxRow::from_bytes)
+    }
+
+    /// Reads where that stands which other runs have sent to a run, also if it cannot be read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or a key is corrupt.
+    fn delivery_keys(&self, run_id: RunId) -> Result<Vec<DeliveryKey>, StoreError> {
+        let mut keys = Vec::new();
+        for_each_row(self, keys::deliveries_to(run_id), |row| {
+            keys.push(decode_key(row)?);
+            Ok(())
+        })?;
+        Ok(keys)
     }
 
     /// Reads something that one run has sent to another, if it is still on its way.

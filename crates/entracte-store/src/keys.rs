@@ -17,11 +17,13 @@
 //! | `State` | [`InboxKey`]: `0x05`, run id, sequence (`u64`) | [`InboxRow`](crate::rows::InboxRow) |
 //! | `State` | [`PublishedKey`]: `0x06`, run id, name | [`PublishedRow`](crate::rows::PublishedRow) |
 //! | `State` | [`DeliveryKey`]: `0x07`, run id of the receiver, run id of the sender, event id (`u64`), kind (`u8`) | [`InboxRow`](crate::rows::InboxRow) |
+//! | `State` | [`LocalActivityKey`]: `0x0a`, run id, number of the local activity (`u32`) | [`LocalActivityRow`](crate::rows::LocalActivityRow) |
 
 mod delivery;
 mod due;
 mod history;
 mod inbox;
+mod local_activity;
 mod pending;
 mod published;
 mod range;
@@ -34,6 +36,7 @@ pub use self::delivery::{DeliveryKey, DeliveryKind, deliveries_all, deliveries_t
 pub use self::due::{DueKey, DueKind, due_all, due_of, due_until};
 pub use self::history::{HistoryKey, history_from, history_range};
 pub use self::inbox::{InboxKey, inbox_all, inbox_of};
+pub use self::local_activity::{LocalActivityKey, local_activities_all, local_activities_of};
 pub use self::pending::{PendingActivityKey, pending_all, pending_of};
 pub use self::published::{PublishedKey, published_all, published_of};
 pub use self::range::{KeyRange, next_key, next_prefix};
@@ -63,6 +66,7 @@ pub(crate) enum Kind {
     Inbox = 0x05,
     Published = 0x06,
     Delivery = 0x07,
+    LocalActivity = 0x0a,
 }
 
 /// A key with parts.

@@ -4,6 +4,7 @@ mod activity;
 mod child;
 mod core;
 mod external;
+mod local_activity;
 mod operation;
 mod random;
 mod saga;
@@ -29,6 +30,7 @@ pub use self::child::{
 };
 pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
 pub use self::external::{CancelExternal, ExternalWorkflow, SignalExternal};
+pub use self::local_activity::LocalActivityCall;
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};

@@ -3,6 +3,7 @@
 mod children;
 mod error;
 mod external_signals;
+mod local_activities;
 mod signals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,9 @@ pub struct HistoryState {
     /// The requests to other workflows to cancel that have not been answered, by the events that
     /// sent them.
     pub sent_cancels: BTreeMap<EventId, SentCancel>,
+    /// The numbers of the local activities that have ended. Nothing tells of those that have
+    /// not.
+    pub local_activities: BTreeSet<Seq>,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
     /// The request ids of the signals that came, one for each (rule SIG-3).
@@ -111,6 +115,7 @@ impl HistoryState {
             sent_signals: BTreeMap::new(),
             children: BTreeMap::new(),
             sent_cancels: BTreeMap::new(),
+            local_activities: BTreeSet::new(),
             cancel_requested: false,
             signals: BTreeSet::new(),
             closed: None,
@@ -215,6 +220,7 @@ impl HistoryState {
             EventAttributes::TimerCanceled(end) => {
                 self.end_timer(event, end.seq, end.started_event_id)?;
             }
+            EventAttributes::MarkerRecorded(recorded) => self.record_marker(event, recorded)?,
             EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) => {
                 self.send_signal(event, initiated)?;
             }

@@ -53,9 +53,9 @@ pub use self::activity::{
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
     ActivityCall, ActivityFuture, CancelExternal, Cancelled, ChildWorkflowCall,
-    ChildWorkflowFuture, ChildWorkflowHandle, ExternalWorkflow, Recv, RecvChecked, RecvOrCancelled,
-    Saga, Shield, SignalExternal, Signals, Sleep, SleepOrCancelled, StartChildWorkflow,
-    WorkflowContext,
+    ChildWorkflowFuture, ChildWorkflowHandle, ExternalWorkflow, LocalActivityCall, Recv,
+    RecvChecked, RecvOrCancelled, Saga, Shield, SignalExternal, Signals, Sleep, SleepOrCancelled,
+    StartChildWorkflow, WorkflowContext,
 };
 pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
 pub use self::history::{
@@ -68,8 +68,8 @@ pub use self::interceptor::{
 };
 pub use self::machine::{
     Activation, ActivityResolution, AwaitedSignal, ChildResolution, ChildStartResolution, Command,
-    InitializeWorkflow, Job, Machine, Mismatch, Outstanding, OutstandingKind, TurnFailure,
-    UnreadSignals,
+    InitializeWorkflow, Job, LocalActivity, Machine, Mismatch, Outstanding, OutstandingKind,
+    TurnFailure, UnreadSignals,
 };
 pub use self::registry::{
     Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,

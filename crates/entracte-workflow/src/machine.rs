@@ -7,6 +7,7 @@
 //! | `ResolveSignalExternalWorkflow`, `ResolveRequestCancelExternalWorkflow` | the same, for a signal or a request to another workflow |
 //! | `ResolveChildWorkflowExecutionStart` | wakes who waits for the child's start |
 //! | `ResolveChildWorkflowExecution` | ends the child |
+//! | `ResolveActivity` with a back-off | starts the timer; when that fires, schedules the local activity again |
 //! | `SignalWorkflow` | puts the signal behind the others of its name |
 //! | `CancelWorkflow` | ends timers that are not shielded, requests the cancellation of such activities and children |
 //!
@@ -16,6 +17,7 @@
 
 mod command;
 mod job;
+mod local_activities;
 mod outstanding;
 mod signals;
 mod turn_failure;
@@ -34,6 +36,8 @@ pub use self::command::Command;
 pub use self::job::{
     Activation, ActivityResolution, ChildResolution, ChildStartResolution, InitializeWorkflow, Job,
 };
+pub use self::local_activities::LocalActivity;
+pub(crate) use self::local_activities::local_failure;
 pub use self::outstanding::{Outstanding, OutstandingKind};
 pub use self::signals::{AwaitedSignal, UnreadSignals};
 pub use self::turn_failure::{Mismatch, TurnFailure};
@@ -149,6 +153,25 @@ impl Machine {
     #[must_use]
     pub fn outstanding(&self) -> Vec<Outstanding> {
         self.core().map(|core| core.pending(Outstanding::new)).unwrap_or_default()
+    }
+
+    /// The local activity with this number at the moment, if the workflow waits for one.
+    #[must_use]
+    pub fn local_activity(&self, seq: Seq) -> Option<LocalActivity> {
+        self.core()?.local_activity(seq)
+    }
+
+    /// The local activities that the workflow waits for, by their numbers at the moment.
+    #[must_use]
+    pub fn local_activities(&self) -> Vec<LocalActivity> {
+        self.core().map(|core| core.local_activities()).unwrap_or_default()
+    }
+
+    /// Takes the numbers of local activities under which something has changed since the last
+    /// call: scheduled, asked to cancel, or not waited for any more, as
+    /// [`local_activity`](Self::local_activity) tells. What changes on replay is left out.
+    pub fn take_local_activity_changes(&mut self) -> Vec<Seq> {
+        self.core().map(|core| core.take_local_changes()).unwrap_or_default()
     }
 
     /// The signals that the workflow has not read, by name; of a run that has returned, those
@@ -307,8 +330,8 @@ struct JobHead {
 fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
     let (known, what, seq) = match job {
         Job::FireTimer { seq } => (core.fire_timer(seq), "timer", seq),
-        Job::ResolveActivity { seq, resolution } => {
-            (core.resolve_activity(seq, resolution), "activity", seq)
+        Job::ResolveActivity { seq, resolution, is_local } => {
+            (core.resolve_activity(seq, resolution, is_local), "activity", seq)
         }
         Job::ResolveSignalExternalWorkflow { seq, failure } => {
             (core.resolve_external_signal(seq, failure), "signal", seq)

@@ -15,6 +15,7 @@ mod effects;
 mod external_signals;
 mod heartbeats;
 mod input;
+mod local_activities;
 mod opening;
 mod parent_close;
 mod parking;

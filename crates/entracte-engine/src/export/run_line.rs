@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use entracte_model::{Event, RunId, Seq, Timestamp};
-use entracte_store::keys::{DeliveryKey, InboxKey, PendingActivityKey, PublishedKey};
-use entracte_store::rows::{InboxRow, PendingActivityRow, PublishedRow};
+use entracte_store::keys::{
+    DeliveryKey, InboxKey, LocalActivityKey, PendingActivityKey, PublishedKey,
+};
+use entracte_store::rows::{InboxRow, LocalActivityRow, PendingActivityRow, PublishedRow};
 use serde::Serialize;
 
 use crate::verify::{RunRowFound, Walk};
@@ -33,6 +35,7 @@ struct Head<'a> {
 struct Foot {
     events_unreadable: u64,
     pending_activities: Vec<PendingActivity>,
+    local_activities: Vec<LocalActivity>,
     inbox: Vec<Inbox>,
     published: Vec<Published>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,6 +47,13 @@ struct PendingActivity {
     seq: Seq,
     #[serde(flatten)]
     row: PendingActivityRow,
+}
+
+#[derive(Serialize)]
+struct LocalActivity {
+    seq: Seq,
+    #[serde(flatten)]
+    row: LocalActivityRow,
 }
 
 #[derive(Serialize)]
@@ -111,6 +121,12 @@ impl<'a, W: Write> RunLine<'a, W> {
         {
             let row = PendingActivityRow::from_bytes(&row.value);
             foot.pending_activities.extend(row.ok().map(|row| PendingActivity { seq, row }));
+        }
+        while let Some((LocalActivityKey { seq, .. }, row)) =
+            walk.local.next_of(run_id, &mut |_| {})
+        {
+            let row = LocalActivityRow::from_bytes(&row.value);
+            foot.local_activities.extend(row.ok().map(|row| LocalActivity { seq, row }));
         }
         while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, &mut |_| {}) {
             let row = InboxRow::from_bytes(&row.value);

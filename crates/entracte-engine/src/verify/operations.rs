@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entracte_model::{EventId, RunId, Seq, Timestamp, WorkflowStatus};
 use entracte_store::InvalidRow;
-use entracte_store::keys::{DeliveryKey, DueKey, DueKind, InboxKey, Key, PendingActivityKey};
-use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
+use entracte_store::keys::{
+    DeliveryKey, DueKey, DueKind, InboxKey, Key, LocalActivityKey, PendingActivityKey,
+};
+use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow, PendingActivityRow};
 use entracte_workflow::HistoryState;
 
 use super::problem::{IndexRow, Problem};
@@ -17,6 +19,8 @@ pub(super) struct Operations {
     run_id: RunId,
     /// The pending activities; none for a row that cannot be read.
     pending: BTreeMap<Seq, Option<PendingActivityRow>>,
+    /// The local activities that have not ended; none for a row that cannot be read.
+    local: BTreeMap<Seq, Option<LocalActivityRow>>,
     due: Vec<DueKey>,
     /// The places of all inbox rows.
     inbox: Vec<u64>,
@@ -30,6 +34,7 @@ pub(super) struct Operations {
     /// Whether there are, or may be, inbox rows that cannot be read.
     pub(super) inbox_is_broken: bool,
     pending_is_broken: bool,
+    local_is_broken: bool,
     due_is_broken: bool,
 }
 
@@ -40,6 +45,7 @@ impl Operations {
         let mut operations = Self {
             run_id,
             pending: BTreeMap::new(),
+            local: BTreeMap::new(),
             due,
             inbox: Vec::new(),
             deliveries: 0,
@@ -47,6 +53,7 @@ impl Operations {
             has_start: false,
             inbox_is_broken: false,
             pending_is_broken: false,
+            local_is_broken: false,
             due_is_broken,
         };
         while let Some((PendingActivityKey { seq, .. }, row)) = walk.pending.next_of(run_id, sink) {
@@ -56,6 +63,12 @@ impl Operations {
             operations.pending.insert(seq, row.ok());
         }
         operations.pending_is_broken = walk.pending.is_broken();
+        while let Some((LocalActivityKey { seq, .. }, row)) = walk.local.next_of(run_id, sink) {
+            let read = LocalActivityRow::from_bytes(&row.value);
+            let row = read.map_err(|error| row_problem::<LocalActivityKey>(&row.key, error, sink));
+            operations.local.insert(seq, row.ok());
+        }
+        operations.local_is_broken = walk.local.is_broken();
         while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, sink) {
             operations.inbox.push(sequence);
             match InboxRow::from_bytes(&row.value).map(|row| row.message) {
@@ -88,9 +101,10 @@ impl Operations {
 
     /// Whether nothing is, or may be, to be done.
     pub(super) fn is_empty(&self) -> bool {
-        let is_broken = self.inbox_is_broken || self.pending_is_broken || self.due_is_broken;
+        let pending_is_broken = self.pending_is_broken || self.local_is_broken;
+        let is_broken = self.inbox_is_broken || pending_is_broken || self.due_is_broken;
         let is_empty = self.pending.is_empty() && self.due.is_empty() && self.inbox.is_empty();
-        is_empty && self.deliveries == 0 && !is_broken
+        is_empty && self.deliveries == 0 && self.local.is_empty() && !is_broken
     }
 
     /// Reports every row: none of them can still be needed, but for what other runs have sent and
@@ -100,24 +114,25 @@ impl Operations {
         let pending = self.pending.keys().map(|seq| IndexRow::PendingActivity { seq: *seq });
         let due = self.due.iter().filter(|key| key.kind != DueKind::ParentClose);
         let due = due.map(|key| IndexRow::from(*key));
-        for row in inbox.chain(pending).chain(due) {
+        let local = self.local.keys().map(|seq| IndexRow::LocalActivity { seq: *seq });
+        for row in inbox.chain(pending).chain(local).chain(due) {
             sink(Problem::LeftOver { run_id: self.run_id, status, row });
         }
     }
 
     /// Holds the rows against what is pending by the history of an open run.
-    pub(super) fn check(&self, history: &HistoryState, sink: Sink<'_>) {
+    pub(super) fn check(&self, history: &HistoryState, start: Timestamp, sink: Sink<'_>) {
         let run_id = self.run_id;
-        for row in self.unknown(history) {
+        for row in self.unknown(history, start) {
             sink(Problem::UnknownOperation { run_id, row });
         }
-        for row in self.missing(history) {
+        for row in self.missing(history, start) {
             sink(Problem::MissingRow { run_id, row });
         }
     }
 
     /// The rows that fit nothing that is pending.
-    fn unknown(&self, history: &HistoryState) -> Vec<IndexRow> {
+    fn unknown(&self, history: &HistoryState, start: Timestamp) -> Vec<IndexRow> {
         let activity_is_known = |seq: &Seq, row: &PendingActivityRow| {
             let scheduled = history.activities.get(seq);
             scheduled.is_some_and(|event| event.scheduled_event_id == row.scheduled_event_id)
@@ -134,18 +149,39 @@ impl Operations {
             IndexRow::ExternalSignal { seq, due } => {
                 history.sent_signals.get(&seq).is_some_and(|sent| sent.initiated_time == due)
             }
-            IndexRow::RunTimeout { due } => times_out_at(history) == Some(due),
+            IndexRow::RunTimeout { due } => times_out_at(history, start).is_none_or(|at| at == due),
             _ => true,
         };
         let unknown_due = self.due.iter().map(|key| IndexRow::from(*key));
         let unknown_due = unknown_due.filter(|row| !is_known(*row));
+        // Only a closed run has children to tell.
+        let parent_close = self.due.iter().filter(|key| key.kind == DueKind::ParentClose);
+        let unknown_due = unknown_due.chain(parent_close.map(|key| IndexRow::from(*key)));
         // An end may come too late to matter, but not before the activity is scheduled.
         let ended = self.ended.values();
         let early =
             ended.filter(|(_, scheduled_event_id)| *scheduled_event_id >= history.next_event_id);
         let unknown_end = early.map(|(sequence, _)| IndexRow::Inbox { sequence: *sequence });
         let pending = self.pending.iter().filter_map(unknown_activity);
-        pending.chain(unknown_due).chain(unknown_end).collect()
+        let local = self.unknown_local(history);
+        pending.chain(local).chain(unknown_due).chain(unknown_end).collect()
+    }
+
+    /// The rows of local activities that cannot be pending: of those that have ended, and of
+    /// numbers that are other operations'. A history does not tell which of them are pending.
+    fn unknown_local(&self, history: &HistoryState) -> impl Iterator<Item = IndexRow> {
+        let is_taken = |seq: &Seq| {
+            history.local_activities.contains(seq)
+                || history.activities.contains_key(seq)
+                || history.timers.contains_key(seq)
+                || history.sent_signals.contains_key(seq)
+        };
+        let is_early = |row: &Option<LocalActivityRow>| {
+            row.as_ref().is_some_and(|row| row.event_id >= history.next_event_id)
+        };
+        let rows = self.local.iter();
+        let unknown = rows.filter(move |(seq, row)| is_taken(seq) || is_early(row));
+        unknown.map(|(seq, _)| IndexRow::LocalActivity { seq: *seq })
     }
 
     /// Whether the next attempt of an activity waits until a time.
@@ -162,7 +198,7 @@ impl Operations {
     ///
     /// The next attempt of an activity needs no row of its own: the activity's row says when it
     /// is due. An activity whose end waits in the inbox has no row any more.
-    fn missing(&self, history: &HistoryState) -> Vec<IndexRow> {
+    fn missing(&self, history: &HistoryState, start: Timestamp) -> Vec<IndexRow> {
         let mut missing = Vec::new();
         if !self.pending_is_broken && !self.inbox_is_broken {
             let without_row =
@@ -174,7 +210,7 @@ impl Operations {
             let timers = history.timers.iter().map(|(seq, timer)| (*seq, timer.due));
             let without_row = self.without_due(DueKind::Timer, timers);
             missing.extend(without_row.map(|(seq, due)| IndexRow::Timer { seq, due }));
-            if let Some(due) = times_out_at(history)
+            if let Some(due) = times_out_at(history, start)
                 && !self.due.iter().any(|key| key.kind == DueKind::RunTimeout)
             {
                 missing.push(IndexRow::RunTimeout { due });
@@ -199,9 +235,9 @@ impl Operations {
 }
 
 /// When the run times out; not known before its first event.
-fn times_out_at(history: &HistoryState) -> Option<Timestamp> {
+fn times_out_at(history: &HistoryState, start: Timestamp) -> Option<Timestamp> {
     let started = history.started.as_ref()?;
-    let own = started.run_timeout.map(|timeout| history.start_time.saturating_add(timeout));
+    let own = started.run_timeout.map(|timeout| start.saturating_add(timeout));
     [own, started.execution_expiration].into_iter().flatten().min()
 }
 

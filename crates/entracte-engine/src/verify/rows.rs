@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use entracte_model::RunId;
 use entracte_store::keys::{
-    DeliveryKey, DueKey, HistoryKey, InboxKey, Key, KeyRange, PendingActivityKey, PublishedKey,
-    RunKey, WorkflowIdKey, next_key,
+    DeliveryKey, DueKey, HistoryKey, InboxKey, Key, KeyRange, LocalActivityKey, PendingActivityKey,
+    PublishedKey, RunKey, WorkflowIdKey, next_key,
 };
 use entracte_store::{Row, Store};
 
@@ -126,7 +126,8 @@ macro_rules! of_run {
     };
 }
 
-of_run!(RunKey, HistoryKey, PendingActivityKey, InboxKey, PublishedKey, DeliveryKey, DueKey);
+of_run!(RunKey, HistoryKey, PendingActivityKey, LocalActivityKey, InboxKey, PublishedKey);
+of_run!(DeliveryKey, DueKey);
 
 /// Rows whose keys can be read; the others are problems.
 pub(crate) struct Keyed<'a, K> {

@@ -35,9 +35,9 @@ impl Verifier<'_> {
             }
             RunRowFound::Missing => {
                 (self.sink)(Problem::EventsWithoutRun { run_id, events: told.events });
-                self.check_operations(None, &told, &operations);
+                self.check_operations(None, &told, &operations, None);
             }
-            RunRowFound::Unreadable => self.check_operations(None, &told, &operations),
+            RunRowFound::Unreadable => self.check_operations(None, &told, &operations, None),
         }
     }
 
@@ -59,7 +59,7 @@ impl Verifier<'_> {
             }
             self.check_row(run_id, row, told, state);
         }
-        self.check_operations(Some(row.status), told, operations);
+        self.check_operations(Some(row.status), told, operations, Some(row.start_time));
     }
 
     /// What the run has published, each at an event that it has.
@@ -95,6 +95,7 @@ impl Verifier<'_> {
         status: Option<WorkflowStatus>,
         told: &Told,
         operations: &Operations,
+        start: Option<Timestamp>,
     ) {
         let Some(status) = status.or_else(|| told.status()) else { return };
         if !status.is_open() {
@@ -102,7 +103,7 @@ impl Verifier<'_> {
             return;
         }
         let Some(state) = &told.state else { return };
-        operations.check(state, self.sink);
+        operations.check(state, start.unwrap_or(state.start_time), self.sink);
         let waits = !state.activities.is_empty()
             || !state.timers.is_empty()
             || !state.sent_signals.is_empty()

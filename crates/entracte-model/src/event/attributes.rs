@@ -10,7 +10,7 @@ use super::{
     ChildWorkflowExecutionCanceled, ChildWorkflowExecutionCompleted, ChildWorkflowExecutionFailed,
     ChildWorkflowExecutionStarted, ChildWorkflowExecutionTerminated,
     ChildWorkflowExecutionTimedOut, ExternalWorkflowExecutionCancelRequested,
-    ExternalWorkflowExecutionSignaled, HISTORY_FORMAT_VERSION, ParentExecution,
+    ExternalWorkflowExecutionSignaled, HISTORY_FORMAT_VERSION, MarkerRecorded, ParentExecution,
     RequestCancelExternalWorkflowExecutionFailed, RequestCancelExternalWorkflowExecutionInitiated,
     SignalExternalWorkflowExecutionFailed, SignalExternalWorkflowExecutionInitiated,
     StartChildWorkflowExecutionFailed, StartChildWorkflowExecutionInitiated, WorkflowExecution,
@@ -62,6 +62,8 @@ pub enum EventAttributes {
     TimerFired(TimerFired),
     /// The run cancelled a timer.
     TimerCanceled(TimerCanceled),
+    /// A local activity of the run ended.
+    MarkerRecorded(MarkerRecorded),
     /// The run sends a signal to another workflow.
     SignalExternalWorkflowExecutionInitiated(SignalExternalWorkflowExecutionInitiated),
     /// A signal could not be sent to another workflow.

@@ -120,6 +120,7 @@ event_types! {
     22 RequestCancelExternalWorkflowExecutionInitiated,
     23 RequestCancelExternalWorkflowExecutionFailed,
     24 ExternalWorkflowExecutionCancelRequested,
+    25 MarkerRecorded,
     26 WorkflowExecutionSignaled,
     27 WorkflowExecutionTerminated,
     29 StartChildWorkflowExecutionInitiated,

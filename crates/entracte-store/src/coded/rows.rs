@@ -69,6 +69,7 @@ fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
         InboxMessage::CancelRequested { .. }
         | InboxMessage::ParentClosed { .. }
         | InboxMessage::ExternalCancelRequested { .. } => return Ok(None),
+        InboxMessage::LocalActivityEnded(marker) => marker.replace_payloads(&mut replace)?,
     }
     Ok(Some(row.to_bytes()))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use entracte_model::event::{
-    EventDecodeError, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+    EventDecodeError, LocalActivityMarker, WorkflowExecutionSignaled, WorkflowExecutionStarted,
 };
 use entracte_model::{
     Event, EventAttributes, EventId, ParentClosePolicy, RunId, Seq, Timestamp,
@@ -62,6 +62,8 @@ pub enum InboxMessage {
         /// Whether it may start if its workflow id was used before.
         reuse_policy: WorkflowIdReusePolicy,
     },
+    /// A local activity of the run ended, or goes on after a durable timer. Number 10.
+    LocalActivityEnded(LocalActivityMarker),
 }
 
 /// The fields of a row, around the message in the form in which it is stored.
@@ -99,6 +101,7 @@ impl InboxRow {
             InboxMessage::ChildStart { started, reuse_policy } => {
                 self.write(8, (started, reuse_policy), buffer);
             }
+            InboxMessage::LocalActivityEnded(marker) => self.write(10, marker, buffer),
         }
     }
 
@@ -139,6 +142,9 @@ impl InboxRow {
                     reuse_policy,
                 })
             }),
+            10 => {
+                codec::read(body).map(|fields| Self::of(fields, InboxMessage::LocalActivityEnded))
+            }
             number => Err(InvalidRow::UnknownNumber { what: "inbox message", number }),
         }
     }

@@ -6,12 +6,13 @@
 
 mod children;
 mod intercept;
+mod local_activities;
 mod machine_side;
 mod published;
 mod signals;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,6 +69,10 @@ pub(crate) struct State {
     pub(crate) random: Random,
     pub(crate) cancel_reason: Option<String>,
     operations: BTreeMap<Seq, Operation>,
+    /// The operations of the pending local activities, by their numbers at the moment.
+    locals: BTreeMap<Seq, Seq>,
+    /// The numbers of local activities under which something has changed.
+    local_changes: BTreeSet<Seq>,
     seq_last: u32,
     /// The commands of the running job, without cancellations.
     commands: Vec<Command>,
@@ -75,6 +80,8 @@ pub(crate) struct State {
     /// in which a workflow drops its futures is not a decision of its author.
     cancellations: BTreeMap<Seq, Command>,
     cancel_waiters: BTreeMap<u64, Waker>,
+    /// The workflow ids of children that are not known to have started. Looked up only.
+    starting: HashSet<WorkflowId>,
     cancel_waiter_last: u64,
     immediate_resolutions: u32,
     signals: SignalQueues,
@@ -97,10 +104,13 @@ impl Core {
             random: Random::new(randomness_seed),
             cancel_reason: None,
             operations: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            local_changes: BTreeSet::new(),
             seq_last: 0,
             commands: Vec::new(),
             cancellations: BTreeMap::new(),
             cancel_waiters: BTreeMap::new(),
+            starting: HashSet::new(),
             cancel_waiter_last: 0,
             immediate_resolutions: 0,
             signals: SignalQueues::default(),
@@ -155,10 +165,12 @@ impl Core {
         if state.is_deaf() {
             return None;
         }
-        state.seq_last += 1;
-        let seq = Seq::new(state.seq_last);
+        let seq = state.next_seq();
         let progress = Progress::Pending(None);
         let (kind, command) = operation(seq);
+        if let OperationKind::ChildWorkflow { workflow_id, .. } = &kind {
+            state.starting.insert(workflow_id.clone());
+        }
         let operation = Operation {
             kind,
             source,
@@ -199,12 +211,14 @@ impl Core {
             return;
         }
         let Some(operation) = state.operations.remove(&seq) else { return };
+        let number = operation.number(seq);
         if operation.is_pending() && !operation.cancel_requested {
-            match state.commands.iter().rposition(|command| command.starts() == Some(seq)) {
+            match state.commands.iter().rposition(|command| command.starts() == Some(number)) {
                 Some(started) => drop(state.commands.remove(started)),
                 None => state.request_cancellation(seq, &operation),
             }
         }
+        state.forget_local(number);
         drop(state);
         drop(operation);
     }
@@ -245,8 +259,13 @@ impl State {
         self.inert || !self.in_job
     }
 
+    fn next_seq(&mut self) -> Seq {
+        self.seq_last += 1;
+        Seq::new(self.seq_last)
+    }
+
     fn request_cancellation(&mut self, seq: Seq, operation: &Operation) {
-        let command = match operation.kind {
+        let command = match &operation.kind {
             OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
             OperationKind::Timer { .. } => Command::CancelTimer { seq },
             OperationKind::ChildWorkflow { .. } => Command::CancelChildWorkflowExecution {
@@ -254,6 +273,11 @@ impl State {
                 reason: self.cancel_reason.clone().unwrap_or_default(),
                 source: operation.source.into(),
             },
+            OperationKind::LocalActivity(local) => {
+                let command = local_activities::request_cancellation(local);
+                self.cancellations.insert(local.seq, command);
+                return;
+            }
             // What has been sent is not taken back.
             OperationKind::ExternalSignal { .. } | OperationKind::ExternalCancel { .. } => return,
         };

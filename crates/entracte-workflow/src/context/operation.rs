@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use entracte_model::{Failure, RunId, WorkflowId};
+use entracte_model::{Failure, RunId, Seq, WorkflowId};
 
-use crate::machine::{ActivityResolution, ChildResolution};
+use crate::machine::{ActivityResolution, ChildResolution, LocalActivity};
 
 /// What an operation is, as far as it must be known while it is pending.
 #[derive(Debug, Clone)]
 pub(crate) enum OperationKind {
     Activity { activity_type: Arc<str> },
+    LocalActivity(Box<LocalActivity>),
     Timer { start_to_fire_timeout: Duration },
     ExternalSignal { signal_name: Arc<str> },
     ExternalCancel { workflow_id: WorkflowId },
@@ -70,6 +71,15 @@ impl Operation {
     /// Whether its end can wake the run.
     pub(crate) fn is_awaited(&self) -> bool {
         self.is_pending() && !self.is_detached
+    }
+
+    /// The number under which the operation is known outside, at the moment: a local activity
+    /// that goes on after a durable timer gets another one.
+    pub(crate) fn number(&self, seq: Seq) -> Seq {
+        match &self.kind {
+            OperationKind::LocalActivity(local) => local.seq,
+            _ => seq,
+        }
     }
 
     /// Ends the operation; gives the waker of whoever waits, to be woken once the lock is free.

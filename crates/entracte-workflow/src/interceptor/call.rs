@@ -83,6 +83,11 @@ pub enum WorkflowCallKind {
         /// The durable name of the child workflow.
         workflow_type: Arc<str>,
     },
+    /// It schedules a local activity; seen again by every replay, as it is not journaled.
+    ScheduleLocalActivity {
+        /// The durable name of the activity.
+        activity_type: Arc<str>,
+    },
     /// It sends another workflow a signal.
     SignalExternalWorkflow {
         /// The other workflow.

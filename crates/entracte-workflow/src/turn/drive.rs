@@ -15,7 +15,7 @@ use super::children::PendingChild;
 use super::command_events::command_event;
 use super::job::cancelled;
 use crate::history::{ChildExecution, HistoryState};
-use crate::machine::{Activation, Command, Job, Machine, TurnFailure};
+use crate::machine::{Activation, ActivityResolution, Command, Job, Machine, TurnFailure};
 
 /// What holds for all activations of a turn.
 #[derive(Debug)]
@@ -45,12 +45,17 @@ pub(crate) fn drive(
         if !machine.awaits(seq) {
             continue;
         }
-        let job = match (turn.activity(seq), turn.child(seq)) {
-            (Some(pending), _) => {
-                Job::ResolveActivity { seq, resolution: cancelled(pending.wrapper) }
+        let job = match (machine.local_activity(seq), turn.activity(seq), turn.child(seq)) {
+            (Some(local), ..) => {
+                let resolution = ActivityResolution::Cancelled(local.cancelled());
+                Job::ResolveActivity { seq, resolution, is_local: true }
             }
-            (None, Some(pending)) => pending.cancelled(seq),
-            (None, None) => continue,
+            (None, Some(pending), _) => {
+                let resolution = cancelled(pending.wrapper);
+                Job::ResolveActivity { seq, resolution, is_local: false }
+            }
+            (None, None, Some(pending)) => pending.cancelled(seq),
+            (None, None, None) => continue,
         };
         activate(machine, turn, head, vec![job], &mut to_resolve)?;
     }
@@ -72,20 +77,19 @@ fn activate(
         jobs,
     })?;
     for command in commands {
-        let (is_recorded, resolves) = cancels(turn, &command);
+        let (is_recorded, resolves) = cancels(machine, turn, &command);
         to_resolve.extend(resolves);
-        if !is_recorded {
-            continue;
+        if is_recorded {
+            let attributes = command_event(turn, command)?;
+            turn.push(attributes);
         }
-        let attributes = command_event(turn, command)?;
-        turn.push(attributes);
     }
     Ok(())
 }
 
 /// Whether a command leaves an event, and which operation it ends within the turn: what a
 /// cancellation does is said by the type of its operation (rules ACX-1 and CHD-12).
-fn cancels(turn: &TurnEvents<'_>, command: &Command) -> (bool, Option<Seq>) {
+fn cancels(machine: &Machine, turn: &TurnEvents<'_>, command: &Command) -> (bool, Option<Seq>) {
     match *command {
         Command::RequestCancelActivity { seq } => {
             let Some(pending) = turn.activity(seq) else { return (false, None) };
@@ -102,6 +106,14 @@ fn cancels(turn: &TurnEvents<'_>, command: &Command) -> (bool, Option<Seq>) {
                 ChildWorkflowCancellationType::TryCancel => (true, Some(seq)),
                 _ => (true, None),
             }
+        }
+        // Whoever runs local activities asks the machine for them.
+        Command::ScheduleLocalActivity { .. } => (false, None),
+        Command::RequestCancelLocalActivity { seq } => {
+            let waits = ActivityCancellationType::WaitCancellationCompleted;
+            let local = machine.local_activity(seq);
+            let resolves = local.is_some_and(|local| local.options.cancellation_type != waits);
+            (false, resolves.then_some(seq))
         }
         _ => (true, None),
     }

@@ -9,6 +9,7 @@ mod combine;
 mod external_signals;
 mod foreign;
 mod inert;
+mod local_activities;
 mod machine;
 mod mismatch;
 mod outside;

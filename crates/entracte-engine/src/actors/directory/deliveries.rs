@@ -65,8 +65,8 @@ impl DirectoryState {
             Ok(Some(_)) => drop(self.open_stored(run_id, row).await),
             Err(error) => unreadable(run_id, &error),
         }
-        match self.store().deliveries(run_id) {
-            Ok(rows) => rows.into_iter().for_each(|(key, _)| self.discard(key)),
+        match self.store().delivery_keys(run_id) {
+            Ok(keys) => keys.into_iter().for_each(|key| self.discard(key)),
             Err(error) => unreadable(run_id, &error),
         }
     }
@@ -74,14 +74,18 @@ impl DirectoryState {
     /// Strikes what was sent to a run that is closed, or was never started.
     fn discard(&self, key: DeliveryKey) {
         let row = match self.store().get_delivery(&key) {
-            Ok(Some(row)) => row,
+            Ok(Some(row)) => Some(row),
             Ok(None) => return,
-            Err(error) => return unreadable(key.run_id, &error),
+            Err(error) => {
+                // Nobody is left who could read it.
+                unreadable(key.run_id, &error);
+                None
+            }
         };
         let mut rows = Batch::new();
         let mut deliveries = Vec::new();
         rows.delete_delivery(key);
-        if let Some((answer, message)) = answer_to(key, &row.message) {
+        if let Some((answer, message)) = row.and_then(|row| answer_to(key, &row.message)) {
             let sender = Some((key.run_id, key.event_id));
             let received_at = self.shared.clock.now();
             rows.put_delivery(answer, &InboxRow { sender, received_at, message });

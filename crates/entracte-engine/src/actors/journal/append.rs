@@ -1,6 +1,7 @@
 //! What runs hand to the journal, and what they are answered.
 
 use entracte_model::{EventId, RunId, Timestamp, WorkflowId};
+use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::WorkflowIdRow;
 use entracte_store::{Batch, StoreError};
 use ractor::ActorRef;
@@ -23,6 +24,8 @@ pub(crate) struct Append {
     pub(crate) claim: Option<WorkflowIdClaim>,
     /// Another run that the author believes to be open.
     pub(crate) requires_open: Option<RunId>,
+    /// What the rows send to other runs: the directory is told when they are durable.
+    pub(crate) deliveries: Vec<DeliveryKey>,
     pub(crate) acknowledgement: Acknowledgement,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct JournalState {
     pub(super) waiting: VecDeque<Waiting>,
     /// The authors of the batch that is being committed; none while a sync runs alone.
     in_flight: Option<Vec<Acknowledgement>>,
-    /// What the batch that is being committed sends to runs, without an author.
+    /// What the batch that is being committed sends to runs.
     in_flight_deliveries: Vec<DeliveryKey>,
     /// Those who wait until the batch in flight is settled.
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
@@ -158,6 +158,7 @@ impl JournalState {
                 append.rows.put_workflow_id(&claim.workflow_id, &claim.new);
             }
             batch.append(&mut append.rows);
+            self.in_flight_deliveries.append(&mut append.deliveries);
             self.last_time = self.last_time.max(append.time);
             authors.push(append.acknowledgement);
         }

@@ -142,7 +142,7 @@ impl RunState {
     }
 
     /// Why the run cannot be told to end, if it cannot.
-    fn refusal(&self) -> Option<RunError> {
+    pub(super) fn refusal(&self) -> Option<RunError> {
         if self.is_closed() {
             return Some(RunError::AlreadyClosed { run_id: self.run_id });
         }
@@ -185,7 +185,7 @@ impl RunState {
     }
 
     /// The request is answered when it is durable: as an event, or as a row in the inbox.
-    fn accept_cancel(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
+    pub(super) fn accept_cancel(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
         let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested { .. });
         if self.is_closed() || self.inputs.iter().any(is_asked) {
             return Ok(());
@@ -290,6 +290,7 @@ impl RunState {
                 source: timer.source.clone(),
             })
             .collect();
+        description.pending_local_activities = self.describe_local();
         description.signals = self.describe_signals();
         description.parked = self.parked.as_ref().map(|parked| ParkedDescription {
             cause: parked.cause.clone(),

@@ -24,9 +24,11 @@ use tokio::sync::oneshot;
 
 use super::input::QueuedInput;
 use super::opening::NewRun;
+use super::parking::retry_policy;
 use super::state::{Change, RunState};
 use super::{RunCall, RunMessage};
 use crate::actors::directory::DirectoryMessage;
+use crate::errors::RunError;
 
 /// The first run of a child, by the event that asks for it.
 pub(super) fn child_run_id(parent: RunId, event_id: EventId, time: Timestamp) -> RunId {
@@ -319,15 +321,23 @@ impl RunState {
     }
 
     /// Has the run terminated that holds the workflow id, and judges again.
-    fn make_room(&self, run_id: RunId) {
+    fn make_room(&mut self, run_id: RunId) {
         let (directory, myself, epoch) = (self.directory.clone(), self.myself.clone(), self.epoch);
+        self.room_asked += 1;
+        let delay = retry_policy().delay_after(self.room_asked);
         tokio::spawn(async move {
             let (reply, answer) = oneshot::channel();
             let reason = "TerminateIfRunning WorkflowIdReusePolicy".to_owned();
             let call = RunCall::Terminate { reason, reply };
             let _ = directory.cast(DirectoryMessage::Call { run_id, call });
-            // Whatever the answer is, the store knows better by then.
-            let _ = answer.await;
+            match answer.await {
+                // The engine stops, and this actor with it.
+                Ok(Err(RunError::EngineStopped(_))) => return,
+                Ok(Ok(()) | Err(RunError::AlreadyClosed { .. })) => {}
+                // It cannot be terminated now, and perhaps later; or the question was lost.
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(delay).await,
+            }
+            // Judges by what the store says then.
             let _ = myself.cast(RunMessage::Opened { epoch });
         });
     }

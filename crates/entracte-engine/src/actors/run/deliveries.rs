@@ -1,8 +1,9 @@
 //! Deliveries: what one run sends to another, and how it is taken up.
 //!
 //! A delivery is a row in the batch of the sender's event, deleted in the batch of the receiver's
-//! turn (rule 5 of the design). The receiver is also told by message when the row is durable; the
-//! message is a hint and carries nothing but the row's key. A second copy finds no row, or means
+//! turn (rule 5 of the design). When the row is durable the journal tells the directory, and that
+//! the receiver: whatever becomes of the sender, no row lies there unseen. The message is a hint
+//! and carries nothing but the row's key. A second copy finds no row, or means
 //! nothing to the history any more.
 
 use entracte_model::event::ExternalWorkflowExecutionCancelRequested;
@@ -13,11 +14,8 @@ use entracte_store::rows::{InboxMessage, InboxRow};
 use entracte_workflow::HistoryState;
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
 use super::input::{Input, QueuedInput};
-use super::parking::ParkCause;
 use super::state::{Change, Mode, RunState};
-use crate::actors::directory::DirectoryMessage;
 
 /// Why a run is terminated, or asked to cancel, when its parent has closed (rule CHD-7).
 pub(super) const BY_PARENT_CLOSE: &str = "by parent close policy";
@@ -31,17 +29,18 @@ impl RunState {
             return Ok(());
         }
         let waits = |queued: &QueuedInput| queued.input.delivery() == Some(key);
-        if self.rows.is_none() || !self.is_resumed || self.inputs.iter().any(waits) {
+        if self.rows.is_none() || self.inputs.iter().any(waits) {
             // It is read with everything else that waits for the run, or was.
             return Ok(());
+        }
+        if !self.is_resumed {
+            return self.delivered_unread(key);
         }
         match self.shared.store.get_delivery(&key) {
             Ok(Some(row)) => self.take_delivery(key, row.message),
             Ok(None) => Ok(()),
-            Err(error) => {
-                self.park(ParkCause::RowUnreadable { error }, None);
-                Ok(())
-            }
+            // This actor ends, and whoever follows it reads everything again, or is parked.
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -50,32 +49,48 @@ impl RunState {
         key: DeliveryKey,
         message: InboxMessage,
     ) -> Result<(), ActorProcessingErr> {
-        self.inputs.push_back(QueuedInput::delivered(key, message));
-        if self.is_terminated_by_parent() { self.obey_parent() } else { self.pump() }
+        let queued = QueuedInput::delivered(key, message);
+        if self.parked.is_some()
+            && let Input::Delivered { message, .. } = &queued.input
+            && let InboxMessage::ExternalCancelRequested { reason, .. } = &**message
+        {
+            // The answer must not wait until the code is mended.
+            self.accept_cancel(reason.clone())?;
+            let mut change = self.change();
+            self.settle_delivery(&queued.input, &mut change);
+            self.append(change);
+            return Ok(());
+        }
+        self.queue_delivery(queued);
+        self.pump()
+    }
+
+    fn queue_delivery(&mut self, queued: QueuedInput) {
+        self.parent_terminates |= is_termination(&queued.input);
+        self.inputs.push_back(queued);
+    }
+
+    /// A run of which not everything could be read obeys its parent's close all the same.
+    fn delivered_unread(&mut self, key: DeliveryKey) -> Result<(), ActorProcessingErr> {
+        let Ok(Some(row)) = self.shared.store.get_delivery(&key) else { return Ok(()) };
+        let queued = QueuedInput::delivered(key, row.message);
+        if !is_termination(&queued.input) {
+            return Ok(());
+        }
+        self.queue_delivery(queued);
+        self.obey_parent()
     }
 
     /// Takes up what other runs have sent while the run was not in memory.
     pub(super) fn resume_deliveries(&mut self, rows: Vec<(DeliveryKey, InboxRow)>) {
         for (key, row) in rows {
-            self.inputs.push_back(QueuedInput::delivered(key, row.message));
+            self.queue_delivery(QueuedInput::delivered(key, row.message));
         }
     }
 
-    /// Whether the run's parent has closed and takes the run with it. That needs no turn.
-    pub(super) fn is_terminated_by_parent(&self) -> bool {
-        let terminates = |queued: &QueuedInput| {
-            let policy = ParentClosePolicy::Terminate;
-            matches!(
-                &queued.input,
-                Input::Delivered { message, .. }
-                    if **message == InboxMessage::ParentClosed { policy }
-            )
-        };
-        self.inputs.iter().any(terminates)
-    }
-
+    /// The run's parent has closed and takes the run with it. That needs no turn.
     pub(super) fn obey_parent(&mut self) -> Result<(), ActorProcessingErr> {
-        if self.is_closed() || self.refusal_of_inputs().is_some() {
+        if self.refusal().is_some() {
             return Ok(());
         }
         self.terminate(BY_PARENT_CLOSE.to_owned())
@@ -86,7 +101,7 @@ impl RunState {
         let sender = Some((self.run_id, key.event_id));
         let row = InboxRow { sender, received_at: change.time, message };
         change.rows.put_delivery(key, &row);
-        change.effects.push(Effect::Deliver { key });
+        change.deliveries.push(key);
     }
 
     /// Strikes a delivery that is taken up, or comes too late, and answers it if it wants an
@@ -98,11 +113,13 @@ impl RunState {
             self.deliver(key, answer, change);
         }
     }
+}
 
-    /// The row is durable: its receiver is told.
-    pub(super) fn tell_of_delivery(&self, key: DeliveryKey) {
-        let _ = self.directory.cast(DirectoryMessage::Deliver { key });
-    }
+/// Whether the run's parent has closed and takes the run with it.
+fn is_termination(input: &Input) -> bool {
+    let policy = ParentClosePolicy::Terminate;
+    let Input::Delivered { message, .. } = input else { return false };
+    **message == InboxMessage::ParentClosed { policy }
 }
 
 /// What is answered to a delivery, whatever becomes of it; nothing if it wants no answer.

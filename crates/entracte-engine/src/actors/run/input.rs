@@ -2,8 +2,8 @@
 
 use entracte_model::event::{
     ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
-    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionSignaled,
-    WorkflowExecutionStarted,
+    ActivityTaskTimedOut, LocalActivityMarker, Marker, MarkerRecorded, TimerFired,
+    WorkflowExecutionCancelRequested, WorkflowExecutionSignaled, WorkflowExecutionStarted,
 };
 use entracte_model::{EventAttributes, EventId, Seq};
 use entracte_store::keys::DeliveryKey;
@@ -24,6 +24,7 @@ pub(super) enum Input {
     CancelRequested {
         reason: String,
     },
+    LocalActivityEnded(LocalActivityMarker),
     Signaled(WorkflowExecutionSignaled),
     ExternalSignaled {
         seq: Seq,
@@ -72,6 +73,7 @@ impl Input {
             | InboxMessage::ParentClosed { .. }
             | InboxMessage::ExternalCancelRequested { .. }
             | InboxMessage::ChildStart { .. } => return None,
+            InboxMessage::LocalActivityEnded(marker) => Self::LocalActivityEnded(marker),
         })
     }
 
@@ -86,6 +88,9 @@ impl Input {
                 Some(InboxMessage::CancelRequested { reason: reason.clone() })
             }
             Self::Signaled(signaled) => Some(InboxMessage::Signaled(signaled.clone())),
+            Self::LocalActivityEnded(marker) => {
+                Some(InboxMessage::LocalActivityEnded(marker.clone()))
+            }
             Self::TimerFired { .. } | Self::ExternalSignaled { .. } | Self::Delivered { .. } => {
                 None
             }
@@ -102,6 +107,10 @@ impl Input {
             },
             Self::ActivityClosed(closed) if history.activities.contains_key(&closed.seq) => {
                 activity_closed(closed, history.next_event_id)
+            }
+            Self::LocalActivityEnded(marker) => {
+                let marker = Marker::LocalActivity(marker.clone());
+                vec![A::MarkerRecorded(MarkerRecorded { marker })]
             }
             Self::TimerFired { seq } => match history.timers.get(seq) {
                 Some(timer) => {

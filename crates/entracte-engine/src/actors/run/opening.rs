@@ -14,7 +14,7 @@ use ractor::{ActorProcessingErr, ActorRef};
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::parking::ParkCause;
-use super::state::{PendingActivity, RunRows, RunState};
+use super::state::{Mode, PendingActivity, RunRows, RunState};
 use super::{RunMessage, StartReply};
 use crate::actors::attempt::lost_attempt;
 use crate::actors::directory::DirectoryMessage;
@@ -69,7 +69,7 @@ impl RunState {
 
     /// Reads what is stored of the run and goes on from there.
     pub(super) fn opened(&mut self, epoch: Epoch) -> Result<(), ActorProcessingErr> {
-        if epoch != self.epoch {
+        if epoch != self.epoch || !matches!(self.mode, Mode::Running | Mode::Draining) {
             return Ok(());
         }
         let store = Arc::clone(&self.shared.store);
@@ -92,6 +92,7 @@ impl RunState {
             Err(cause) if cause.hides_history() => return self.park_and_wait(cause),
             restored => restored,
         };
+        self.ready.push_back(Effect::ArmRunTimeout);
         let resumed = match self.resume() {
             Err(error) => return self.park_and_wait(ParkCause::RowUnreadable { error }),
             Ok(lost) => lost,
@@ -100,8 +101,9 @@ impl RunState {
         if let Err(cause) = restored {
             self.park(cause, None);
         }
-        if self.is_terminated_by_parent() {
-            return self.obey_parent();
+        self.resume_local();
+        if self.parent_terminates {
+            return self.pump();
         }
         for (seq, attempt) in resumed {
             // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
@@ -124,6 +126,7 @@ impl RunState {
         let inbox = store.inbox(self.run_id)?;
         let deliveries = store.deliveries(self.run_id)?;
         let pending = store.pending_activities(self.run_id)?;
+        let local = store.local_activities(self.run_id)?;
         let scheduled = pending
             .iter()
             .map(|(_, row)| store.get_event(self.run_id, row.scheduled_event_id))
@@ -134,7 +137,7 @@ impl RunState {
             self.inputs.push_back(QueuedInput { input, inbox_sequence: Some(sequence) });
         }
         self.resume_deliveries(deliveries);
-        self.ready.push_back(Effect::ArmRunTimeout);
+        self.local.set_rows(local);
         // Before any turn is taken, which would add timers that are not durable yet.
         self.resume_timers();
         self.resume_sent_signals();
@@ -167,7 +170,7 @@ impl RunState {
         let EventAttributes::ActivityTaskScheduled(scheduled) = attributes else { return None };
         let attempt = row.attempt;
         let (is_admitted, is_cancelled) = (row.admitted_at.is_some(), row.cancel_requested);
-        let mut activity = PendingActivity::new(row, &scheduled, time);
+        let mut activity = PendingActivity::new(row, &scheduled, time, self.run_timeout_length());
         activity.due = (!is_admitted).then_some(activity.row.next_attempt_at);
         self.activities.insert(seq, activity);
         if is_admitted {

@@ -88,6 +88,8 @@ impl RunState {
             self.history = history;
             self.parent_close = Some(marker);
         }
+        // What was sent to it meanwhile is answered by the directory, once it has left.
+        self.late_deliveries.extend(self.shared.store.delivery_keys(self.run_id)?);
         // The calls that came meanwhile go back: a closed run is answered from the store.
         self.mode = Mode::Leaving { asked: false };
         self.tell_children();

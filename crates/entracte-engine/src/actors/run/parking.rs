@@ -171,6 +171,9 @@ impl RunState {
             self.park(cause, None);
             return Ok(());
         }
+        self.resume_local();
+        // It may have been due while nothing could be written.
+        self.ready.push_back(Effect::ArmRunTimeout);
         self.pump()
     }
 

@@ -9,6 +9,7 @@ use entracte_workflow::HistoryError;
 
 use super::effects::Effect;
 use super::input::QueuedInput;
+use super::local_activities::LocalChanges;
 use super::publishing::Published;
 use super::state::{Change, Mode, PendingActivity, RunRows, RunState};
 use crate::actors::journal::WorkflowIdClaim;
@@ -21,6 +22,7 @@ impl RunState {
         events: &[Event],
         inputs: &[QueuedInput],
         published: Published,
+        local: LocalChanges,
     ) -> Result<(), HistoryError> {
         let mut change = self.change();
         for event in events {
@@ -29,14 +31,12 @@ impl RunState {
             change.time = event.time;
             self.record_event(event, &mut change);
             self.history.apply(event)?;
-            if matches!(event.attributes, EventAttributes::WorkflowExecutionStarted(_)) {
-                self.record_run_timeout(&mut change);
-            }
         }
         self.record_published(published, events, &mut change);
         for queued in inputs {
             self.strike(queued, &mut change);
         }
+        self.record_local(local, events, &mut change);
         self.append(change);
         Ok(())
     }
@@ -138,6 +138,7 @@ impl RunState {
             new: workflow_id.clone(),
         });
         self.rows = Some(RunRows { run, workflow_id });
+        self.record_run_timeout(started, change);
         if let Some(parent) = &started.parent {
             self.record_start_as_child(parent, change);
         }
@@ -169,7 +170,10 @@ impl RunState {
         } else {
             Effect::Arm { seq }
         });
-        self.activities.insert(seq, PendingActivity::new(row, scheduled, event.time));
+        self.activities.insert(
+            seq,
+            PendingActivity::new(row, scheduled, event.time, self.run_timeout_length()),
+        );
     }
 
     fn record_end(&mut self, scheduled_event_id: EventId, change: &mut Change) {
@@ -229,6 +233,7 @@ impl RunState {
                 change.rows.delete_due(self.retry_key(*seq, due));
             }
         }
+        self.forget_local(change);
         for (seq, timer) in &self.history.timers {
             change.rows.delete_due(self.timer_key(*seq, timer.due));
         }
@@ -248,9 +253,12 @@ impl RunState {
     }
 
     /// Deletes what waits for the run without reading it, because it cannot be read.
-    fn delete_unread(&self, change: &mut Change) {
+    fn delete_unread(&mut self, change: &mut Change) {
         let store = &self.shared.store;
-        for range in [keys::pending_of(self.run_id), keys::inbox_of(self.run_id)] {
+        // The directory strikes what was sent to it, and answers.
+        self.late_deliveries.extend(store.delivery_keys(self.run_id).unwrap_or_default());
+        let ranges = [keys::pending_of, keys::local_activities_of, keys::inbox_of];
+        for range in ranges.map(|range| range(self.run_id)) {
             // What cannot even be listed stays, and recovery skips what belongs to closed runs.
             let rows = store.scan(range.space, &range.start, range.end.as_deref(), usize::MAX);
             for row in rows.unwrap_or_default() {

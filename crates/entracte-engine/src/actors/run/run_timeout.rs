@@ -1,6 +1,8 @@
 //! The timeouts of a run, and of its whole chain (rules WTO-1 and WTO-4).
 
-use entracte_model::event::WorkflowExecutionTimedOut;
+use std::time::Duration;
+
+use entracte_model::event::{WorkflowExecutionStarted, WorkflowExecutionTimedOut};
 use entracte_model::{EventAttributes, RetryState, Seq, Timestamp};
 use entracte_store::keys::{DueKey, DueKind};
 use ractor::ActorProcessingErr;
@@ -12,10 +14,24 @@ use super::state::{Change, Mode, RunState, Wake};
 impl RunState {
     /// When the run times out, if ever: with its own timeout, or with its chain.
     fn times_out_at(&self) -> Option<Timestamp> {
-        let started = self.history.started.as_ref()?;
-        let start = self.history.start_time;
+        let start = self.rows.as_ref()?.run.start_time;
+        let waiting;
+        let started = match &self.history.started {
+            Some(started) => started,
+            // Its first turn has failed so far.
+            None => {
+                waiting = self.waiting_start()?;
+                &waiting
+            }
+        };
         let own = started.run_timeout.map(|timeout| start.saturating_add(timeout));
         [own, started.execution_expiration].into_iter().flatten().min()
+    }
+
+    /// How long the run may take, which bounds its activities (rules TMO-4 and TMO-5).
+    pub(super) fn run_timeout_length(&self) -> Option<Duration> {
+        let start = self.rows.as_ref()?.run.start_time;
+        self.times_out_at().map(|at| at.saturating_since(start))
     }
 
     fn run_timeout_key(&self, due: Timestamp) -> DueKey {
@@ -23,8 +39,17 @@ impl RunState {
     }
 
     /// The run has begun: from now on its time passes.
-    pub(super) fn record_run_timeout(&self, change: &mut Change) {
-        if let Some(due) = self.times_out_at() {
+    pub(super) fn record_run_timeout(
+        &self,
+        started: &WorkflowExecutionStarted,
+        change: &mut Change,
+    ) {
+        if started.run_timeout.is_none() && started.execution_expiration.is_none() {
+            return;
+        }
+        let start = self.rows.as_ref().map(|rows| rows.run.start_time);
+        let own = start.zip(started.run_timeout).map(|(start, after)| start.saturating_add(after));
+        if let Some(due) = [own, started.execution_expiration].into_iter().flatten().min() {
             change.rows.put_due(self.run_timeout_key(due));
             change.effects.push(Effect::ArmRunTimeout);
         }
@@ -48,7 +73,7 @@ impl RunState {
     pub(super) fn run_timeout_due(&mut self) -> Result<(), ActorProcessingErr> {
         let is_at_work = matches!(self.mode, Mode::Running | Mode::Draining);
         let Some(due) = self.times_out_at() else { return Ok(()) };
-        if self.is_closed() || !is_at_work || self.refusal_of_inputs().is_some() {
+        if self.is_closed() || !is_at_work || self.refusal().is_some() {
             return Ok(());
         }
         if due > self.now() {

@@ -18,6 +18,7 @@ use tokio::time::{Duration, Instant};
 use super::deadlines::Alarm;
 use super::effects::Effect;
 use super::input::QueuedInput;
+use super::local_activities::LocalActivities;
 use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
 use super::publishing::Query;
@@ -49,6 +50,7 @@ pub(crate) struct RunState {
     /// Counts the machines, so that a wake meant for an older one is recognised.
     pub(super) machine_count: u64,
     pub(super) activities: BTreeMap<Seq, PendingActivity>,
+    pub(super) local: LocalActivities,
     /// Wakes the run for what its activities wait for.
     pub(super) alarm: Option<Alarm>,
     pub(super) timers: BTreeMap<Seq, ActorRef<()>>,
@@ -87,6 +89,10 @@ pub(crate) struct RunState {
     pub(super) deferred_calls: Vec<RunCall>,
     /// The delivery that made the run its parent's child, until it has begun.
     pub(super) start_delivery: Option<DeliveryKey>,
+    /// How often the holder of the workflow id was asked to make room for the run.
+    pub(super) room_asked: u32,
+    /// Whether the run's parent has closed and takes the run with it; that waits in the inputs.
+    pub(super) parent_terminates: bool,
     /// Deliveries that came when nothing was taken up any more.
     pub(super) late_deliveries: Vec<DeliveryKey>,
     /// How far the children of a run that is closed are told of that; none when all are.
@@ -124,9 +130,8 @@ impl PendingActivity {
         row: PendingActivityRow,
         scheduled: &ActivityTaskScheduled,
         scheduled_time: Timestamp,
+        run_timeout: Option<Duration>,
     ) -> Self {
-        // There is no workflow run timeout yet; it would bound these (rules TMO-4 and TMO-5).
-        let run_timeout = None;
         Self {
             row,
             input: scheduled.input.clone(),
@@ -169,6 +174,7 @@ pub(super) struct RunningAttempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Child {
     Attempt { seq: Seq, attempt: u32 },
+    LocalAttempt { seq: Seq, attempt: u32 },
     Timer { seq: Seq },
 }
 
@@ -216,6 +222,7 @@ impl RunState {
             machine: None,
             machine_count: 0,
             activities: BTreeMap::new(),
+            local: LocalActivities::default(),
             alarm: None,
             timers: BTreeMap::new(),
             children: HashMap::new(),
@@ -238,6 +245,8 @@ impl RunState {
             signals_seen: SignalsDescription::default(),
             deferred_calls: Vec::new(),
             start_delivery: None,
+            room_asked: 0,
+            parent_terminates: false,
             late_deliveries: Vec::new(),
             parent_close: None,
             run_timeout: None,
@@ -268,6 +277,7 @@ impl RunState {
             rows: change.rows,
             claim: change.claim,
             requires_open: change.requires_open,
+            deliveries: change.deliveries,
             acknowledgement: Acknowledgement { author: self.myself.clone(), token },
         };
         // Without a journal the engine is gone, and this actor with it.
@@ -283,6 +293,7 @@ impl RunState {
             rows: Batch::new(),
             claim: None,
             requires_open: None,
+            deliveries: Vec::new(),
             effects: Vec::new(),
         }
     }
@@ -306,5 +317,7 @@ pub(super) struct Change {
     pub(super) claim: Option<WorkflowIdClaim>,
     /// Another run that must be open.
     pub(super) requires_open: Option<RunId>,
+    /// What the rows send to other runs.
+    pub(super) deliveries: Vec<DeliveryKey>,
     pub(super) effects: Vec<Effect>,
 }

@@ -11,6 +11,7 @@ use ractor::ActorProcessingErr;
 use super::RunMessage;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
+use super::local_activities::{LocalChanges, take_changes};
 use super::parking::ParkCause;
 use super::publishing::Published;
 use super::signals::signals_of;
@@ -91,6 +92,9 @@ impl RunState {
 
     /// Takes turns for the inputs that wait, as far as that is possible now.
     pub(super) fn pump(&mut self) -> Result<(), ActorProcessingErr> {
+        if self.parent_terminates && !self.is_closed() {
+            self.obey_parent()?;
+        }
         while !self.inputs.is_empty() && !self.is_closed() && self.parked.is_none() {
             if self.machine.is_none() {
                 if !self.appends.is_empty() {
@@ -129,14 +133,18 @@ impl RunState {
             );
         }
         let published = machine.take_published();
+        let local = take_changes(machine);
         let turned = turned.and_then(|events| match self.refuse_published(&published) {
             Some(failure) => Err(failure),
             None => Ok(events),
         });
         match turned {
             Ok(mut events) => {
-                self.find_targets(&mut events)?;
-                self.turned(&events, inputs, published)
+                if let Err(error) = self.find_targets(&mut events) {
+                    self.park(ParkCause::RowUnreadable { error }, inputs);
+                    return Ok(());
+                }
+                self.turned(&events, inputs, published, local)
             }
             Err(failure) => {
                 self.park(ParkCause::Turn { failure }, inputs);
@@ -151,6 +159,7 @@ impl RunState {
         events: &[Event],
         inputs: Vec<QueuedInput>,
         published: Published,
+        local: LocalChanges,
     ) -> Result<(), ActorProcessingErr> {
         self.turn_succeeded();
         if let Some(reason) = too_large(events, self.shared.options.payload_bytes_max) {
@@ -158,7 +167,7 @@ impl RunState {
             inputs.into_iter().rev().for_each(|queued| self.inputs.push_front(queued));
             return self.terminate(reason);
         }
-        self.record(events, &inputs, published)?;
+        self.record(events, &inputs, published, local)?;
         if self.is_closed() {
             self.report_unread();
         }
@@ -215,7 +224,7 @@ impl RunState {
         }
         self.parked = None;
         self.machine = None;
-        self.record(&events, &[], Published::new())?;
+        self.record(&events, &[], Published::new(), LocalChanges::new())?;
         Ok(())
     }
 

@@ -34,15 +34,20 @@ impl Core {
     fn child_started(&self, seq: Seq, known: ChildStart) -> bool {
         let mut state = self.lock();
         let is_given = seq.get() >= 1 && seq.get() <= state.seq_last;
-        let mut waker = None;
+        let (mut waker, mut started) = (None, None);
         if let Some(operation) = state.operations.get_mut(&seq) {
-            let OperationKind::ChildWorkflow { start, .. } = &mut operation.kind else {
+            let OperationKind::ChildWorkflow { start, workflow_id, .. } = &mut operation.kind
+            else {
                 return false;
             };
             if let ChildStart::Pending(waiting) = start {
                 waker = waiting.take();
                 *start = known;
+                started = Some(workflow_id.clone());
             }
+        }
+        if let Some(workflow_id) = started {
+            state.starting.remove(&workflow_id);
         }
         drop(state);
         wake(waker);
@@ -107,13 +112,7 @@ impl Core {
     /// Whether the run already asks for a child of this workflow id, and does not know yet
     /// whether it has started (rule CHD-3).
     pub(crate) fn is_child_starting(&self, workflow_id: &WorkflowId) -> bool {
-        self.lock().operations.values().any(|operation| {
-            matches!(
-                &operation.kind,
-                OperationKind::ChildWorkflow { workflow_id: id, start: ChildStart::Pending(_), .. }
-                    if id == workflow_id
-            )
-        })
+        self.lock().starting.contains(workflow_id)
     }
 
     /// Requests the cancellation of a child, once.
