@@ -22,6 +22,15 @@ pub struct Scenario {
     pub is_large: bool,
 }
 
+/// What a process leaves for the next one.
+#[derive(Debug)]
+pub enum Left {
+    /// Its power was cut: what is on the disk, and what was told before.
+    ByPowerCut(Image, String),
+    /// It was killed: what it had not synced is there and pending.
+    ByKill(Recording),
+}
+
 /// One process.
 #[derive(Debug, Clone, Copy)]
 struct Process {
@@ -147,8 +156,8 @@ impl Scenario {
         Ok(recorder.finish(self.name))
     }
 
-    /// Lets one more process go on from what a power cut has left, and records it: its power
-    /// can be cut again while it recovers.
+    /// Lets one more process go on from what was left, and records it: its power can be cut
+    /// while it recovers.
     ///
     /// # Errors
     /// [`RecordError`] if there is no complete recording.
@@ -157,10 +166,13 @@ impl Scenario {
         strace: Strace,
         program: &Path,
         scratch: &Path,
-        (image, told): (&Image, &str),
+        left: &Left,
     ) -> Result<Recording, RecordError> {
         let mut recorder = Recorder::new(strace, scratch)?;
-        recorder.begin_with(image, told)?;
+        match left {
+            Left::ByPowerCut(image, told) => recorder.begin_with(image, told)?,
+            Left::ByKill(killed) => recorder.begin_with_killed(killed)?,
+        }
         let process = match self.work {
             Work::Commits => to_the_end("commit --commits 3 --bytes 900"),
             Work::Runs | Work::BufferedRuns => to_the_end("run --starts 3 --in-flight 3"),
@@ -172,8 +184,8 @@ impl Scenario {
     /// Whether power can be cut twice: when it was cut once under an engine whose answers do
     /// not wait for the disk, what was told before no longer binds, and what it was is unknown.
     #[must_use]
-    pub fn can_go_on(&self) -> bool {
-        !self.is_large && self.work != Work::BufferedRuns
+    pub fn can_be_cut_twice(&self) -> bool {
+        self.work != Work::BufferedRuns
     }
 }
 

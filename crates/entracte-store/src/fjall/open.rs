@@ -49,6 +49,7 @@ pub(super) fn open(
     }
     torn::cut_off(directory, &findings.cuts)?;
     layout::restore_journal_lock(directory)?;
+    layout::sync_names(directory)?;
     let mut tail = TailFile::open(directory)?;
     let database = open_database(directory, JOURNAL_DIRECTORY, options)?;
     // fjall syncs the journal before it reads it, so what was found is durable by now.
