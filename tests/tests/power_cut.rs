@@ -75,6 +75,12 @@ fn the_change_to_a_new_journal_survives_power_cuts() {
     cut(&["rotation"], 4);
 }
 
+#[test]
+fn journals_that_are_too_long_are_put_away_through_power_cuts() {
+    let report = cut(&["too-long"], 6);
+    assert_eq!(report.images(), 6);
+}
+
 /// A process that is killed may leave names that it had not synced: whoever goes on relies on
 /// them, and must sync them first.
 #[test]

@@ -92,7 +92,7 @@ impl Recorder {
         image.write_to(&self.root())?;
         fs::write(self.told(), told)?;
         self.trace.begin_with(image, told)?;
-        self.cuts_from = self.trace.events().len();
+        self.cut_from_here();
         Ok(())
     }
 
@@ -103,10 +103,15 @@ impl Recorder {
     /// Those of the operating system.
     pub fn begin_with_killed(&mut self, killed: &Recording) -> Result<(), RecordError> {
         self.trace.begin_with_killed(&killed.events);
-        self.cuts_from = self.trace.events().len();
+        self.cut_from_here();
         self.apply();
         self.disk.now().write_to(&self.root())?;
         Ok(fs::write(self.told(), killed.told_before(killed.events.len()))?)
+    }
+
+    /// What has happened so far is not cut.
+    pub fn cut_from_here(&mut self) {
+        self.cuts_from = self.trace.events().len();
     }
 
     /// Runs a program to its end, or kills it when it has told so many lines.

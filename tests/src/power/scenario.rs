@@ -37,14 +37,20 @@ struct Process {
     arguments: &'static str,
     /// After how many told lines it is killed.
     kill_after: Option<usize>,
+    /// Whether its power is cut too; if not, it only prepares what the next one finds.
+    is_cut: bool,
 }
 
 const fn to_the_end(arguments: &'static str) -> Process {
-    Process { arguments, kill_after: None }
+    Process { arguments, kill_after: None, is_cut: true }
 }
 
 const fn killed(arguments: &'static str, lines: usize) -> Process {
-    Process { arguments, kill_after: Some(lines) }
+    Process { arguments, kill_after: Some(lines), is_cut: true }
+}
+
+const fn preparing(arguments: &'static str) -> Process {
+    Process { arguments, kill_after: None, is_cut: false }
 }
 
 const fn commits(name: &'static str, processes: &'static [Process]) -> Scenario {
@@ -128,6 +134,16 @@ pub const ALL: &[Scenario] = &[
         ],
         is_large: true,
     },
+    // An opening finds more in the journals than it may leave there.
+    Scenario {
+        name: "too-long",
+        work: Work::Commits,
+        processes: &[
+            preparing("commit --commits 75 --bytes 1000000 --sync-every 25 --lazy"),
+            to_the_end("commit --commits 5 --bytes 1000"),
+        ],
+        is_large: true,
+    },
 ];
 
 impl Scenario {
@@ -195,6 +211,10 @@ impl Process {
         command.args(self.arguments.split(' '));
         command.arg("--data").arg(recorder.root().join("engine"));
         command.arg("--told").arg(recorder.told());
-        recorder.run(&command, self.kill_after)
+        recorder.run(&command, self.kill_after)?;
+        if !self.is_cut {
+            recorder.cut_from_here();
+        }
+        Ok(())
     }
 }
