@@ -7,7 +7,10 @@ use lsm_tree::AbstractTree;
 
 use super::*;
 use crate::fjall::database::Opened;
+use crate::fjall::keeper::Keeper;
 use crate::fjall::layout::JOURNAL_DIRECTORY;
+use crate::fjall::progress::Progress;
+use crate::fjall::tail::TailFile;
 
 fn tail_of(directory: &Path) -> u64 {
     crate::fjall::tail::read(directory).unwrap().synced
@@ -74,15 +77,27 @@ async fn the_tail_does_not_lag_far_behind() {
     assert!(tail_of(directory.path()) > 1);
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_tail_that_cannot_be_written_poisons_the_store() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path()).await.unwrap();
-    // What the keeper says when it fails; a file that is open cannot be taken away from it.
+    // A second keeper, whose disk is full, and who has something to note.
+    let progress = Arc::new(Progress::new(5, 0, usize::MAX));
+    let tail = TailFile::on_a_full_disk();
     let poison = store.shared.poison();
-    poison.set("the keeper failed".into()).unwrap();
+    let start = |opened: &Opened| {
+        let (database, keyspaces) = (opened.database(), opened.keyspaces());
+        Keeper::start(database, keyspaces, progress, tail, &SMALL, poison.clone())
+    };
+    let keeper = store.shared.with(start).unwrap();
+    while poison.get().is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(keeper);
     let refused = store.commit(batch("k", "v"), Persist::Sync).await;
-    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    let Err(StoreError::Poisoned { reason }) = &refused else { panic!("{refused:?}") };
+    assert!(reason.starts_with("no space left to write the tail"), "{reason}");
 }
 
 /// What reaches a memtable while the keeper closes it outside of the lock must be in the journal.
@@ -238,21 +253,20 @@ async fn tables_that_were_compacted_away_go_when_nothing_is_committed() {
         batch.put(Space::State, (n % 7).to_be_bytes(), vec![n as u8; 64 * 1024]);
         store.commit(batch, Persist::Buffer).await.unwrap();
     }
-    let live = || -> usize {
-        let count = |opened: &Opened| {
-            let tables = opened.keyspaces().iter().map(|it| it.tree.current_version());
-            tables.map(|version| version.iter_tables().count()).sum()
-        };
-        store.shared.with(count)
+    let live = |opened: &Opened| {
+        opened.keyspaces().of(Space::State).tree.current_version().iter_tables().count()
     };
-    let on_disk = || -> usize {
-        let keyspaces = directory.path().join(JOURNAL_DIRECTORY).join("keyspaces");
-        let tables = |id: usize| keyspaces.join(id.to_string()).join("tables");
-        (1..=3).map(|id| fs::read_dir(tables(id)).unwrap().count()).sum()
-    };
+    let tables = directory.path().join(JOURNAL_DIRECTORY).join("keyspaces/3/tables");
+    let on_disk = || fs::read_dir(&tables).unwrap().count();
     let compacted = || store.shared.with(|opened| opened.database().compactions_completed());
-    while compacted() == 0 || on_disk() > live() {
-        tokio::task::yield_now().await;
+    while compacted() == 0 || on_disk() > store.shared.with(live) {
+        // fjall itself holds on to old versions of all spaces until it writes the next table.
+        let mut little = Batch::new();
+        little.put(Space::Meta, "little", "it is not enough for the keeper to look");
+        store.commit(little, Persist::Buffer).await.unwrap();
+        let write = |opened: &Opened| opened.keyspaces().of(Space::Meta).rotate_memtable();
+        store.shared.with(write).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     store.close().await.unwrap();
 }
