@@ -109,8 +109,27 @@ impl Recorder {
         Ok(fs::write(self.told(), killed.told_before(killed.events.len()))?)
     }
 
+    /// Begins with what a program leaves that is not recorded itself.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the program fails.
+    pub fn prepare(&mut self, program: &mut Command) -> Result<(), RecordError> {
+        let output = program.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Err(RecordError::Failed {
+                program: program.get_program().display().to_string(),
+                status: output.status,
+                errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        let image = Image::read_from(&self.root())?;
+        self.trace.begin_with(&image, &fs::read_to_string(self.told())?)?;
+        self.cut_from_here();
+        Ok(())
+    }
+
     /// What has happened so far is not cut.
-    pub fn cut_from_here(&mut self) {
+    fn cut_from_here(&mut self) {
         self.cuts_from = self.trace.events().len();
     }
 

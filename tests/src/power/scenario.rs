@@ -37,20 +37,20 @@ struct Process {
     arguments: &'static str,
     /// After how many told lines it is killed.
     kill_after: Option<usize>,
-    /// Whether its power is cut too; if not, it only prepares what the next one finds.
-    is_cut: bool,
+    /// Whether it is recorded; if not, it comes first, and prepares what the next one finds.
+    is_recorded: bool,
 }
 
 const fn to_the_end(arguments: &'static str) -> Process {
-    Process { arguments, kill_after: None, is_cut: true }
+    Process { arguments, kill_after: None, is_recorded: true }
 }
 
 const fn killed(arguments: &'static str, lines: usize) -> Process {
-    Process { arguments, kill_after: Some(lines), is_cut: true }
+    Process { arguments, kill_after: Some(lines), is_recorded: true }
 }
 
 const fn preparing(arguments: &'static str) -> Process {
-    Process { arguments, kill_after: None, is_cut: false }
+    Process { arguments, kill_after: None, is_recorded: false }
 }
 
 const fn commits(name: &'static str, processes: &'static [Process]) -> Scenario {
@@ -129,7 +129,8 @@ pub const ALL: &[Scenario] = &[
         name: "rotation",
         work: Work::Commits,
         processes: &[
-            to_the_end("commit --commits 130 --bytes 1000000 --sync-every 3"),
+            preparing("commit --commits 72 --bytes 1000000 --sync-every 3"),
+            to_the_end("commit --commits 9 --bytes 1000000 --sync-every 3"),
             to_the_end("commit --commits 20 --bytes 1000"),
         ],
         is_large: true,
@@ -139,7 +140,7 @@ pub const ALL: &[Scenario] = &[
         name: "too-long",
         work: Work::Commits,
         processes: &[
-            preparing("commit --commits 75 --bytes 1000000 --sync-every 25 --lazy"),
+            preparing("commit --commits 77 --bytes 1000000 --sync-every 7 --lazy"),
             to_the_end("commit --commits 5 --bytes 1000"),
         ],
         is_large: true,
@@ -211,10 +212,10 @@ impl Process {
         command.args(self.arguments.split(' '));
         command.arg("--data").arg(recorder.root().join("engine"));
         command.arg("--told").arg(recorder.told());
-        recorder.run(&command, self.kill_after)?;
-        if !self.is_cut {
-            recorder.cut_from_here();
+        if self.is_recorded {
+            recorder.run(&command, self.kill_after)
+        } else {
+            recorder.prepare(&mut command)
         }
-        Ok(())
     }
 }
