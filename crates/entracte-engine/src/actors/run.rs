@@ -17,6 +17,7 @@ mod opening;
 mod parking;
 mod publishing;
 mod record;
+mod reporting;
 mod signals;
 mod state;
 mod turns;

@@ -8,6 +8,7 @@ mod combine;
 mod external_signals;
 mod foreign;
 mod inert;
+mod interceptors;
 mod machine;
 mod mismatch;
 mod outside;

@@ -110,6 +110,8 @@ impl RunState {
             now,
             expiration: activity.timeouts.expiration(activity.scheduled_time),
         });
+        let is_retried = matches!(decision, RetryDecision::Retry { .. });
+        self.report_attempt(seq, attempt, &failure, is_retried);
         match decision {
             RetryDecision::Retry { delay } => {
                 self.retry_activity(seq, failure, now.saturating_add(delay));
