@@ -30,11 +30,14 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// How many attempts there were, by type and outcome.
+type Counts = BTreeMap<(Arc<str>, Outcome), u64>;
+
 /// Counts attempts by the type of their activity and by their outcome; all clones count
 /// together.
 #[derive(Debug, Clone, Default)]
 pub struct Attempts {
-    counts: Arc<Mutex<BTreeMap<(Arc<str>, Outcome), u64>>>,
+    counts: Arc<Mutex<Counts>>,
 }
 
 impl Attempts {

@@ -39,7 +39,6 @@ pub async fn charge(ctx: ActivityContext, cents: u64) -> ActivityResult<String> 
 ///
 /// # Errors
 /// None.
-#[expect(clippy::unnecessary_wraps, reason = "activities return results")]
 pub fn print_label(_ctx: ActivityContext, receipt: String) -> ActivityResult<String> {
     tracing::info!("printed");
     Ok(format!("label, {receipt}"))
