@@ -81,6 +81,18 @@ impl Engine {
 
     /// Starts a workflow. Nothing happens before the returned value is awaited; it gives a
     /// handle when the start is durable.
+    ///
+    /// The input must be of the constant's type:
+    ///
+    /// ```compile_fail,E0308
+    /// use entracte_engine::Engine;
+    /// use entracte_workflow::Workflow;
+    ///
+    /// const ORDER: Workflow<String, u64> = Workflow::new("order");
+    /// async fn place(engine: &Engine) {
+    ///     engine.start_workflow(ORDER, 42).await.unwrap(); // expected `String`, found integer
+    /// }
+    /// ```
     pub fn start_workflow<I, O>(&self, workflow: Workflow<I, O>, input: I) -> StartWorkflow<I, O>
     where
         I: Serialize,

@@ -18,6 +18,7 @@ mod opening;
 mod parking;
 mod publishing;
 mod record;
+mod reporting;
 mod signals;
 mod state;
 mod turns;

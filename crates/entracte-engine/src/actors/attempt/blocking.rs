@@ -22,9 +22,11 @@ pub(super) fn start(
 ) -> BlockingAttempt {
     let code = Code::new(codes, context.info());
     let id = code.id();
+    // What an interceptor has put around the attempt is around its log lines there too.
+    let span = tracing::Span::current();
     let handle = tokio::task::spawn_blocking(move || {
         code.begins();
-        watch(|| activity(context, input)).flatten()
+        span.in_scope(|| watch(|| activity(context, input))).flatten()
     });
     BlockingAttempt { handle, id, codes: Arc::clone(codes) }
 }

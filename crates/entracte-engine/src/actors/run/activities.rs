@@ -10,6 +10,7 @@ use super::deadlines::timed_out;
 use super::effects::Effect;
 use super::heartbeats::take_heartbeat;
 use super::input::Input;
+use super::reporting::report_attempt;
 use super::state::{Child, Mode, PendingActivity, RunState};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
 
@@ -116,6 +117,7 @@ impl RunState {
             now,
             expiration: activity.timeouts.expiration(activity.scheduled_time),
         });
+        report_attempt(self.run_id, &scheduled.activity_type, attempt, &failure, &decision);
         match decision {
             RetryDecision::Retry { delay } => {
                 self.retry_activity(seq, failure, now.saturating_add(delay));

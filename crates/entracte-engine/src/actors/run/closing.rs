@@ -16,6 +16,7 @@ use crate::actors::journal::JournalMessage;
 impl RunState {
     /// The run is closed, and that is durable.
     pub(super) fn closed(&mut self) {
+        self.report_close();
         if let Some(event) = &self.close_event {
             for reply in self.result_waiters.drain(..) {
                 let _ = reply.send(Ok(event.clone()));

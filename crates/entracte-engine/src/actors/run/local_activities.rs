@@ -29,6 +29,7 @@ use super::activities::{closing_outcome, uninvited_cancel};
 use super::deadlines::timed_out;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
+use super::reporting::report_attempt;
 use super::state::{Change, Mode, RunState, RunningAttempt};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
@@ -372,6 +373,8 @@ impl RunState {
             now,
             expiration: activity.expiration(),
         });
+        let activity_type = &activity.local.activity_type;
+        report_attempt(self.run_id, activity_type, activity.attempt, &failure, &decision);
         match decision {
             RetryDecision::Retry { delay } if delay > options.local_retry_threshold => {
                 let backoff = LocalActivityOutcome::Backoff {
