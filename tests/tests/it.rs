@@ -50,6 +50,10 @@ mod killed_actors;
 mod leftovers;
 #[path = "it/local_activities.rs"]
 mod local_activities;
+#[path = "it/local_activities_gate.rs"]
+mod local_activities_gate;
+#[path = "it/local_activities_interrupted.rs"]
+mod local_activities_interrupted;
 #[path = "it/local_activities_recovery.rs"]
 mod local_activities_recovery;
 #[path = "it/parking.rs"]
