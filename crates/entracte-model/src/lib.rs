@@ -8,6 +8,7 @@ pub mod failure;
 pub mod id;
 pub mod options;
 pub mod payload;
+pub mod priority;
 pub mod retry;
 pub mod time;
 pub mod timeouts;
@@ -20,6 +21,7 @@ pub use self::options::{
     WorkflowStatus,
 };
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
+pub use self::priority::{Priority, PriorityError, PriorityOptions};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
 pub use self::time::Timestamp;
 pub use self::timeouts::ActivityTimeouts;

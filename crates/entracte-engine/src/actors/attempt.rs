@@ -24,6 +24,7 @@ use self::panics::watch;
 use super::presence::Presence;
 use super::run::RunMessage;
 use crate::overrunning::Codes;
+use crate::task_queues::Permit;
 
 pub(crate) struct Attempt;
 
@@ -38,6 +39,8 @@ pub(crate) struct AttemptArguments {
     pub(crate) codes: Arc<Codes>,
     pub(crate) run: ActorRef<RunMessage>,
     pub(crate) presence: Presence,
+    /// Given back when the code has ended.
+    pub(crate) permit: Permit,
 }
 
 /// What came of an attempt.
@@ -75,12 +78,12 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, canceller, input, codes, .. } = arguments;
+    let AttemptArguments { activity, context, canceller, input, codes, permit, .. } = arguments;
     // The call itself may panic as well as the future it returns.
-    let work = match activity {
-        ErasedActivity::Async(activity) => watch(|| activity(context, input))?,
+    let (work, _permit) = match activity {
+        ErasedActivity::Async(activity) => (watch(|| activity(context, input))?, Some(permit)),
         ErasedActivity::Blocking(activity) => {
-            blocking::start(activity, context, input, &codes).boxed()
+            (blocking::start(activity, context, input, &codes, permit).boxed(), None)
         }
     };
     let result = Watched { work: Some(work), canceller }.await?;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use entracte_model::event::{HISTORY_FORMAT_VERSION, WorkflowExecutionStarted};
 use entracte_model::{
-    EncodeError, Payload, RunId, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, id,
+    EncodeError, Payload, Priority, PriorityOptions, RunId, WorkflowId, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, id,
 };
 use entracte_workflow::Workflow;
 use serde::Serialize;
@@ -32,6 +33,7 @@ pub struct StartWorkflow<I, O> {
     request_id: Option<String>,
     reuse_policy: WorkflowIdReusePolicy,
     conflict_policy: WorkflowIdConflictPolicy,
+    priority: PriorityOptions,
 }
 
 impl<I: Serialize, O> StartWorkflow<I, O> {
@@ -44,6 +46,7 @@ impl<I: Serialize, O> StartWorkflow<I, O> {
             request_id: None,
             reuse_policy: WorkflowIdReusePolicy::default(),
             conflict_policy: WorkflowIdConflictPolicy::default(),
+            priority: PriorityOptions::default(),
         }
     }
 }
@@ -73,6 +76,28 @@ impl<I, O> StartWorkflow<I, O> {
     /// [`Fail`](WorkflowIdConflictPolicy::Fail): the start is refused.
     pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
         self.conflict_policy = policy;
+        self
+    }
+
+    /// Sets how urgent the run's activities are while they wait in their queues, unless they say
+    /// so themselves (rule PRI-1). Default [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority.priority = Some(priority);
+        self
+    }
+
+    /// Sets with whom the run's activities share what their priority gets of a queue, such as a
+    /// tenant, unless they say so themselves; at most 64 bytes (rule PRI-2). Default empty, a
+    /// key like any other.
+    pub fn fairness_key(mut self, key: impl Into<String>) -> Self {
+        self.priority.fairness_key = Some(key.into());
+        self
+    }
+
+    /// Sets how much the fairness key gets, in proportion to the others: a finite number above
+    /// zero; what is below 0.001 or above 1,000 counts as that (rule PRI-2). Default 1.0.
+    pub fn fairness_weight(mut self, weight: f64) -> Self {
+        self.priority.fairness_weight = Some(weight);
         self
     }
 
@@ -142,6 +167,7 @@ impl<I, O> StartWorkflow<I, O> {
         if bytes > limit {
             return Err(StartWorkflowError::PayloadTooLarge { bytes, limit });
         }
+        self.priority.validate()?;
         let random = || Uuid::new_v4().to_string();
         let workflow_id = self.workflow_id.clone().unwrap_or_else(random);
         let request_id = self.request_id.clone().unwrap_or_else(random);
@@ -160,6 +186,7 @@ impl<I, O> StartWorkflow<I, O> {
             first_execution_run_id: RunId::from_bytes([0; RunId::LEN]),
             attempt: 1,
             randomness_seed: 0,
+            priority: self.priority.clone(),
         })
     }
 }

@@ -4,8 +4,8 @@ use entracte_model::event::{
     HISTORY_FORMAT_VERSION, WorkflowExecutionSignaled, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    EventId, Failure, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
-    WorkflowStatus,
+    EventId, Failure, Payload, PriorityOptions, RetryState, RunId, Seq, TimeoutType, Timestamp,
+    WorkflowId, WorkflowStatus,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -114,6 +114,7 @@ prop_compose! {
             first_execution_run_id: run_id,
             attempt: 1,
             randomness_seed: seed,
+            priority: PriorityOptions::default(),
         }
     }
 }
