@@ -5,6 +5,7 @@ pub mod look;
 #[cfg(target_os = "linux")]
 pub mod power;
 pub mod queues;
+pub mod rules;
 pub mod small;
 pub mod steps;
 #[cfg(target_os = "linux")]
