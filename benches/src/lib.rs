@@ -7,7 +7,7 @@
 //! floor is a figure and not an opinion.
 //!
 //! Other loads are put on the store alone: the latency of single [`commits`], and how long its
-//! [`opening`] takes.
+//! [`opening`] takes. And attempts can be left to wait in a [`queue`].
 
 pub mod commits;
 pub mod disk;
@@ -17,6 +17,7 @@ pub mod figures;
 pub mod floor;
 pub mod load;
 pub mod opening;
+pub mod queue;
 
 pub use figures::{JournalFigures, Round};
 pub use load::{Load, LoadError};

@@ -164,9 +164,9 @@ impl TaskQueues {
         tell(unclaimed.unwrap_or_default());
     }
 
-    /// An actor has ended: if it was a queue's and is still needed, there will be another one.
-    pub(crate) fn actor_ended(&self, actor: ActorId) {
-        let errand = self.lock().actor_ended(actor);
+    /// A queue's actor has ended: if it is still needed, there will be another one.
+    pub(crate) fn actor_ended(&self, task_queue: &str, actor: ActorId) {
+        let errand = self.lock().actor_ended(task_queue, actor);
         self.run_errands(errand);
     }
 

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod commits;
 mod opening;
 mod place;
+mod queue;
 mod sequence;
 
 /// Puts a load on the engine or its store and on their floor, and prints what each took.
@@ -25,6 +26,8 @@ enum Kind {
     Commits(commits::Commits),
     /// Stores whose journals hold much: how long they take to open.
     Opening(opening::Openings),
+    /// Attempts that wait in a task queue: their memory, and how fast they get done.
+    Queue(queue::Queue),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Kind::Sequence(sequence) => sequence::run(&sequence),
         Kind::Commits(commits) => commits::run(&commits),
         Kind::Opening(openings) => opening::run(&openings),
+        Kind::Queue(queue) => queue::run(&queue),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

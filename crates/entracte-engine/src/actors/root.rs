@@ -5,6 +5,7 @@
 //! is opened again goes on from there. The actor of a task queue is made when it is needed, and
 //! made again when it ends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -24,6 +25,8 @@ pub(crate) struct Root;
 pub(crate) struct RootState {
     shared: Arc<Shared>,
     organs: Option<(ActorId, ActorId)>,
+    /// The names of the task queues whose actors live. Looked up only.
+    task_queues: HashMap<ActorId, Arc<str>>,
 }
 
 impl Actor for Root {
@@ -36,7 +39,7 @@ impl Actor for Root {
         _myself: ActorRef<RootMessage>,
         shared: Arc<Shared>,
     ) -> Result<RootState, ActorProcessingErr> {
-        Ok(RootState { shared, organs: None })
+        Ok(RootState { shared, organs: None, task_queues: HashMap::new() })
     }
 
     async fn handle(
@@ -69,7 +72,9 @@ impl Actor for Root {
             Some((journal, _)) if journal == child.get_id() => "journal",
             Some((_, directory)) if directory == child.get_id() => "directory",
             _ => {
-                state.shared.task_queues.actor_ended(child.get_id());
+                if let Some(name) = state.task_queues.remove(&child.get_id()) {
+                    state.shared.task_queues.actor_ended(&name, child.get_id());
+                }
                 return Ok(());
             }
         };
@@ -83,12 +88,15 @@ impl Actor for Root {
 }
 
 impl RootState {
-    async fn start_task_queue(&self, myself: &ActorRef<RootMessage>, task_queue: Arc<str>) {
-        let queues = &self.shared.task_queues;
-        let (name, queues) = (Arc::clone(&task_queue), Arc::clone(queues));
-        let arguments = TaskQueueArguments { queues: Arc::clone(&queues), task_queue };
+    async fn start_task_queue(&mut self, myself: &ActorRef<RootMessage>, task_queue: Arc<str>) {
+        let queues = Arc::clone(&self.shared.task_queues);
+        let (queues_of_actor, name) = (Arc::clone(&queues), Arc::clone(&task_queue));
+        let arguments = TaskQueueArguments { queues: queues_of_actor, task_queue };
         match Actor::spawn_linked(None, TaskQueue, arguments, myself.get_cell()).await {
-            Ok((actor, _)) => queues.actor_started(&name, &actor),
+            Ok((actor, _)) => {
+                queues.actor_started(&name, &actor);
+                self.task_queues.insert(actor.get_id(), name);
+            }
             Err(error) => {
                 tracing::warn!(task_queue = &*name, %error, "a task queue could not be started");
                 queues.actor_failed(&name);

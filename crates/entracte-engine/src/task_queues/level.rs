@@ -153,7 +153,7 @@ impl<W> Level<W> {
         is_turn: bool,
     ) -> Option<Waiting<W>> {
         let key = self.keys.get_mut(name)?;
-        // A key that waits for nothing but a place in the middle of a lane keeps its heads.
+        // Nothing is touched for somebody who is not there.
         key.lanes.get(&class)?.get(&place)?;
         for head in key.heads(name) {
             remove_head(&mut self.heads, head);
@@ -164,7 +164,8 @@ impl<W> Level<W> {
             key.lanes.remove(&class);
         }
         if is_turn {
-            key.next = key.next.saturating_add(u64::from(waiting.cost));
+            // One that was held up by its activity type makes nothing up.
+            key.next = key.next.max(self.now).saturating_add(u64::from(waiting.cost));
         }
         for (class, head) in key.heads(name) {
             self.heads.entry(class).or_default().insert(head);

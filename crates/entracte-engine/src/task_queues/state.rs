@@ -148,12 +148,15 @@ impl State {
         Some(entry.queue.unclaimed())
     }
 
-    pub(super) fn actor_ended(&mut self, ended: ActorId) -> Option<Errand> {
-        let is_of = |entry: &Entry| matches!(&entry.actor, QueueActor::Lives { actor, .. } if actor.get_id() == ended);
-        let (name, entry) = self.queues.iter_mut().find(|(_, entry)| is_of(entry))?;
+    pub(super) fn actor_ended(&mut self, task_queue: &str, ended: ActorId) -> Option<Errand> {
+        let name = self.queues.get_key_value(task_queue).map(|(name, _)| Arc::clone(name))?;
+        let entry = self.queues.get_mut(&name)?;
+        if !matches!(&entry.actor, QueueActor::Lives { actor, .. } if actor.get_id() == ended) {
+            return None;
+        }
         entry.actor = QueueActor::None;
         let is_needed = entry.queue.has_waiting() || entry.queue.granted() > 0;
-        if is_needed { entry.call(name) } else { None }
+        if is_needed { entry.call(&name) } else { None }
     }
 
     pub(super) fn actor_failed(&mut self, task_queue: &str) {

@@ -67,6 +67,20 @@ fn pri_2_a_key_that_leaves_and_comes_back_does_not_get_more() {
 }
 
 #[test]
+fn pri_2_a_key_that_was_held_up_makes_nothing_up() {
+    let mut level = filled(&[("a", 1.0, 1_000)]);
+    let limited = Some(TypeId(0));
+    for number in 0..1_000 {
+        level.insert("b", 1.0, limited, place(10_000 + number), "b");
+    }
+    for _ in 0..500 {
+        assert_eq!(level.take_first(|class| class == limited).unwrap().2, "a");
+    }
+    let turns = turns(&mut level, 100);
+    assert!(turns["a"].abs_diff(50) <= 1, "{turns:?}");
+}
+
+#[test]
 fn a_key_is_served_in_the_order_in_which_its_waiters_were_due() {
     let mut level = Level::default();
     for since in [3, 1, 2] {
