@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
-use entracte_workflow::{ActivityCanceller, ActivityContext, CancelCause, ErasedActivity};
+use entracte_workflow::{
+    ActivityCanceller, ActivityContext, CancelCause, ErasedActivity, InterceptorChain,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -32,6 +34,7 @@ pub(crate) struct AttemptArguments {
     pub(crate) seq: Seq,
     pub(crate) attempt: u32,
     pub(crate) activity: ErasedActivity,
+    pub(crate) interceptors: InterceptorChain,
     pub(crate) context: ActivityContext,
     pub(crate) canceller: ActivityCanceller,
     pub(crate) input: Vec<Payload>,
@@ -78,15 +81,21 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, canceller, input, codes, permit, .. } = arguments;
-    // The call itself may panic as well as the future it returns.
-    let (work, _permit) = match activity {
-        ErasedActivity::Async(activity) => (watch(|| activity(context, input))?, Some(permit)),
+    let AttemptArguments { activity, interceptors, context, canceller, input, codes, .. } =
+        arguments;
+    // Code that outlives its attempt keeps the slot.
+    let permit = Arc::new(arguments.permit);
+    let permit_of_code = Arc::clone(&permit);
+    let code = move |context, input| match activity {
+        ErasedActivity::Async(activity) => activity(context, input),
         ErasedActivity::Blocking(activity) => {
-            (blocking::start(activity, context, input, &codes, permit).boxed(), None)
+            blocking::start(activity, context, input, &codes, permit_of_code).boxed()
         }
     };
+    // The call itself may panic as well as the future it returns.
+    let work = watch(|| interceptors.execute_activity(context, input, code))?;
     let result = Watched { work: Some(work), canceller }.await?;
+    drop(permit);
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
             "PayloadTooLarge",
