@@ -89,7 +89,8 @@ pub async fn measure(
     let filled = begun.elapsed();
     // What was on its way is through.
     sleep(Duration::from_secs(1)).await;
-    let resident_bytes = resident_bytes().zip(before).map(|(after, before)| after - before);
+    let resident_bytes =
+        resident_bytes().zip(before).map(|(after, before)| after.saturating_sub(before));
     let freed = Instant::now();
     gate.add_permits(usize::try_from(load.slots).unwrap_or(usize::MAX));
     let drained = match standing {

@@ -39,7 +39,7 @@ pub struct Job {
     /// With which fairness key.
     pub fairness_key: Option<String>,
     /// With which weight.
-    pub fairness_weight: Option<f64>,
+    pub fairness_weight: Option<f32>,
     /// How long an attempt may wait, in seconds.
     pub schedule_to_start: Option<u64>,
     /// How long all may take, in seconds.

@@ -217,8 +217,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets how many attempts at an activity may run at a time, over all task queues; at least
-    /// 1. Those beyond it wait in their queues, and nobody waits behind them. Default without
+    /// Sets how many attempts at an activity may run at a time, over all task queues: one or
+    /// more. Those beyond it wait in their queues, and nobody waits behind them. Default without
     /// limit.
     pub fn activity_concurrency_max<I, O>(
         mut self,

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 pub use self::description::TaskQueueDescription;
 use self::level::{Class, Place};
 pub use self::options::{TaskQueueOptions, TaskQueueOptionsError};
-use self::state::{Errand, State};
+use self::state::{Errand, Requested, State};
 use crate::actors::root::RootMessage;
 use crate::actors::run::RunMessage;
 use crate::actors::task_queue::TaskQueueMessage;
@@ -53,7 +53,7 @@ pub(crate) struct Request<'a> {
     pub(crate) activity_type: &'a str,
     pub(crate) priority: Priority,
     pub(crate) fairness_key: &'a str,
-    pub(crate) fairness_weight: f64,
+    pub(crate) fairness_weight: f32,
     /// Since when it is due.
     pub(crate) since: Timestamp,
     pub(crate) waiter: Waiter,
@@ -120,13 +120,13 @@ impl TaskQueues {
         let now = Instant::now();
         let (admission, errand) = {
             let mut state = self.lock();
-            let (task_queue, queued) = state.request(request, now);
-            match queued {
-                Err(class) => {
+            let (task_queue, requested) = state.request(request, now);
+            match requested {
+                Requested::Admitted(class) => {
                     let queues = Arc::clone(self);
                     (Admission::Admitted(Permit { queues, task_queue, class }), None)
                 }
-                Ok((queued, errand)) => {
+                Requested::Queued(queued, errand) => {
                     let ticket = Ticket {
                         queues: Arc::clone(self),
                         task_queue,

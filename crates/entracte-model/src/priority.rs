@@ -63,11 +63,11 @@ pub struct PriorityOptions {
     /// With whom they share what their priority gets of the queue: a tenant, for instance. At
     /// most 64 bytes. Default empty, a key like any other.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fairness_key: Option<String>,
+    pub fairness_key: Option<Box<str>>,
     /// How much of it the key gets, in proportion to the other keys that wait. Default 1.0; what
     /// is below 0.001 or above 1,000 counts as that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fairness_weight: Option<f64>,
+    pub fairness_weight: Option<f32>,
 }
 
 /// Says what is wrong with a fairness key or weight.
@@ -86,7 +86,7 @@ pub enum PriorityError {
     #[error("a fairness weight of {weight} is not a finite number above zero")]
     FairnessWeight {
         /// The weight.
-        weight: f64,
+        weight: f32,
     },
 }
 
@@ -94,9 +94,9 @@ impl PriorityOptions {
     /// The longest fairness key, in bytes.
     pub const FAIRNESS_KEY_BYTES_MAX: usize = 64;
     /// The smallest fairness weight.
-    pub const FAIRNESS_WEIGHT_MIN: f64 = 0.001;
+    pub const FAIRNESS_WEIGHT_MIN: f32 = 0.001;
     /// The largest fairness weight.
-    pub const FAIRNESS_WEIGHT_MAX: f64 = 1_000.0;
+    pub const FAIRNESS_WEIGHT_MAX: f32 = 1_000.0;
 
     /// Whether nothing is set.
     #[must_use]
@@ -128,7 +128,7 @@ impl PriorityOptions {
 
     /// The fairness weight in force, if nothing more is inherited (rule PRI-2).
     #[must_use]
-    pub fn fairness_weight(&self) -> f64 {
+    pub fn fairness_weight(&self) -> f32 {
         let weight = self.fairness_weight.unwrap_or(1.0);
         weight.clamp(Self::FAIRNESS_WEIGHT_MIN, Self::FAIRNESS_WEIGHT_MAX)
     }
@@ -193,11 +193,11 @@ mod tests {
             assert_eq!(weighing(weight).validate(), Ok(()));
             assert_eq!(weighing(weight).fairness_weight(), clamped);
         }
-        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for weight in [0.0, -1.0, f32::NAN, f32::INFINITY] {
             assert!(weighing(weight).validate().is_err(), "{weight}");
         }
         let keyed = |bytes| PriorityOptions {
-            fairness_key: Some("k".repeat(bytes)),
+            fairness_key: Some("k".repeat(bytes).into()),
             ..PriorityOptions::default()
         };
         assert_eq!(keyed(64).validate(), Ok(()));

@@ -36,7 +36,7 @@ pub struct Activity<I, O> {
     cancellation_type: ActivityCancellationType,
     priority: Option<Priority>,
     fairness_key: Option<&'static str>,
-    fairness_weight: Option<f64>,
+    fairness_weight: Option<f32>,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -135,7 +135,7 @@ impl<I, O> Activity<I, O> {
     /// zero; what is below 0.001 or above 1,000 counts as that (rule PRI-2). Default: the
     /// workflow's, and else 1.0.
     #[must_use]
-    pub const fn fairness_weight(mut self, weight: f64) -> Self {
+    pub const fn fairness_weight(mut self, weight: f32) -> Self {
         self.fairness_weight = Some(weight);
         self
     }
@@ -159,7 +159,7 @@ impl<I, O> Activity<I, O> {
             cancellation_type: self.cancellation_type,
             priority: PriorityOptions {
                 priority: self.priority,
-                fairness_key: self.fairness_key.map(str::to_owned),
+                fairness_key: self.fairness_key.map(Box::from),
                 fairness_weight: self.fairness_weight,
             },
         }
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(options.cancellation_type, ActivityCancellationType::Abandon);
         let priority = PriorityOptions {
             priority: Some(Priority::High),
-            fairness_key: Some("tenant".to_owned()),
+            fairness_key: Some("tenant".into()),
             fairness_weight: Some(2.5),
         };
         assert_eq!(options.priority, priority);

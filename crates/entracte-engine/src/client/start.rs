@@ -113,13 +113,13 @@ impl<I, O> StartWorkflow<I, O> {
     /// tenant, unless they say so themselves; at most 64 bytes (rule PRI-2). Default empty, a
     /// key like any other.
     pub fn fairness_key(mut self, key: impl Into<String>) -> Self {
-        self.priority.fairness_key = Some(key.into());
+        self.priority.fairness_key = Some(key.into().into_boxed_str());
         self
     }
 
     /// Sets how much the fairness key gets, in proportion to the others: a finite number above
     /// zero; what is below 0.001 or above 1,000 counts as that (rule PRI-2). Default 1.0.
-    pub fn fairness_weight(mut self, weight: f64) -> Self {
+    pub fn fairness_weight(mut self, weight: f32) -> Self {
         self.priority.fairness_weight = Some(weight);
         self
     }

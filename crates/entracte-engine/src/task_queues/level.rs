@@ -29,7 +29,7 @@ pub(super) struct Place {
 type Turn = u64;
 
 /// By how much a turn moves a key of weight 1 on.
-const TURN_OF_ONE: f64 = 1_000_000.0;
+const TURN_OF_ONE: f32 = 1_000_000.0;
 
 /// How many keys that have nothing waiting are remembered until their time has come. Past it,
 /// those go first whose time comes first: they have the least to make up for.
@@ -93,7 +93,7 @@ impl<W> Level<W> {
     pub(super) fn insert(
         &mut self,
         key: &str,
-        weight: f64,
+        weight: f32,
         class: Class,
         place: Place,
         waiter: W,
@@ -205,7 +205,7 @@ fn remove_head(heads: &mut BTreeMap<Class, BTreeSet<Head>>, (class, head): (Clas
 }
 
 /// By how much a turn moves a key of this weight on.
-fn cost(weight: f64) -> u32 {
+fn cost(weight: f32) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -36,7 +36,7 @@ struct Granted<W> {
 pub(super) struct Arrival<'a, W> {
     pub(super) priority: Priority,
     pub(super) fairness_key: &'a str,
-    pub(super) fairness_weight: f64,
+    pub(super) fairness_weight: f32,
     pub(super) class: Class,
     pub(super) place: Place,
     pub(super) waiter: W,

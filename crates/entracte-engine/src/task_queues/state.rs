@@ -52,6 +52,13 @@ pub(super) enum Errand {
     Stop { actor: ActorRef<TaskQueueMessage> },
 }
 
+/// What a request has come to.
+#[derive(Debug)]
+pub(super) enum Requested {
+    Admitted(Class),
+    Queued(Queued, Option<Errand>),
+}
+
 /// Where somebody waits.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -76,12 +83,8 @@ impl State {
         Self { queues, limits, places: 0, is_closed: false }
     }
 
-    /// Gives the queue's name, and the class of what was admitted, or else where it waits.
-    pub(super) fn request(
-        &mut self,
-        request: Request<'_>,
-        now: Instant,
-    ) -> (Arc<str>, Result<(Queued, Option<Errand>), Class>) {
+    /// Gives the queue's name as it is kept here, and what the request has come to.
+    pub(super) fn request(&mut self, request: Request<'_>, now: Instant) -> (Arc<str>, Requested) {
         let Request { task_queue, priority, fairness_key, fairness_weight, .. } = request;
         let name = self.find_or_add(task_queue);
         let class = self.limits.class(request.activity_type);
@@ -90,7 +93,7 @@ impl State {
         let entry = queues.get_mut(&name).expect("the queue is there");
         if entry.queue.admits(priority, class, limits, now) {
             entry.queue.take(class, limits, now);
-            return (name, Err(class));
+            return (name, Requested::Admitted(class));
         }
         *places += 1;
         let place = Place { since: request.since, number: *places };
@@ -98,7 +101,8 @@ impl State {
         let arrival = Arrival { priority, fairness_key, fairness_weight, class, place, waiter };
         let fairness_key = entry.queue.wait(arrival);
         let errand = if entry.queue.has_free_slot() { entry.call(&name) } else { None };
-        (name, Ok((Queued { priority, fairness_key, class, place }, errand)))
+        let queued = Queued { priority, fairness_key, class, place };
+        (name, Requested::Queued(queued, errand))
     }
 
     fn find_or_add(&mut self, task_queue: &str) -> Arc<str> {

@@ -114,13 +114,13 @@ impl<O> ActivityCall<O> {
     /// Sets with whom the attempts share what their priority gets of the queue; at most 64 bytes
     /// (rule PRI-2). Default: the constant's.
     pub fn fairness_key(mut self, key: impl Into<String>) -> Self {
-        self.call.options.priority.fairness_key = Some(key.into());
+        self.call.options.priority.fairness_key = Some(key.into().into_boxed_str());
         self
     }
 
     /// Sets how much the fairness key gets, in proportion to the others (rule PRI-2). Default:
     /// the constant's.
-    pub fn fairness_weight(mut self, weight: f64) -> Self {
+    pub fn fairness_weight(mut self, weight: f32) -> Self {
         self.call.options.priority.fairness_weight = Some(weight);
         self
     }

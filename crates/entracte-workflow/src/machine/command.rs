@@ -11,10 +11,6 @@ use entracte_model::{ActivityOptions, Failure, Headers, Payload, Seq, SourceLoca
 /// kind of operation. The last three end the run: one of them comes last, and nothing after.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most commands schedule activities, and none is kept for longer than its turn"
-)]
 pub enum Command {
     /// Schedules an activity; a [`Job::ResolveActivity`](crate::Job::ResolveActivity) answers.
     ScheduleActivity {

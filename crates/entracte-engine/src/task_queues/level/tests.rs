@@ -9,7 +9,7 @@ fn place(number: u64) -> Place {
 }
 
 /// A level in which so many wait for each key, one after the other.
-fn filled(keys: &[(&'static str, f64, u64)]) -> Level<&'static str> {
+fn filled(keys: &[(&'static str, f32, u64)]) -> Level<&'static str> {
     let mut level = Level::default();
     let mut number = 0;
     for (key, weight, count) in keys {
@@ -133,7 +133,7 @@ fn nothing_is_kept_of_keys_for_which_nobody_waits() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert { key: u8, class: Option<usize>, weight: f64 },
+    Insert { key: u8, class: Option<usize>, weight: f32 },
     Take { held_up: Option<usize> },
     Remove { which: prop::sample::Index },
 }
@@ -141,7 +141,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let class = || prop::option::of(0_usize..2);
     let step = prop_oneof![
-        3 => (0_u8..4, class(), 0.001_f64..1_000.0)
+        3 => (0_u8..4, class(), 0.001_f32..1_000.0)
             .prop_map(|(key, class, weight)| Step::Insert { key, class, weight }),
         2 => class().prop_map(|held_up| Step::Take { held_up }),
         1 => any::<prop::sample::Index>().prop_map(|which| Step::Remove { which }),

@@ -46,7 +46,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         randomness_seed: number,
                         priority: PriorityOptions {
                             priority: Some(Priority::High),
-                            fairness_key: Some(text),
+                            fairness_key: Some(text.into()),
                             fairness_weight: None,
                         },
                     })
