@@ -139,7 +139,6 @@ impl Floor {
     }
 
     /// Registers the workflows and their activities, which work on this floor.
-    #[must_use]
     pub fn register(&self, engine: EngineBuilder) -> EngineBuilder {
         let (jobs, chores) = (self.clone(), self.clone());
         engine
