@@ -218,8 +218,8 @@ impl EngineBuilder {
     }
 
     /// Sets how many attempts at an activity may run at a time, over all task queues: one or
-    /// more. Those beyond it wait in their queues, and nobody waits behind them. Default without
-    /// limit.
+    /// more. Those beyond it wait in their queues, and nobody waits behind them. Local activities
+    /// do not count. Default without limit.
     pub fn activity_concurrency_max<I, O>(
         mut self,
         activity: Activity<I, O>,

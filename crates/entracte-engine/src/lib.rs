@@ -22,8 +22,9 @@ pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
 pub use self::client::{SendSignal, StartWorkflow, WorkflowHandle};
 pub use self::description::{
-    ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
-    SignalsDescription, WorkflowDescription,
+    ParkedDescription, PendingActivityDescription, PendingActivityState,
+    PendingLocalActivityDescription, PendingTimerDescription, SignalsDescription,
+    WorkflowDescription,
 };
 pub use self::engine::Engine;
 pub use self::errors::{

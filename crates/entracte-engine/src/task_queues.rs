@@ -250,14 +250,3 @@ impl fmt::Debug for Ticket {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-impl Permit {
-    /// A permit of queues that are nobody's.
-    pub(crate) fn test() -> Self {
-        let queues = Arc::new(TaskQueues::new(&BTreeMap::new(), &BTreeMap::new()));
-        let name = entracte_model::options::DEFAULT_TASK_QUEUE;
-        let (task_queue, class) = queues.lock().take_slot(name);
-        Self { queues, task_queue, class }
-    }
-}

@@ -1,9 +1,12 @@
 //! Options of activities and workflow starts, as they are journaled.
 
+mod local_activity;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::local_activity::{DEFAULT_LOCAL_RETRY_THRESHOLD, LocalActivityOptions};
 use crate::id::{self, IdError};
 use crate::priority::{PriorityError, PriorityOptions};
 use crate::retry::{RetryPolicy, RetryPolicyError};

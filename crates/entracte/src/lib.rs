@@ -34,10 +34,11 @@
 pub use entracte_engine::{
     Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
     OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
-    PendingActivityDescription, PendingActivityState, PendingTimerDescription, QueryError,
-    RunError, RunNotFound, SendSignal, ShutdownError, SignalError, SignalsDescription,
-    StartEngineError, StartWorkflow, StartWorkflowError, TaskQueueDescription, TaskQueueOptions,
-    TaskQueueOptionsError, WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    PendingActivityDescription, PendingActivityState, PendingLocalActivityDescription,
+    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
+    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
+    TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError, WorkflowDescription,
+    WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
@@ -51,9 +52,9 @@ pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
     BoxFuture, CancelCause, ClientCall, ClientCallKind, ExternalWorkflow, HeartbeatError,
-    Interceptor, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga, Signal, Signals,
-    TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind, WorkflowContext,
-    WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
+    Interceptor, LocalActivityCall, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga,
+    Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind,
+    WorkflowContext, WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

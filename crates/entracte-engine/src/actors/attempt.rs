@@ -42,8 +42,8 @@ pub(crate) struct AttemptArguments {
     pub(crate) codes: Arc<Codes>,
     pub(crate) run: ActorRef<RunMessage>,
     pub(crate) presence: Presence,
-    /// Given back when the code has ended.
-    pub(crate) permit: Permit,
+    /// Given back when the code has ended; none for a local activity, which needs no slot.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// What came of an attempt.
@@ -84,8 +84,8 @@ async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
     let AttemptArguments { activity, interceptors, context, canceller, input, codes, .. } =
         arguments;
     // Code that outlives its attempt keeps the slot.
-    let permit = Arc::new(arguments.permit);
-    let permit_of_code = Arc::clone(&permit);
+    let permit = arguments.permit.map(Arc::new);
+    let permit_of_code = permit.clone();
     let code = move |context, input| match activity {
         ErasedActivity::Async(activity) => activity(context, input),
         ErasedActivity::Blocking(activity) => {

@@ -259,13 +259,3 @@ impl Entry {
         }
     }
 }
-
-#[cfg(test)]
-impl State {
-    pub(super) fn take_slot(&mut self, task_queue: &str) -> (Arc<str>, Class) {
-        let name = self.find_or_add(task_queue);
-        let Self { queues, limits, .. } = self;
-        queues.get_mut(&name).unwrap().queue.take(None, limits, Instant::now());
-        (name, None)
-    }
-}

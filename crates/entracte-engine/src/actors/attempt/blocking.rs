@@ -20,7 +20,7 @@ pub(super) fn start(
     context: ActivityContext,
     input: Vec<Payload>,
     codes: &Arc<Codes>,
-    permit: Arc<Permit>,
+    permit: Option<Arc<Permit>>,
 ) -> BlockingAttempt {
     let code = Code::new(codes, context.info(), permit);
     let id = code.id();

@@ -32,6 +32,10 @@ pub(super) enum Effect {
     Started(NewRun),
     /// Run an attempt that has been admitted.
     StartAttempt { seq: Seq, attempt: u32 },
+    /// Run the next attempt of a local activity.
+    StartLocalActivity { seq: Seq },
+    /// Tell a local activity that its workflow cancelled it.
+    CancelLocalActivity { seq: Seq },
     /// Tell an attempt that its workflow cancelled it.
     CancelAttempt { seq: Seq },
     /// Wait for a durable timer.
@@ -91,6 +95,8 @@ impl RunState {
             match effect {
                 Effect::Started(new_run) => self.answer_start(new_run),
                 Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
+                Effect::StartLocalActivity { seq } => self.start_local(seq).await,
+                Effect::CancelLocalActivity { seq } => self.cancel_local(seq),
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
                 Effect::StopTimer { seq } => self.stop_timer(seq),
@@ -187,6 +193,7 @@ impl RunState {
             started_time,
             deadline,
             heartbeat_details: activity.row.heartbeat_details.clone(),
+            is_local: false,
             headers: activity.headers.clone(),
         });
         let arguments = AttemptArguments {
@@ -201,7 +208,52 @@ impl RunState {
             codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
-            permit,
+            permit: Some(permit),
+        };
+        Some((arguments, canceller))
+    }
+
+    /// Runs the next attempt of a local activity.
+    async fn start_local(&mut self, seq: Seq) {
+        if !self.may_start_local(seq) {
+            return;
+        }
+        let Some((arguments, canceller)) = self.local_attempt_arguments(seq) else { return };
+        let attempt = arguments.attempt;
+        match Actor::spawn_linked(None, Attempt, arguments, self.myself.get_cell()).await {
+            Ok((actor, _)) => {
+                self.children.insert(actor.get_id(), Child::LocalAttempt { seq, attempt });
+                self.local_started(seq, actor, canceller);
+                self.arm(seq);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an attempt could not be started");
+                let failure = lost_attempt("its actor could not be started");
+                // An error here means that this actor is out of date, and the journal says so.
+                let _ = self.local_attempt_failed(seq, failure);
+            }
+        }
+    }
+
+    fn local_attempt_arguments(&self, seq: Seq) -> Option<(AttemptArguments, ActivityCanceller)> {
+        let (info, input) = self.local_attempt_info(seq)?;
+        let attempt = info.attempt;
+        let activity = self.find_activity(&info.activity_type);
+        // Its heartbeats are only remembered, as long as it runs (rule LAC-7).
+        let (context, canceller) = ActivityContext::new(info);
+        let arguments = AttemptArguments {
+            seq,
+            attempt,
+            activity,
+            interceptors: self.shared.registry.interceptors().clone(),
+            context,
+            canceller: canceller.clone(),
+            input,
+            result_bytes_max: self.shared.options.payload_bytes_max,
+            codes: Arc::clone(&self.shared.codes),
+            run: self.myself.clone(),
+            presence: self.presence.clone(),
+            permit: None,
         };
         Some((arguments, canceller))
     }
