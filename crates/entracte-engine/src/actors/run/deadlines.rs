@@ -139,7 +139,7 @@ impl RunState {
         }
         let at = local.next_attempt_at.filter(|_| self.mode == Mode::Running)?;
         let at = now.instant_of(at)?;
-        Some(Entry { at, errand: Errand::Retry, is_engine_time: true })
+        Some(Entry { at, errand: Errand::Attempt, is_engine_time: true })
     }
 
     fn next_of_waiting(&self, activity: &PendingActivity, now: Now) -> Option<Entry> {
@@ -230,7 +230,7 @@ impl RunState {
     fn run_local_errand(&mut self, seq: Seq, errand: Errand) -> Result<(), ActorProcessingErr> {
         let Some(local) = self.local.pending.get_mut(&seq) else { return Ok(()) };
         match (errand, &mut local.running) {
-            (Errand::Retry, _) => self.ready.push_back(Effect::StartLocalActivity { seq }),
+            (Errand::Attempt, _) => self.ready.push_back(Effect::StartLocalActivity { seq }),
             (Errand::TimeOut(which), Some(running)) => stop(running, which),
             (Errand::GiveUp(which), Some(_)) => {
                 let attempt = local.attempt;
