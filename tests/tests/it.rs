@@ -80,6 +80,10 @@ mod signals_lost_nowhere;
 mod starting;
 #[path = "it/storage_errors.rs"]
 mod storage_errors;
+#[path = "it/task_queues.rs"]
+mod task_queues;
+#[path = "it/task_queues_faults.rs"]
+mod task_queues_faults;
 #[path = "it/timeouts.rs"]
 mod timeouts;
 #[path = "it/timers.rs"]

@@ -56,6 +56,10 @@ pub struct PendingActivityDescription {
     pub state: PendingActivityState,
     /// The attempt that runs, or the next one; counted from 1.
     pub attempt: u32,
+    /// The queue that admits the attempts.
+    pub task_queue: String,
+    /// Since when the attempt waits in the queue, if it does.
+    pub queued_since: Option<Timestamp>,
     /// When the attempt that runs started.
     pub started_time: Option<Timestamp>,
     /// When the next attempt starts, if none runs.
@@ -108,8 +112,11 @@ pub struct PendingLocalActivityDescription {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PendingActivityState {
-    /// It waits for its next attempt.
+    /// It waits for the end of the back-off before its next attempt, or for an engine that does
+    /// not shut down.
     Scheduled,
+    /// Its next attempt waits in its task queue.
+    Queued,
     /// An attempt runs.
     Started,
     /// Its workflow has asked it to cancel.

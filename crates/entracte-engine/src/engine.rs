@@ -17,6 +17,7 @@ use crate::client::{Client, Output, StartWorkflow, WorkflowHandle};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
+use crate::task_queues::TaskQueueDescription;
 
 /// A running engine. Cheap to clone; all clones are the same engine.
 ///
@@ -162,6 +163,13 @@ impl Engine {
     #[must_use]
     pub fn overrunning_attempts(&self) -> Vec<OverrunningAttempt> {
         self.inner.shared.codes.overrunning()
+    }
+
+    /// What the task queues are doing, in the order of their names: those that are configured,
+    /// the default one, and those that are in use.
+    #[must_use]
+    pub fn task_queues(&self) -> Vec<TaskQueueDescription> {
+        self.inner.shared.task_queues.describe()
     }
 
     /// The engine's root actor, to link it, to watch it, or to kill it. Killing it is a crash

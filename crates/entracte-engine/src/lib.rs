@@ -15,6 +15,7 @@ pub mod export;
 mod options;
 mod overrunning;
 mod shared;
+mod task_queues;
 pub mod verify;
 
 pub use self::actors::run::ParkCause;
@@ -33,3 +34,4 @@ pub use self::errors::{
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;
 pub use self::shared::JournalStats;
+pub use self::task_queues::{TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError};

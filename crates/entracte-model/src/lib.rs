@@ -9,6 +9,7 @@ pub mod headers;
 pub mod id;
 pub mod options;
 pub mod payload;
+pub mod priority;
 pub mod retry;
 pub mod time;
 pub mod timeouts;
@@ -22,6 +23,7 @@ pub use self::options::{
     WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
+pub use self::priority::{Priority, PriorityError, PriorityOptions};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
 pub use self::time::Timestamp;
 pub use self::timeouts::ActivityTimeouts;

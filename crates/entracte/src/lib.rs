@@ -37,14 +37,15 @@ pub use entracte_engine::{
     PendingActivityDescription, PendingActivityState, PendingLocalActivityDescription,
     PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
     SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
-    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError, WorkflowDescription,
+    WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
-    FailureError, FailureKind, Headers, Payload, PayloadCodec, ResultExt, RetryState, RunId,
-    SourceLocation, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy, WorkflowStatus,
+    FailureError, FailureKind, Headers, Payload, PayloadCodec, Priority, PriorityError,
+    PriorityOptions, ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp,
+    WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;
@@ -60,9 +61,9 @@ pub use entracte_workflow::{
 pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-        Durability, Engine, Failure, Query, QueryError, ResultExt, RetryPolicy, Saga, Signal,
-        SignalError, Signals, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
-        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join,
-        join_all, select, try_join_all,
+        Durability, Engine, Failure, Priority, Query, QueryError, ResultExt, RetryPolicy, Saga,
+        Signal, SignalError, Signals, TaskQueueOptions, Workflow, WorkflowContext, WorkflowError,
+        WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+        WorkflowResult, WorkflowStatus, join, join_all, select, try_join_all,
     };
 }

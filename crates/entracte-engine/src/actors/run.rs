@@ -6,6 +6,7 @@
 //! in memory can be rebuilt from the store at any time, and is, whenever the actor is killed.
 
 mod activities;
+mod admission;
 mod calls;
 mod closing;
 mod deadlines;
@@ -46,6 +47,8 @@ pub(crate) enum RunMessage {
     AttemptEnded { seq: Seq, attempt: u32, outcome: AttemptOutcome },
     /// An attempt has something new to tell.
     Heartbeat { seq: Seq, attempt: u32 },
+    /// The queue of an attempt has granted it a slot.
+    SlotGranted { seq: Seq, attempt: u32 },
     /// An actor under this run has ended. The run sends this to itself when it hears of it,
     /// because news of an actor's end overtakes the messages it sent before.
     ChildExited { actor: ActorId },
@@ -110,6 +113,7 @@ impl Actor for Run {
                 state.attempt_ended(seq, attempt, outcome)?;
             }
             RunMessage::Heartbeat { seq, attempt } => state.heartbeat(seq, attempt),
+            RunMessage::SlotGranted { seq, attempt } => state.slot_granted(seq, attempt)?,
             RunMessage::ChildExited { actor } => state.child_exited(actor)?,
             RunMessage::TimerDue { seq } => state.timer_due(seq)?,
             RunMessage::ExternalSignaled { seq, not_arrived } => {

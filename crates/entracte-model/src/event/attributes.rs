@@ -15,6 +15,7 @@ use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
+use crate::priority::PriorityOptions;
 use crate::time::{Timestamp, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
@@ -126,6 +127,9 @@ pub struct WorkflowExecutionStarted {
     pub attempt: u32,
     /// The seed of the run's random numbers (rule DET-3).
     pub randomness_seed: u64,
+    /// What the run's activities inherit (rule PRI-1).
+    #[serde(default, skip_serializing_if = "PriorityOptions::is_empty")]
+    pub priority: PriorityOptions,
 }
 
 /// The run returned a result.

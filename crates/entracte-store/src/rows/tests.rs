@@ -5,8 +5,8 @@ use entracte_model::event::{
     WorkflowExecutionStarted,
 };
 use entracte_model::{
-    EventId, Failure, Headers, Payload, RetryState, RunId, Seq, SourceLocation, TimeoutType,
-    Timestamp, WorkflowId, WorkflowStatus,
+    EventId, Failure, Headers, Payload, PriorityOptions, RetryState, RunId, Seq, SourceLocation,
+    TimeoutType, Timestamp, WorkflowId, WorkflowStatus,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -126,6 +126,7 @@ prop_compose! {
             first_execution_run_id: run_id,
             attempt: 1,
             randomness_seed: seed,
+            priority: PriorityOptions::default(),
         }
     }
 }

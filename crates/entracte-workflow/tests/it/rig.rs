@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use entracte_model::event::*;
 use entracte_model::{
-    Event, EventAttributes, EventId, Failure, Headers, Payload, RetryState, RunId, Seq, Timestamp,
-    WorkflowId,
+    Event, EventAttributes, EventId, Failure, Headers, Payload, PriorityOptions, RetryState, RunId,
+    Seq, Timestamp, WorkflowId,
 };
 use entracte_workflow::{
     Activity, ErasedWorkflow, HistoryState, Machine, Registry, TurnFailure, Workflow,
@@ -52,6 +52,7 @@ pub(crate) fn started(input: &impl Serialize) -> EventAttributes {
         first_execution_run_id: run_id(),
         attempt: 1,
         randomness_seed: 42,
+        priority: PriorityOptions::default(),
     })
 }
 

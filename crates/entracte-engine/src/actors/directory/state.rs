@@ -277,6 +277,7 @@ impl DirectoryState {
 
     pub(super) fn drain(&mut self, reply: oneshot::Sender<()>) {
         self.shared.health.shut_down();
+        self.shared.task_queues.close();
         for call in self.lost.drain().flat_map(|(_, calls)| calls) {
             refuse(call, &EngineStopped { reason: "it was shut down".to_owned() });
         }

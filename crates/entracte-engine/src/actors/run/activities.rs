@@ -6,6 +6,7 @@ use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
 use ractor::{ActorId, ActorProcessingErr};
 
+use super::admission::Standing;
 use super::deadlines::timed_out;
 use super::effects::Effect;
 use super::heartbeats::take_heartbeat;
@@ -151,34 +152,13 @@ impl RunState {
         self.append(change);
     }
 
-    /// The back-off is over: the attempt is marked as admitted before its code runs.
-    pub(super) fn retry_due(&mut self, seq: Seq, attempt: u32) {
-        if self.mode != Mode::Running || self.is_closed() {
-            return;
-        }
-        let key = self.pending_key(seq);
-        let mut change = self.change();
-        let Some(activity) = self.activities.get_mut(&seq) else { return };
-        let row = &activity.row;
-        if row.attempt != attempt || row.admitted_at.is_some() || row.cancel_requested {
-            return;
-        }
-        activity.row.admitted_at = Some(change.time);
-        change.rows.put_pending(key, &activity.row);
-        let due = activity.due.take();
-        if let Some(due) = due {
-            change.rows.delete_due(self.retry_key(seq, due));
-        }
-        change.effects.push(Effect::StartAttempt { seq, attempt });
-        self.append(change);
-    }
-
     /// An attempt that was admitted cannot be started any more: it waits for the next engine,
     /// and does not count as lost.
     pub(super) fn put_back(&mut self, seq: Seq) {
         let key = self.pending_key(seq);
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
+        activity.standing = Standing::Outside;
         activity.row.admitted_at = None;
         change.rows.put_pending(key, &activity.row);
         self.append(change);
@@ -194,6 +174,7 @@ impl RunState {
         if std::mem::replace(&mut activity.closing, true) {
             return Ok(());
         }
+        activity.standing = Standing::Outside;
         let row = &activity.row;
         let closed = ActivityClosed {
             seq,

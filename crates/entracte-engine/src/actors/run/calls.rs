@@ -302,10 +302,13 @@ fn describe_activity(
         activity_type: scheduled.activity_type.to_string(),
         state: match (row.cancel_requested, waits) {
             (true, _) => PendingActivityState::CancelRequested,
+            (false, true) if activity.is_queued() => PendingActivityState::Queued,
             (false, true) => PendingActivityState::Scheduled,
             (false, false) => PendingActivityState::Started,
         },
         attempt: row.attempt,
+        task_queue: scheduled.options.task_queue.clone(),
+        queued_since: activity.is_queued().then_some(row.next_attempt_at),
         started_time: row.admitted_at,
         next_attempt_time: waits.then_some(row.next_attempt_at),
         retry_interval: row.last_attempt_ended_at.filter(|_| waits).map(interval),

@@ -29,6 +29,7 @@ impl RunState {
     pub(super) fn drain(&mut self) {
         if self.mode == Mode::Running {
             self.mode = Mode::Draining;
+            self.leave_queues();
             self.tell_attempts(CancelCause::EngineShutdown);
         }
     }
@@ -39,6 +40,7 @@ impl RunState {
         if matches!(self.mode, Mode::Running | Mode::Draining) {
             self.store_heartbeats();
             self.mode = Mode::CutOff;
+            self.leave_queues();
             self.tell_attempts(CancelCause::EngineStopped);
             self.stop_children();
         }
@@ -47,6 +49,7 @@ impl RunState {
     /// The engine can acknowledge nothing more: whatever is not durable is forgotten.
     pub(super) fn engine_stopped(&mut self) {
         self.mode = Mode::Stopped;
+        self.leave_queues();
         self.tell_attempts(CancelCause::EngineStopped);
         self.appends.clear();
         self.ready.clear();
@@ -63,6 +66,7 @@ impl RunState {
             return;
         }
         self.mode = Mode::Leaving { asked: false };
+        self.leave_queues();
         self.tell_attempts(CancelCause::WorkflowClosed);
         self.stop_children();
     }

@@ -12,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr};
 use tokio::time::Instant;
 
 use super::RunMessage;
+use super::admission::Standing;
 use super::calls::Answer;
 use super::opening::NewRun;
 use super::publishing::Query;
@@ -20,6 +21,7 @@ use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
+use crate::task_queues::Permit;
 
 /// What a cancelled activity says that no attempt was running of (rule ACX-3).
 const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
@@ -115,14 +117,17 @@ impl RunState {
     }
 
     async fn start_attempt(&mut self, seq: Seq, attempt: u32) {
-        let Some(activity) = self.activities.get(&seq) else { return };
-        if activity.row.attempt != attempt || activity.running.is_some() || self.is_closed() {
+        let is_closed = self.is_closed();
+        let Some(activity) = self.activities.get_mut(&seq) else { return };
+        if activity.row.attempt != attempt || activity.running.is_some() || is_closed {
             return;
         }
-        if self.mode != Mode::Running {
+        let standing = std::mem::take(&mut activity.standing);
+        let (Mode::Running, Standing::Admitted(permit)) = (self.mode, standing) else {
             self.put_back(seq);
             return;
-        }
+        };
+        let Some(activity) = self.activities.get(&seq) else { return };
         let expiration = activity.timeouts.expiration(activity.scheduled_time);
         let left = expiration.map(|at| at.saturating_since(self.now()));
         let heartbeats = Arc::new(Heartbeats::new(
@@ -132,7 +137,8 @@ impl RunState {
             self.shared.options.payload_bytes_max,
         ));
         let sink = Arc::clone(&heartbeats);
-        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt, sink) else {
+        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt, sink, permit)
+        else {
             return;
         };
         let supervisor = self.myself.get_cell();
@@ -168,6 +174,7 @@ impl RunState {
         seq: Seq,
         attempt: u32,
         heartbeats: Arc<Heartbeats>,
+        permit: Permit,
     ) -> Option<(AttemptArguments, ActivityCanceller)> {
         let activity = self.activities.get(&seq)?;
         let scheduled = self.history.activities.get(&seq)?;
@@ -201,6 +208,7 @@ impl RunState {
             codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
+            permit: Some(permit),
         };
         Some((arguments, canceller))
     }
@@ -245,6 +253,7 @@ impl RunState {
             codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
+            permit: None,
         };
         Some((arguments, canceller))
     }

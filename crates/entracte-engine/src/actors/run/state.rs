@@ -14,6 +14,7 @@ use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
 use ractor::{ActorId, ActorRef, MessagingErr};
 use tokio::time::{Duration, Instant};
 
+use super::admission::Standing;
 use super::deadlines::Alarm;
 use super::effects::Effect;
 use super::input::QueuedInput;
@@ -108,6 +109,8 @@ pub(super) struct PendingActivity {
     /// When the attempt that waits is due, if a row says so.
     pub(super) due: Option<Timestamp>,
     pub(super) running: Option<RunningAttempt>,
+    /// Where its attempt stands that does not run.
+    pub(super) standing: Standing,
     /// Whether its end is known and only waits for its turn.
     pub(super) closing: bool,
 }
@@ -128,6 +131,7 @@ impl PendingActivity {
             timeouts: ActivityTimeouts::new(&scheduled.options, run_timeout),
             due: None,
             running: None,
+            standing: Standing::Outside,
             closing: false,
         }
     }

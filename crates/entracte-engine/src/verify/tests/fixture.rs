@@ -7,8 +7,8 @@ use entracte_model::event::{
     TimerStarted, WorkflowExecutionCompleted, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    ActivityOptions, Event, EventAttributes, EventId, Headers, Payload, RunId, Seq, SourceLocation,
-    Timestamp, WorkflowId, WorkflowStatus,
+    ActivityOptions, Event, EventAttributes, EventId, Headers, Payload, PriorityOptions, RunId,
+    Seq, SourceLocation, Timestamp, WorkflowId, WorkflowStatus,
 };
 use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey, PublishedKey};
 use entracte_store::rows::{
@@ -61,6 +61,7 @@ pub(crate) fn started(run_id: RunId) -> WorkflowExecutionStarted {
         first_execution_run_id: run_id,
         attempt: 1,
         randomness_seed: 7,
+        priority: PriorityOptions::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::headers::Headers;
 use crate::id::{RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
+use crate::priority::{Priority, PriorityOptions};
 
 fn failure(text: &str) -> Failure {
     let cause = Failure::timeout(TimeoutType::StartToClose, text).context("inner");
@@ -43,6 +44,11 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         first_execution_run_id: RunId::from_bytes([7; 16]),
                         attempt: 1,
                         randomness_seed: number,
+                        priority: PriorityOptions {
+                            priority: Some(Priority::High),
+                            fairness_key: Some(text.into()),
+                            fairness_weight: None,
+                        },
                     })
                 }
                 EventType::WorkflowExecutionCompleted => {
@@ -82,6 +88,10 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         headers,
                         options: ActivityOptions {
                             start_to_close_timeout: Some(Duration::from_nanos(number)),
+                            priority: PriorityOptions {
+                                fairness_weight: Some(0.25),
+                                ..PriorityOptions::default()
+                            },
                             ..ActivityOptions::default()
                         },
                         source,
