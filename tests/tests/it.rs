@@ -6,6 +6,10 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/async_completion.rs"]
+mod async_completion;
+#[path = "it/async_completion_survives.rs"]
+mod async_completion_survives;
 #[path = "it/attempts_model.rs"]
 mod attempts_model;
 #[path = "it/blocking.rs"]

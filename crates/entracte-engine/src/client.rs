@@ -1,5 +1,6 @@
 //! How hosts talk to the runs of an engine.
 
+mod async_activity;
 mod handle;
 mod query;
 mod signal;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Weak};
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
+pub use self::async_activity::{AsyncActivity, HeartbeatAnswer};
 pub use self::handle::WorkflowHandle;
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;

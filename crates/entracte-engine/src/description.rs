@@ -53,6 +53,8 @@ pub struct PendingActivityDescription {
     pub state: PendingActivityState,
     /// The attempt that runs, or the next one; counted from 1.
     pub attempt: u32,
+    /// Whether the code of that attempt has returned, and its result comes from elsewhere.
+    pub result_pending: bool,
     /// When the attempt that runs started.
     pub started_time: Option<Timestamp>,
     /// When the next attempt starts, if none runs.

@@ -1,11 +1,13 @@
 //! Errors of the engine, one enum per operation.
 
+mod activity;
 mod message;
 
 use entracte_model::{DecodeError, EncodeError, EventId, Failure, IdError, RunId, WorkflowId};
 use entracte_store::StoreError;
 use entracte_workflow::RegistryError;
 
+pub use self::activity::{ActivityNotFound, AsyncActivityError};
 pub use self::message::{QueryError, SignalError};
 use crate::actors::run::ParkCause;
 

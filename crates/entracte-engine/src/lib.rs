@@ -19,15 +19,15 @@ pub mod verify;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
-pub use self::client::{SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{AsyncActivity, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle};
 pub use self::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
     SignalsDescription, WorkflowDescription,
 };
 pub use self::engine::Engine;
 pub use self::errors::{
-    EngineStopped, QueryError, RunError, RunNotFound, ShutdownError, SignalError, StartEngineError,
-    StartWorkflowError, WorkflowError,
+    ActivityNotFound, AsyncActivityError, EngineStopped, QueryError, RunError, RunNotFound,
+    ShutdownError, SignalError, StartEngineError, StartWorkflowError, WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;

@@ -9,6 +9,7 @@ pub mod id;
 pub mod options;
 pub mod payload;
 pub mod retry;
+pub mod task_token;
 pub mod time;
 pub mod timeouts;
 
@@ -21,5 +22,6 @@ pub use self::options::{
 };
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
+pub use self::task_token::{TaskToken, TaskTokenError};
 pub use self::time::Timestamp;
 pub use self::timeouts::ActivityTimeouts;

@@ -32,18 +32,18 @@
 //! ```
 
 pub use entracte_engine::{
-    Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
-    OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
-    PendingActivityDescription, PendingActivityState, PendingTimerDescription, QueryError,
-    RunError, RunNotFound, SendSignal, ShutdownError, SignalError, SignalsDescription,
-    StartEngineError, StartWorkflow, StartWorkflowError, WorkflowDescription, WorkflowError,
-    WorkflowHandle, export, verify,
+    ActivityNotFound, AsyncActivity, AsyncActivityError, Durability, Engine, EngineBuilder,
+    EngineOptions, EngineStopped, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
+    ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
+    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
+    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
+    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
     FailureError, FailureKind, Payload, PayloadCodec, ResultExt, RetryState, RunId, SourceLocation,
-    TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowStatus,
 };
 pub use entracte_store as store;

@@ -6,6 +6,7 @@
 //! in memory can be rebuilt from the store at any time, and is, whenever the actor is killed.
 
 mod activities;
+mod async_completion;
 mod calls;
 mod closing;
 mod deadlines;
@@ -25,6 +26,7 @@ use entracte_model::Seq;
 use entracte_model::event::SignalExternalFailedCause;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+pub(crate) use self::async_completion::{AsyncActivityAction, AsyncActivityCall, AttemptTarget};
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;

@@ -32,6 +32,29 @@ pub struct PendingActivityRow {
     /// Whether the run asked it to cancel.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
+    /// Whether the attempt's code has returned and left its result to somebody else: since that
+    /// is durable, the attempt is not lost with the engine (rule ASY-1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub result_pending: bool,
+}
+
+impl PendingActivityRow {
+    /// The row of an activity that waits for its first attempt since it was scheduled.
+    #[must_use]
+    pub fn new(scheduled_event_id: EventId, scheduled_at: Timestamp) -> Self {
+        Self {
+            scheduled_event_id,
+            attempt: 1,
+            admitted_at: None,
+            next_attempt_at: scheduled_at,
+            last_failure: None,
+            last_attempt_ended_at: None,
+            heartbeat_details: None,
+            heartbeat_at: None,
+            cancel_requested: false,
+            result_pending: false,
+        }
+    }
 }
 
 plain_row!(PendingActivityRow);

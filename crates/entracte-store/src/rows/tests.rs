@@ -72,11 +72,12 @@ prop_compose! {
         scheduled_event_id in event_ids(), attempt: u32, admitted_at in option::of(times()),
         next_attempt_at in times(), last_failure in option::of(failures()),
         heartbeat_details in option::of(payloads()), heartbeat_at in option::of(times()),
-        last_attempt_ended_at in option::of(times()), cancel_requested: bool,
+        last_attempt_ended_at in option::of(times()), cancel_requested: bool, result_pending: bool,
     ) -> PendingActivityRow {
         PendingActivityRow {
             scheduled_event_id, attempt, admitted_at, next_attempt_at, last_failure,
             last_attempt_ended_at, heartbeat_details, heartbeat_at, cancel_requested,
+            result_pending,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use entracte_model::failure::ApplicationFailure;
 use entracte_model::retry::{AttemptEnd, RetryDecision, decide};
-use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType};
+use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TaskToken, TimeoutType};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
+use entracte_workflow::is_result_pending;
 use ractor::{ActorId, ActorProcessingErr};
 
 use super::deadlines::timed_out;
@@ -28,8 +29,13 @@ impl RunState {
         if self.activities.get(&seq).is_some_and(stopping) || !self.takes_end_of(seq, attempt) {
             return Ok(());
         }
+        let run_id = self.run_id;
         match outcome {
             Ok(result) => self.close_activity(seq, ActivityOutcome::Completed { result }),
+            Err(failure) if is_result_pending(&failure, TaskToken { run_id, seq, attempt }) => {
+                self.leave_result_pending(seq);
+                Ok(())
+            }
             Err(failure) => self.attempt_failed(seq, attempt, failure),
         }
     }
@@ -52,6 +58,7 @@ impl RunState {
     pub(super) fn child_exited(&mut self, actor: ActorId) -> Result<(), ActorProcessingErr> {
         match self.children.remove(&actor) {
             Some(Child::Attempt { seq, attempt }) => {
+                self.code_is_gone(seq, actor);
                 let running = self.activities.get(&seq).and_then(|it| it.running.as_ref());
                 if let Some(running) = running.filter(|running| running.actor.get_id() == actor) {
                     let failure = match running.stopping {
@@ -132,6 +139,7 @@ impl RunState {
         let Some(activity) = self.activities.get_mut(&seq) else { return };
         activity.row.attempt += 1;
         activity.row.admitted_at = None;
+        activity.row.result_pending = false;
         activity.row.next_attempt_at = at;
         // The whole failure was judged; what is kept of it is bounded (rule RET-20).
         activity.row.last_failure = Some(failure.within(Failure::LAST_FAILURE_BYTES_MAX));

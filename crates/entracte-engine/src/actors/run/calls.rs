@@ -8,16 +8,20 @@ use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
+use super::async_completion::{AsyncActivityCall, AsyncActivityReply};
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
 use super::publishing::Query;
 use super::state::{PendingActivity, RunState};
+use crate::client::HeartbeatAnswer;
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
     WorkflowDescription,
 };
-use crate::errors::{QueryError, RunError, SignalError, StartWorkflowError, WorkflowError};
+use crate::errors::{
+    AsyncActivityError, QueryError, RunError, SignalError, StartWorkflowError, WorkflowError,
+};
 
 /// A start that a client asks for.
 pub(crate) struct StartRequest {
@@ -64,6 +68,8 @@ pub(crate) enum RunCall {
         signaled: Box<WorkflowExecutionSignaled>,
         reply: SignalReply,
     },
+    /// Tell an attempt something from elsewhere than its code.
+    AsyncActivity(Box<AsyncActivityCall>),
     /// Tell what the run has published; never opens a run.
     Query {
         query: String,
@@ -78,6 +84,7 @@ pub(super) enum Answer {
     Describe(DescribeReply, Box<WorkflowDescription>),
     Done(DoneReply, Result<(), RunError>),
     Signal(SignalReply, Result<(), SignalError>),
+    AsyncActivity(AsyncActivityReply, Result<HeartbeatAnswer, AsyncActivityError>),
 }
 
 impl Answer {
@@ -89,6 +96,7 @@ impl Answer {
             Self::Describe(reply, description) => drop(reply.send(Ok(*description))),
             Self::Done(reply, answer) => drop(reply.send(answer)),
             Self::Signal(reply, answer) => drop(reply.send(answer)),
+            Self::AsyncActivity(reply, answer) => drop(reply.send(answer)),
         }
     }
 }
@@ -124,6 +132,7 @@ impl RunState {
                 self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
             }
             RunCall::Signal { signaled, reply } => self.signal(*signaled, reply)?,
+            RunCall::AsyncActivity(call) => self.async_activity(*call)?,
             RunCall::Query { query, reply } => self.queries.push(Query { name: query, reply }),
         }
         Ok(())
@@ -305,6 +314,7 @@ fn describe_activity(
             (false, false) => PendingActivityState::Started,
         },
         attempt: row.attempt,
+        result_pending: row.result_pending,
         started_time: row.admitted_at,
         next_attempt_time: waits.then_some(row.next_attempt_at),
         retry_interval: row.last_attempt_ended_at.filter(|_| waits).map(interval),

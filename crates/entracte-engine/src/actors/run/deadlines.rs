@@ -23,7 +23,7 @@ use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
 
 /// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
 /// thread takes longer.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The run's wake-up, and when it comes.
 pub(super) struct Alarm {
@@ -117,6 +117,7 @@ impl RunState {
         }
         match &activity.running {
             Some(running) => next_of_running(activity, running),
+            None if activity.row.result_pending => next_of_result_pending(activity, now),
             // The row that admits the attempt is on its way to the disk.
             None if activity.row.admitted_at.is_some() => None,
             None => self.next_of_waiting(activity, now),
@@ -141,7 +142,13 @@ impl RunState {
         if timeout.as_ref().is_some_and(|timeout| timeout.at <= now.instant) {
             return timeout;
         }
-        let retry = entry(row.next_attempt_at, Errand::Retry);
+        let mut retry = entry(row.next_attempt_at, Errand::Retry);
+        if let Some(leaving) = activity.leaving_code {
+            // Not beside the code of the attempt before, as long as there is hope.
+            retry = retry
+                .zip(leaving.until)
+                .map(|(retry, until)| Entry { at: retry.at.max(until), ..retry });
+        }
         [timeout, retry].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
     }
 
@@ -218,6 +225,18 @@ fn next_of_running(activity: &PendingActivity, running: &RunningAttempt) -> Opti
     });
     let store = running.store_at.map(|at| entry(at, Errand::StoreHeartbeat));
     [timeout, store].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
+}
+
+/// The times count from the journal, as those of a wait do: nothing of the attempt is in memory.
+fn next_of_result_pending(activity: &PendingActivity, now: Now) -> Option<Entry> {
+    let row = &activity.row;
+    let (at, which) = activity.timeouts.while_result_pending(
+        activity.scheduled_time,
+        row.admitted_at?,
+        row.heartbeat_at,
+    )?;
+    let at = now.instant_of(at)?;
+    Some(Entry { at, errand: Errand::TimeOut(which), is_engine_time: true })
 }
 
 /// The failure of an attempt that ran into a timeout (rule RET-14).

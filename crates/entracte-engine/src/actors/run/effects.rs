@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entracte_model::{Payload, Seq, Timestamp};
+use entracte_model::{Payload, Seq, TaskToken, Timestamp};
 use entracte_store::rows::ActivityOutcome;
 use entracte_workflow::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, ErasedActivity,
@@ -32,6 +32,8 @@ pub(super) enum Effect {
     StartAttempt { seq: Seq, attempt: u32 },
     /// Tell an attempt that its workflow cancelled it.
     CancelAttempt { seq: Seq },
+    /// Stop the code of an attempt that was ended from elsewhere.
+    StopCode { seq: Seq, code: Box<RunningAttempt> },
     /// Wait for a durable timer.
     StartTimer { seq: Seq, due: Timestamp },
     /// Wait no longer.
@@ -90,6 +92,7 @@ impl RunState {
                 Effect::Started(new_run) => self.answer_start(new_run),
                 Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
+                Effect::StopCode { seq, code } => self.stop_code(seq, &code),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
                 Effect::StopTimer { seq } => self.stop_timer(seq),
                 Effect::Arm { seq } => self.arm(seq),
@@ -173,6 +176,7 @@ impl RunState {
             workflow_type: rows.run.workflow_type.clone(),
             run_id: self.run_id,
             activity_id: scheduled.activity_id.clone(),
+            task_token: Some(TaskToken { run_id: self.run_id, seq, attempt }),
             activity_type: scheduled.activity_type.clone(),
             attempt,
             task_queue: scheduled.options.task_queue.as_str().into(),
@@ -222,6 +226,8 @@ impl RunState {
             Some(running) => {
                 running.canceller.cancel(CancelCause::Cancelled);
             }
+            // Whoever will end it learns of it by the answer to a heartbeat (rule HB-1).
+            None if activity.row.result_pending => {}
             // Not started: it is cancelled at once (rule ACX-3).
             None => {
                 let details = Payload::encode(NOT_STARTED).ok();

@@ -129,15 +129,8 @@ impl RunState {
         let seq = scheduled.seq;
         let admitted = self.mode == Mode::Running;
         let row = PendingActivityRow {
-            scheduled_event_id: event.id,
-            attempt: 1,
             admitted_at: admitted.then_some(event.time),
-            next_attempt_at: event.time,
-            last_failure: None,
-            last_attempt_ended_at: None,
-            heartbeat_details: None,
-            heartbeat_at: None,
-            cancel_requested: false,
+            ..PendingActivityRow::new(event.id, event.time)
         };
         change.rows.put_pending(self.pending_key(seq), &row);
         change.effects.push(if admitted {

@@ -13,6 +13,7 @@ use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
 use ractor::{ActorId, ActorRef, MessagingErr};
 use tokio::time::{Duration, Instant};
 
+use super::async_completion::LeavingCode;
 use super::deadlines::Alarm;
 use super::effects::Effect;
 use super::input::QueuedInput;
@@ -104,6 +105,9 @@ pub(super) struct PendingActivity {
     /// When the attempt that waits is due, if a row says so.
     pub(super) due: Option<Timestamp>,
     pub(super) running: Option<RunningAttempt>,
+    /// The code of an attempt that was ended from elsewhere, until it is gone: the next attempt
+    /// does not overlap it.
+    pub(super) leaving_code: Option<LeavingCode>,
     /// Whether its end is known and only waits for its turn.
     pub(super) closing: bool,
 }
@@ -123,6 +127,7 @@ impl PendingActivity {
             timeouts: ActivityTimeouts::new(&scheduled.options, run_timeout),
             due: None,
             running: None,
+            leaving_code: None,
             closing: false,
         }
     }

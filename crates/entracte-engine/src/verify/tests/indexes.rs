@@ -22,15 +22,8 @@ fn pending(run_id: RunId, seq: u32) -> PendingActivityKey {
 
 fn pending_row(scheduled_event_id: u64) -> PendingActivityRow {
     PendingActivityRow {
-        scheduled_event_id: EventId::new(scheduled_event_id),
-        attempt: 1,
         admitted_at: Some(time(70)),
-        next_attempt_at: time(70),
-        last_failure: None,
-        last_attempt_ended_at: None,
-        heartbeat_details: None,
-        heartbeat_at: None,
-        cancel_requested: false,
+        ..PendingActivityRow::new(EventId::new(scheduled_event_id), time(70))
     }
 }
 
