@@ -14,6 +14,8 @@ mod async_completion_survives;
 mod attempts_model;
 #[path = "it/blocking.rs"]
 mod blocking;
+#[path = "it/both_clocks.rs"]
+mod both_clocks;
 #[path = "it/cancellation.rs"]
 mod cancellation;
 #[path = "it/cancelled_backoff.rs"]
@@ -74,6 +76,8 @@ mod timeouts;
 mod timers;
 #[path = "it/unknown_cancel.rs"]
 mod unknown_cancel;
+#[path = "it/unread_signals.rs"]
+mod unread_signals;
 #[path = "it/unreadable.rs"]
 mod unreadable;
 #[path = "it/verifying.rs"]

@@ -203,3 +203,24 @@ impl fmt::Display for RetryState {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ret_18_the_numbers_of_retry_states_are_temporals() {
+        let states = [
+            RetryState::Unspecified,
+            RetryState::InProgress,
+            RetryState::NonRetryableFailure,
+            RetryState::Timeout,
+            RetryState::MaximumAttemptsReached,
+            RetryState::RetryPolicyNotSet,
+            RetryState::InternalServerError,
+            RetryState::CancelRequested,
+        ];
+        let numbers: Vec<_> = states.iter().map(|state| *state as u8).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+}
