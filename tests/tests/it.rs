@@ -28,6 +28,8 @@ mod deep_failure;
 mod describing;
 #[path = "it/determinism.rs"]
 mod determinism;
+#[path = "it/dynamic.rs"]
+mod dynamic;
 #[path = "it/ending.rs"]
 mod ending;
 #[path = "it/external_signals.rs"]
@@ -36,8 +38,12 @@ mod external_signals;
 mod failures;
 #[path = "it/group_commit.rs"]
 mod group_commit;
+#[path = "it/headers.rs"]
+mod headers;
 #[path = "it/heartbeats.rs"]
 mod heartbeats;
+#[path = "it/interceptors.rs"]
+mod interceptors;
 #[path = "it/journal_first.rs"]
 mod journal_first;
 #[path = "it/kept_handle.rs"]

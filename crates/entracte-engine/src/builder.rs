@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{PayloadCodec, Timestamp};
+use entracte_model::{Payload, PayloadCodec, Timestamp};
 use entracte_store::{CodedStore, FjallOptions, FjallStore, MemoryStore, Store, StoreExt};
 use entracte_workflow::{
-    Activities, Activity, ActivityContext, ActivityResult, Registry, Workflow, WorkflowContext,
-    WorkflowResult,
+    Activities, Activity, ActivityContext, ActivityResult, Interceptor, Registry, Workflow,
+    WorkflowContext, WorkflowResult,
 };
 use ractor::{Actor, ActorCell};
 use serde::Serialize;
@@ -121,6 +121,38 @@ impl EngineBuilder {
         service: Arc<S>,
     ) -> Self {
         self.registry.activities(service);
+        self
+    }
+
+    /// Registers the workflow that runs when one of a name is started that is not registered:
+    /// payloads in, a payload out (rule WRK-4). Its name is the context's
+    /// [`workflow_type`](WorkflowContext::workflow_type). Default: such a start is refused.
+    pub fn dynamic_workflow<F, Fut>(mut self, function: F) -> Self
+    where
+        F: Fn(WorkflowContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = WorkflowResult<Payload>> + Send + 'static,
+    {
+        self.registry.dynamic_workflow(function);
+        self
+    }
+
+    /// Registers the activity that runs when one of a name is called that is not registered:
+    /// payloads in, a payload out (rule WRK-4). Its name is the `activity_type` of the
+    /// context's [`info`](ActivityContext::info). Default: attempts at such activities fail, and
+    /// are retried (rule FAIL-7).
+    pub fn dynamic_activity<F, Fut>(mut self, function: F) -> Self
+    where
+        F: Fn(ActivityContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ActivityResult<Payload>> + Send + 'static,
+    {
+        self.registry.dynamic_activity(function);
+        self
+    }
+
+    /// Puts an interceptor around the calls of clients and workflows and around the attempts
+    /// at activities, within those that were registered before (rule WRK-3). Default: none.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.registry.interceptor(interceptor);
         self
     }
 

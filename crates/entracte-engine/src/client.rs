@@ -2,6 +2,7 @@
 
 mod async_activity;
 mod handle;
+mod output;
 mod query;
 mod signal;
 mod start;
@@ -9,11 +10,13 @@ mod tell;
 
 use std::sync::{Arc, Weak};
 
+use entracte_model::Payload;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 pub use self::async_activity::{AsyncActivity, HeartbeatAnswer};
 pub use self::handle::WorkflowHandle;
+pub(crate) use self::output::Output;
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
@@ -79,6 +82,12 @@ impl Client {
             Err(stopped) => Some(stopped),
         }
     }
+}
+
+/// How large arguments are together, if that is too large.
+fn larger_than(limit: usize, input: &[Payload]) -> Option<usize> {
+    let bytes = input.iter().map(|payload| payload.data().len()).sum();
+    (bytes > limit).then_some(bytes)
 }
 
 impl EngineStopped {

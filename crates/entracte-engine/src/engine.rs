@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use entracte_model::{IdError, RunId, TaskToken, WorkflowId};
+use entracte_model::{IdError, Payload, RunId, TaskToken, WorkflowId};
 use entracte_store::Store;
 use entracte_workflow::Workflow;
 use ractor::{ActorCell, ActorRef};
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::JournalMessage;
 use crate::builder::EngineBuilder;
-use crate::client::{AsyncActivity, Client, StartWorkflow, WorkflowHandle};
+use crate::client::{AsyncActivity, Client, Output, StartWorkflow, WorkflowHandle};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
@@ -88,6 +88,29 @@ impl Engine {
         StartWorkflow::new(self.inner.client.clone(), workflow, input)
     }
 
+    /// Starts a workflow that this program has no constant of: arguments and result are
+    /// payloads, as they are journaled. A [dynamic workflow](EngineBuilder::dynamic_workflow)
+    /// answers names that are not registered otherwise (rule WRK-4).
+    pub fn start_workflow_by_name(
+        &self,
+        workflow_type: impl Into<Arc<str>>,
+        input: Vec<Payload>,
+    ) -> StartWorkflow<Vec<Payload>, Payload> {
+        StartWorkflow::by_name(self.inner.client.clone(), workflow_type.into(), input)
+    }
+
+    /// As [`workflow_handle`](Self::workflow_handle), for a workflow that this program has no
+    /// constant of: its result is a payload (rule WRK-4).
+    ///
+    /// # Errors
+    /// [`RunError::NotFound`] if no run was ever started under the id.
+    pub async fn workflow_handle_by_id(
+        &self,
+        workflow_id: impl AsRef<str>,
+    ) -> Result<WorkflowHandle<Payload>, RunError> {
+        self.find(workflow_id.as_ref(), Output::Payload(std::convert::identity)).await
+    }
+
     /// Gives a handle to the current run of a workflow id: the open one, or else the last.
     ///
     /// # Errors
@@ -98,13 +121,21 @@ impl Engine {
         workflow_id: impl AsRef<str>,
     ) -> Result<WorkflowHandle<O>, RunError> {
         let _ = workflow;
-        let workflow_id = parse_id(workflow_id.as_ref())?;
+        self.find(workflow_id.as_ref(), Output::Decoded).await
+    }
+
+    async fn find<O>(
+        &self,
+        workflow_id: &str,
+        output: Output<O>,
+    ) -> Result<WorkflowHandle<O>, RunError> {
+        let workflow_id = parse_id(workflow_id)?;
         let client = &self.inner.client;
         let found = client
             .ask(|reply| DirectoryMessage::Find { workflow_id: workflow_id.clone(), reply })
             .await??;
         let run_id = found.ok_or(RunNotFound::WorkflowId { workflow_id: workflow_id.clone() })?;
-        Ok(WorkflowHandle::new(client.clone(), workflow_id, run_id))
+        Ok(WorkflowHandle::new(client.clone(), workflow_id, run_id, output))
     }
 
     /// Gives a handle to an attempt at an activity by its token

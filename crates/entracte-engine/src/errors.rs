@@ -43,7 +43,7 @@ pub struct EngineStopped {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartWorkflowError {
-    /// The workflow id or the request id cannot be an id (rule WID-8).
+    /// The workflow id, the request id or the workflow's name cannot be an id (rule WID-8).
     #[error("`{id}` cannot be an id: {source}")]
     InvalidId {
         /// The beginning of the id.
@@ -69,6 +69,22 @@ pub enum StartWorkflowError {
         bytes: usize,
         /// How large it may be.
         limit: usize,
+    },
+    /// The headers are larger than the engine's `payload_bytes_max` (rule LIM-4).
+    #[error("the headers of {bytes} bytes are larger than the {limit} bytes allowed")]
+    HeadersTooLarge {
+        /// How large names and values are.
+        bytes: usize,
+        /// How large they may be.
+        limit: usize,
+    },
+    /// An interceptor refused it ([`Interceptor::client_call`]): nothing was sent.
+    ///
+    /// [`Interceptor::client_call`]: entracte_workflow::Interceptor::client_call
+    #[error("an interceptor refused it: {failure}")]
+    Refused {
+        /// Why, in the interceptor's words.
+        failure: Failure,
     },
     /// A run of this workflow id is open, or a closed one forbids another (rule WID-4).
     #[error("{}", already_started_text(workflow_id, *run_id, *closed))]

@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod failure;
+pub mod headers;
 pub mod id;
 pub mod options;
 pub mod payload;
@@ -15,6 +16,7 @@ pub mod timeouts;
 
 pub use self::event::{Event, EventAttributes, EventType, SourceLocation};
 pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryState, TimeoutType};
+pub use self::headers::Headers;
 pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
 pub use self::options::{
     ActivityCancellationType, ActivityOptions, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,

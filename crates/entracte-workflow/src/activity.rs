@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
-use entracte_model::{DecodeError, Payload, RunId, TaskToken, Timestamp, WorkflowId};
+use entracte_model::{DecodeError, Headers, Payload, RunId, TaskToken, Timestamp, WorkflowId};
 use event_listener::{Event, Listener};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,8 @@ pub struct ActivityInfo {
     pub deadline: Option<Timestamp>,
     /// What the last heartbeat of an earlier attempt said.
     pub heartbeat_details: Option<Payload>,
+    /// What travels along with the call.
+    pub headers: Headers,
 }
 
 /// Why an activity attempt is asked to stop (rule HB-7).
@@ -183,6 +185,7 @@ impl ActivityContext {
             started_time: Timestamp::EPOCH,
             deadline: None,
             heartbeat_details: None,
+            headers: Headers::new(),
         };
         Self::new(info).0
     }
@@ -191,6 +194,19 @@ impl ActivityContext {
     #[must_use]
     pub fn info(&self) -> &ActivityInfo {
         &self.info
+    }
+
+    /// What travels along with the call: what the workflow, and interceptors, have set.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.info.headers
+    }
+
+    /// The same context with other headers, for an interceptor to hand on.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        Arc::make_mut(&mut self.info).headers = headers;
+        self
     }
 
     /// The number of the attempt, from 1.

@@ -16,7 +16,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{Failure, Payload, RunId, Timestamp, WorkflowId, id};
+use entracte_model::{Failure, Headers, Payload, RunId, Timestamp, WorkflowId, id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -74,6 +74,40 @@ impl WorkflowContext {
         input: I,
     ) -> ActivityCall<O> {
         ActivityCall::new(Arc::clone(&self.core), &activity, &input, Location::caller())
+    }
+
+    /// Prepares a call of an activity that this program has no constant of: arguments and
+    /// output are payloads, as they are journaled. A [dynamic activity] of the engine answers
+    /// names that are not registered otherwise (rule WRK-4).
+    ///
+    /// There are no default options: at least one of the two timeouts of rule TMO-2 must be
+    /// set. In all else it is as [`activity`](Self::activity).
+    ///
+    /// [dynamic activity]: crate::Registry::dynamic_activity
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use entracte_workflow::{WorkflowContext, WorkflowResult};
+    /// use entracte_model::Payload;
+    ///
+    /// async fn run_step(ctx: WorkflowContext, step: String) -> WorkflowResult<u64> {
+    ///     let argument = Payload::encode(&42)?;
+    ///     let output = ctx
+    ///         .activity_by_name(step, vec![argument])
+    ///         .start_to_close_timeout(Duration::from_secs(30))
+    ///         .await?;
+    ///     Ok(output.decode()?)
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn activity_by_name(
+        &self,
+        activity_type: impl Into<Arc<str>>,
+        input: Vec<Payload>,
+    ) -> ActivityCall<Payload> {
+        let core = Arc::clone(&self.core);
+        ActivityCall::<Payload>::by_name(core, activity_type.into(), input, Location::caller())
     }
 
     /// Starts a durable timer, which counts from this call, and waits for it.
@@ -237,6 +271,13 @@ impl WorkflowContext {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.core.info.attempt
+    }
+
+    /// The headers that the run was started with; those of a signal come with it
+    /// ([`Signals::headers`]).
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.core.info.headers
     }
 
     /// Whether the run is being rebuilt from its history. For logging only: what a workflow

@@ -38,10 +38,14 @@ mod combine;
 mod context;
 mod define;
 mod history;
+mod interceptor;
 mod machine;
 mod registry;
 mod replay;
 mod turn;
+
+/// What [`Interceptor::execute_activity`] gives: a future on the heap.
+pub use futures_util::future::BoxFuture;
 
 pub use self::activity::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, HeartbeatError, HeartbeatSink,
@@ -54,6 +58,10 @@ pub use self::context::{
 };
 pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
 pub use self::history::{HistoryError, HistoryState, ScheduledActivity, SentSignal, StartedTimer};
+pub use self::interceptor::{
+    ActivityCode, ClientCall, ClientCallKind, Interceptor, InterceptorChain, NextActivity,
+    PropagateHeaders, WorkflowCall, WorkflowCallKind, WorkflowInfo,
+};
 pub use self::machine::{
     Activation, ActivityResolution, AwaitedSignal, Command, InitializeWorkflow, Job, Machine,
     Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,

@@ -233,8 +233,10 @@ impl Machine {
             run_id: head.run_id,
             first_execution_run_id: init.first_execution_run_id,
             attempt: init.attempt,
+            headers: init.headers,
         };
-        let core = Arc::new(Core::new(info, init.randomness_seed));
+        let interceptors = self.workflow.interceptors();
+        let core = Arc::new(Core::new(info, init.randomness_seed, interceptors));
         core.begin_job(head.time, head.is_replaying, head.history_length);
         let ctx = WorkflowContext::new(Arc::clone(&core));
         // Reading the input and calling the function run user code as polling does.
@@ -307,8 +309,9 @@ fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
         Job::ResolveSignalExternalWorkflow { seq, failure } => {
             (core.resolve_external_signal(seq, failure), "signal", seq)
         }
-        Job::SignalWorkflow { signal_name, input, originating_event_id } => {
-            core.signal(signal_name, UnreadSignal { event_id: originating_event_id, input });
+        Job::SignalWorkflow { signal_name, input, headers, originating_event_id } => {
+            let event_id = originating_event_id;
+            core.signal(signal_name, UnreadSignal { event_id, input, headers });
             return Ok(());
         }
         Job::CancelWorkflow { reason } => {

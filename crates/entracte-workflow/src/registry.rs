@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use entracte_model::id::{self, IdError};
 use entracte_model::options::ActivityOptionsError;
-use entracte_model::{ActivityOptions, Failure};
+use entracte_model::{ActivityOptions, Failure, Payload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,7 @@ pub use self::erased::{
 use crate::activity::ActivityContext;
 use crate::context::WorkflowContext;
 use crate::define::{Activity, Workflow};
+use crate::interceptor::{Interceptor, InterceptorChain};
 
 /// Says why a registry cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -36,6 +37,12 @@ pub enum RegistryError {
         /// The name.
         name: String,
     },
+    /// There are two workflows for names that are not registered otherwise.
+    #[error("a dynamic workflow is registered twice")]
+    DuplicateDynamicWorkflow,
+    /// There are two activities for names that are not registered otherwise.
+    #[error("a dynamic activity is registered twice")]
+    DuplicateDynamicActivity,
     /// A workflow's name cannot be one.
     #[error("workflow name `{name}` is invalid: {source}")]
     InvalidWorkflowName {
@@ -148,6 +155,9 @@ impl<S> fmt::Debug for ActivityRegistry<S> {
 pub struct Registry {
     workflows: BTreeMap<String, Arc<dyn ErasedWorkflow>>,
     activities: BTreeMap<String, ErasedActivity>,
+    dynamic_workflow: Option<Arc<dyn ErasedWorkflow>>,
+    dynamic_activity: Option<ErasedActivity>,
+    interceptors: InterceptorChain,
     allow_override: bool,
     problems: Vec<RegistryError>,
 }
@@ -253,6 +263,45 @@ impl Registry {
         self
     }
 
+    /// Registers the workflow that runs when one of a name is started that is not registered:
+    /// payloads in, a payload out (rule WRK-4).
+    ///
+    /// Its name is [`WorkflowContext::workflow_type`]. Registering a workflow of such a name
+    /// later takes over the open runs that the dynamic one has begun, and they are parked
+    /// unless it does the same.
+    pub fn dynamic_workflow<F, Fut>(&mut self, function: F) -> &mut Self
+    where
+        F: Fn(WorkflowContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Payload, Failure>> + Send + 'static,
+    {
+        let earlier = self.dynamic_workflow.replace(erased::dynamic_workflow(function));
+        if earlier.is_some() && !self.allow_override {
+            self.problems.push(RegistryError::DuplicateDynamicWorkflow);
+        }
+        self
+    }
+
+    /// Registers the activity that runs when one of a name is called that is not registered:
+    /// payloads in, a payload out (rule WRK-4). Its name is the `activity_type` of
+    /// [`ActivityContext::info`].
+    pub fn dynamic_activity<F, Fut>(&mut self, function: F) -> &mut Self
+    where
+        F: Fn(ActivityContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Payload, Failure>> + Send + 'static,
+    {
+        let earlier = self.dynamic_activity.replace(erased::dynamic_activity(function));
+        if earlier.is_some() && !self.allow_override {
+            self.problems.push(RegistryError::DuplicateDynamicActivity);
+        }
+        self
+    }
+
+    /// Registers an interceptor, within those that were registered before.
+    pub fn interceptor(&mut self, interceptor: impl Interceptor) -> &mut Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
     fn insert(&mut self, name: &str, options: &ActivityOptions, run: ErasedActivity) {
         let name = name.to_owned();
         if let Err(source) = id::check(&name) {
@@ -282,16 +331,24 @@ impl Registry {
         &self.problems
     }
 
-    /// Looks up a workflow.
+    /// Looks up a workflow; the interceptors are around what it calls.
     #[must_use]
     pub fn find_workflow(&self, name: &str) -> Option<Arc<dyn ErasedWorkflow>> {
-        self.workflows.get(name).cloned()
+        let workflow = self.workflows.get(name).or(self.dynamic_workflow.as_ref())?;
+        let workflow = Arc::clone(workflow);
+        Some(erased::intercepted(workflow, &self.interceptors))
     }
 
-    /// Looks up an activity.
+    /// Looks up an activity; the [interceptors](Self::interceptors) are not around it yet.
     #[must_use]
     pub fn find_activity(&self, name: &str) -> Option<ErasedActivity> {
-        self.activities.get(name).cloned()
+        self.activities.get(name).or(self.dynamic_activity.as_ref()).cloned()
+    }
+
+    /// The interceptors, for whoever runs activities.
+    #[must_use]
+    pub fn interceptors(&self) -> &InterceptorChain {
+        &self.interceptors
     }
 
     /// The names of the workflows, sorted.
@@ -310,6 +367,9 @@ impl fmt::Debug for Registry {
         f.debug_struct("Registry")
             .field("workflows", &self.workflows.keys())
             .field("activities", &self.activities.keys())
+            .field("has_dynamic_workflow", &self.dynamic_workflow.is_some())
+            .field("has_dynamic_activity", &self.dynamic_activity.is_some())
+            .field("interceptors", &self.interceptors)
             .field("problems", &self.problems)
             .finish_non_exhaustive()
     }

@@ -42,17 +42,18 @@ pub use entracte_engine::{
 pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
-    FailureError, FailureKind, Payload, PayloadCodec, ResultExt, RetryState, RunId, SourceLocation,
-    TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowStatus,
+    FailureError, FailureKind, Headers, Payload, PayloadCodec, ResultExt, RetryState, RunId,
+    SourceLocation, TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
-    CancelCause, ExternalWorkflow, HeartbeatError, Query, RetryPolicy, Saga, Signal, Signals,
-    TurnFailure, UnreadSignals, Workflow, WorkflowContext, WorkflowResult, join, join_all, select,
-    try_join_all,
+    BoxFuture, CancelCause, ClientCall, ClientCallKind, ExternalWorkflow, HeartbeatError,
+    Interceptor, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga, Signal, Signals,
+    TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind, WorkflowContext,
+    WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

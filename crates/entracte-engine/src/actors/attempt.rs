@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use entracte_model::{Failure, Payload, Seq, TimeoutType};
-use entracte_workflow::{ActivityCanceller, ActivityContext, CancelCause, ErasedActivity};
+use entracte_workflow::{
+    ActivityCanceller, ActivityContext, CancelCause, ErasedActivity, InterceptorChain,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -31,6 +33,7 @@ pub(crate) struct AttemptArguments {
     pub(crate) seq: Seq,
     pub(crate) attempt: u32,
     pub(crate) activity: ErasedActivity,
+    pub(crate) interceptors: InterceptorChain,
     pub(crate) context: ActivityContext,
     pub(crate) canceller: ActivityCanceller,
     pub(crate) input: Vec<Payload>,
@@ -75,14 +78,16 @@ impl Actor for Attempt {
 }
 
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
-    let AttemptArguments { activity, context, canceller, input, codes, .. } = arguments;
-    // The call itself may panic as well as the future it returns.
-    let work = match activity {
-        ErasedActivity::Async(activity) => watch(|| activity(context, input))?,
+    let AttemptArguments { activity, interceptors, context, canceller, input, codes, .. } =
+        arguments;
+    let code = move |context, input| match activity {
+        ErasedActivity::Async(activity) => activity(context, input),
         ErasedActivity::Blocking(activity) => {
             blocking::start(activity, context, input, &codes).boxed()
         }
     };
+    // The call itself may panic as well as the future it returns.
+    let work = watch(|| interceptors.execute_activity(context, input, code))?;
     let result = Watched { work: Some(work), canceller }.await?;
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(

@@ -1,14 +1,13 @@
 //! A handle to one run of a workflow.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use entracte_model::{Event, EventAttributes, RunId, WorkflowId, WorkflowStatus};
 use entracte_store::StoreExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::Client;
+use super::{Client, Output};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
 use crate::description::WorkflowDescription;
@@ -21,12 +20,17 @@ pub struct WorkflowHandle<O> {
     client: Client,
     workflow_id: WorkflowId,
     run_id: RunId,
-    output: PhantomData<fn() -> O>,
+    output: Output<O>,
 }
 
 impl<O> WorkflowHandle<O> {
-    pub(crate) fn new(client: Client, workflow_id: WorkflowId, run_id: RunId) -> Self {
-        Self { client, workflow_id, run_id, output: PhantomData }
+    pub(crate) fn new(
+        client: Client,
+        workflow_id: WorkflowId,
+        run_id: RunId,
+        output: Output<O>,
+    ) -> Self {
+        Self { client, workflow_id, run_id, output }
     }
 
     /// The workflow id.
@@ -52,9 +56,9 @@ impl<O> WorkflowHandle<O> {
         let question = |reply| self.call(RunCall::Result { reply });
         let (workflow_id, run_id) = (self.workflow_id.clone(), self.run_id);
         match self.client.ask(question).await?? {
-            EventAttributes::WorkflowExecutionCompleted(completed) => completed
-                .result
-                .decode()
+            EventAttributes::WorkflowExecutionCompleted(completed) => self
+                .output
+                .read(completed.result)
                 .map_err(|source| WorkflowError::Decode { workflow_id, source }),
             EventAttributes::WorkflowExecutionFailed(failed) => {
                 Err(WorkflowError::Failed { workflow_id, run_id, failure: failed.failure })
@@ -140,7 +144,7 @@ impl<O> WorkflowHandle<O> {
 
 impl<O> Clone for WorkflowHandle<O> {
     fn clone(&self) -> Self {
-        Self::new(self.client.clone(), self.workflow_id.clone(), self.run_id)
+        Self::new(self.client.clone(), self.workflow_id.clone(), self.run_id, self.output)
     }
 }
 

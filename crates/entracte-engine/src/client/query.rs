@@ -1,6 +1,7 @@
 //! Asking for published state.
 
-use entracte_workflow::Query;
+use entracte_model::{Headers, Payload};
+use entracte_workflow::{ClientCall, ClientCallKind, Query};
 use serde::de::DeserializeOwned;
 
 use super::WorkflowHandle;
@@ -21,13 +22,30 @@ impl<O> WorkflowHandle<O> {
     /// ask.
     pub async fn query<T: DeserializeOwned>(&self, query: Query<T>) -> Result<T, QueryError> {
         let name = query.name();
-        let question = |reply| self.call(RunCall::Query { query: name.to_owned(), reply });
-        let value = self.client().ask(question).await??;
+        let value = self.query_by_name(name).await?;
         let run_id = self.run_id();
         value.decode().map_err(|source| QueryError::Decode {
             run_id,
             query: name.to_owned(),
             source,
         })
+    }
+
+    /// As [`query`](Self::query), for a query that this program has no constant of: the answer
+    /// is a payload, as it is stored (rule WRK-4).
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub async fn query_by_name(&self, query: &str) -> Result<Payload, QueryError> {
+        let kind = ClientCallKind::QueryWorkflow {
+            workflow_id: self.workflow_id().clone(),
+            run_id: self.run_id(),
+            query: query.into(),
+        };
+        let mut call = ClientCall::new(kind, Vec::new(), Headers::new());
+        let refused = |failure| QueryError::Refused { failure };
+        self.client().shared()?.registry.interceptors().client_call(&mut call).map_err(refused)?;
+        let question = |reply| self.call(RunCall::Query { query: query.to_owned(), reply });
+        self.client().ask(question).await?
     }
 }

@@ -2,11 +2,12 @@
 
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use entracte_model::event::WorkflowExecutionSignaled;
-use entracte_model::{EncodeError, EventAttributes, Payload, RunId, id};
+use entracte_model::{EncodeError, EventAttributes, Headers, Payload, RunId, WorkflowId, id};
 use entracte_store::StoreExt;
-use entracte_workflow::Signal;
+use entracte_workflow::{ClientCall, ClientCallKind, Signal};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -23,9 +24,11 @@ use crate::errors::SignalError;
 #[derive(Debug)]
 pub struct SendSignal {
     client: Client,
+    workflow_id: WorkflowId,
     run_id: RunId,
-    name: &'static str,
-    input: Result<Payload, EncodeError>,
+    name: Arc<str>,
+    input: Result<Vec<Payload>, EncodeError>,
+    headers: Headers,
     request_id: Option<String>,
 }
 
@@ -36,7 +39,7 @@ impl<O> WorkflowHandle<O> {
     ///
     /// ```compile_fail,E0308
     /// use entracte_engine::WorkflowHandle;
-    /// use entracte_workflow::Signal;
+    /// use entracte_workflow::{ClientCall, ClientCallKind, Signal};
     ///
     /// const APPROVE: Signal<bool> = Signal::new("approve");
     /// async fn approve(run: WorkflowHandle<()>) {
@@ -44,11 +47,24 @@ impl<O> WorkflowHandle<O> {
     /// }
     /// ```
     pub fn signal<T: Serialize>(&self, signal: Signal<T>, value: T) -> SendSignal {
+        let input = Payload::encode(&value).map(|input| vec![input]);
+        self.send_signal(signal.name().into(), input)
+    }
+
+    /// As [`signal`](Self::signal), for a signal that this program has no constant of: the
+    /// arguments are payloads, as they are journaled (rule WRK-4).
+    pub fn signal_by_name(&self, name: impl Into<Arc<str>>, input: Vec<Payload>) -> SendSignal {
+        self.send_signal(name.into(), Ok(input))
+    }
+
+    fn send_signal(&self, name: Arc<str>, input: Result<Vec<Payload>, EncodeError>) -> SendSignal {
         SendSignal {
             client: self.client().clone(),
+            workflow_id: self.workflow_id().clone(),
             run_id: self.run_id(),
-            name: signal.name(),
-            input: Payload::encode(&value),
+            name,
+            input,
+            headers: Headers::new(),
             request_id: None,
         }
     }
@@ -63,6 +79,12 @@ impl SendSignal {
         self
     }
 
+    /// Sets what travels along; interceptors may add to it. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
     async fn send(self) -> Result<(), SignalError> {
         let signaled = self.event()?;
         let is_repeated = self.request_id.is_some();
@@ -74,17 +96,30 @@ impl SendSignal {
             let id = shorten(id);
             move |source| SignalError::InvalidId { id, source }
         };
-        id::check(self.name).map_err(invalid(self.name))?;
+        id::check(&self.name).map_err(invalid(&self.name))?;
         let request_id = self.request_id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
         id::check(&request_id).map_err(invalid(&request_id))?;
-        let input = self.input.clone()?;
-        let (bytes, limit) = (input.data().len(), self.client.shared()?.options.payload_bytes_max);
-        if bytes > limit {
+        let shared = self.client.shared()?;
+        let kind = ClientCallKind::SignalWorkflow {
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id,
+            signal_name: Arc::clone(&self.name),
+        };
+        let mut call = ClientCall::new(kind, self.input.clone()?, self.headers.clone());
+        let refused = |failure| SignalError::Refused { failure };
+        shared.registry.interceptors().client_call(&mut call).map_err(refused)?;
+        let limit = shared.options.payload_bytes_max;
+        if let Some(bytes) = super::larger_than(limit, &call.input) {
             return Err(SignalError::PayloadTooLarge { bytes, limit });
         }
+        let bytes = call.headers.size();
+        if bytes > limit {
+            return Err(SignalError::HeadersTooLarge { bytes, limit });
+        }
         Ok(WorkflowExecutionSignaled {
-            signal_name: self.name.into(),
-            input: vec![input],
+            signal_name: Arc::clone(&self.name),
+            input: call.input,
+            headers: call.headers,
             request_id: request_id.into(),
             with_previous: false,
         })

@@ -1,18 +1,20 @@
 //! Starting a workflow.
 
 use std::future::IntoFuture;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use entracte_model::event::{HISTORY_FORMAT_VERSION, WorkflowExecutionStarted};
 use entracte_model::{
-    EncodeError, Payload, RunId, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, id,
+    EncodeError, Headers, Payload, RunId, WorkflowId, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, id,
 };
-use entracte_workflow::Workflow;
+use entracte_workflow::{ClientCall, ClientCallKind, Workflow};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Client, WorkflowHandle};
+use super::{Client, Output, WorkflowHandle};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::StartRequest;
 use crate::engine::shorten;
@@ -26,8 +28,11 @@ use crate::errors::StartWorkflowError;
 #[derive(Debug)]
 pub struct StartWorkflow<I, O> {
     client: Client,
-    workflow: Workflow<I, O>,
-    input: Result<Payload, EncodeError>,
+    workflow_type: Arc<str>,
+    input: Result<Vec<Payload>, EncodeError>,
+    headers: Headers,
+    takes: PhantomData<fn(I)>,
+    output: Output<O>,
     workflow_id: Option<String>,
     request_id: Option<String>,
     reuse_policy: WorkflowIdReusePolicy,
@@ -36,19 +41,38 @@ pub struct StartWorkflow<I, O> {
 
 impl<I: Serialize, O> StartWorkflow<I, O> {
     pub(crate) fn new(client: Client, workflow: Workflow<I, O>, input: I) -> Self {
+        let input = Payload::encode(&input).map(|input| vec![input]);
+        Self::of(client, workflow.name().into(), input, Output::Decoded)
+    }
+}
+
+impl StartWorkflow<Vec<Payload>, Payload> {
+    pub(crate) fn by_name(client: Client, workflow_type: Arc<str>, input: Vec<Payload>) -> Self {
+        Self::of(client, workflow_type, Ok(input), Output::Payload(std::convert::identity))
+    }
+}
+
+impl<I, O> StartWorkflow<I, O> {
+    fn of(
+        client: Client,
+        workflow_type: Arc<str>,
+        input: Result<Vec<Payload>, EncodeError>,
+        output: Output<O>,
+    ) -> Self {
         Self {
             client,
-            workflow,
-            input: Payload::encode(&input),
+            workflow_type,
+            input,
+            headers: Headers::new(),
+            takes: PhantomData,
+            output,
             workflow_id: None,
             request_id: None,
             reuse_policy: WorkflowIdReusePolicy::default(),
             conflict_policy: WorkflowIdConflictPolicy::default(),
         }
     }
-}
 
-impl<I, O> StartWorkflow<I, O> {
     /// Sets the workflow id, unique among the open runs. Default: a random UUID.
     pub fn workflow_id(mut self, id: impl Into<String>) -> Self {
         self.workflow_id = Some(id.into());
@@ -76,6 +100,12 @@ impl<I, O> StartWorkflow<I, O> {
         self
     }
 
+    /// Sets what travels along; interceptors may add to it. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
     async fn start(self) -> Result<WorkflowHandle<O>, StartWorkflowError> {
         let started = self.first_event()?;
         let workflow_id = started.workflow_id.clone();
@@ -98,7 +128,12 @@ impl<I, O> StartWorkflow<I, O> {
             };
             match self.client.ask_once(question).await {
                 Ok(Some(Ok(run))) => {
-                    return Ok(WorkflowHandle::new(self.client, workflow_id, run.run_id));
+                    return Ok(WorkflowHandle::new(
+                        self.client,
+                        workflow_id,
+                        run.run_id,
+                        self.output,
+                    ));
                 }
                 Err(stopped) | Ok(Some(Err(StartWorkflowError::EngineStopped(stopped))))
                     if asked_before =>
@@ -130,7 +165,7 @@ impl<I, O> StartWorkflow<I, O> {
         let shared = self.client.shared()?;
         let options = &shared.options;
         let registry = &shared.registry;
-        let workflow_type: Arc<str> = self.workflow.name().into();
+        let workflow_type = Arc::clone(&self.workflow_type);
         if registry.find_workflow(&workflow_type).is_none() {
             return Err(StartWorkflowError::NotRegistered {
                 workflow_type: workflow_type.to_string(),
@@ -138,10 +173,6 @@ impl<I, O> StartWorkflow<I, O> {
             });
         }
         let input = self.input.clone()?;
-        let (bytes, limit) = (input.data().len(), options.payload_bytes_max);
-        if bytes > limit {
-            return Err(StartWorkflowError::PayloadTooLarge { bytes, limit });
-        }
         let random = || Uuid::new_v4().to_string();
         let workflow_id = self.workflow_id.clone().unwrap_or_else(random);
         let request_id = self.request_id.clone().unwrap_or_else(random);
@@ -151,11 +182,28 @@ impl<I, O> StartWorkflow<I, O> {
         };
         id::check(&request_id).map_err(invalid(&request_id))?;
         let workflow_id = WorkflowId::new(&workflow_id).map_err(invalid(&workflow_id))?;
+        id::check(&workflow_type).map_err(invalid(&workflow_type))?;
+        let kind = ClientCallKind::StartWorkflow {
+            workflow_id: workflow_id.clone(),
+            workflow_type: Arc::clone(&workflow_type),
+        };
+        let mut call = ClientCall::new(kind, input, self.headers.clone());
+        let refused = |failure| StartWorkflowError::Refused { failure };
+        registry.interceptors().client_call(&mut call).map_err(refused)?;
+        let limit = options.payload_bytes_max;
+        if let Some(bytes) = super::larger_than(limit, &call.input) {
+            return Err(StartWorkflowError::PayloadTooLarge { bytes, limit });
+        }
+        let bytes = call.headers.size();
+        if bytes > limit {
+            return Err(StartWorkflowError::HeadersTooLarge { bytes, limit });
+        }
         Ok(WorkflowExecutionStarted {
             format_version: HISTORY_FORMAT_VERSION,
             workflow_id,
             workflow_type,
-            input: vec![input],
+            input: call.input,
+            headers: call.headers,
             request_id: request_id.into(),
             first_execution_run_id: RunId::from_bytes([0; RunId::LEN]),
             attempt: 1,

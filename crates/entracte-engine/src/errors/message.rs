@@ -1,6 +1,6 @@
 //! Errors of what is exchanged with open runs: signals, and queries of published state.
 
-use entracte_model::{DecodeError, EncodeError, IdError, RunId};
+use entracte_model::{DecodeError, EncodeError, Failure, IdError, RunId};
 use entracte_store::StoreError;
 
 use super::{EngineStopped, RunNotFound};
@@ -28,6 +28,22 @@ pub enum SignalError {
         bytes: usize,
         /// How large it may be.
         limit: usize,
+    },
+    /// The headers are larger than the engine's `payload_bytes_max` (rule LIM-4).
+    #[error("the headers of {bytes} bytes are larger than the {limit} bytes allowed")]
+    HeadersTooLarge {
+        /// How large names and values are.
+        bytes: usize,
+        /// How large they may be.
+        limit: usize,
+    },
+    /// An interceptor refused it ([`Interceptor::client_call`]): nothing was sent.
+    ///
+    /// [`Interceptor::client_call`]: entracte_workflow::Interceptor::client_call
+    #[error("an interceptor refused it: {failure}")]
+    Refused {
+        /// Why, in the interceptor's words.
+        failure: Failure,
     },
     /// There is no such run.
     #[error(transparent)]
@@ -75,6 +91,14 @@ pub enum SignalError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
+    /// An interceptor refused it ([`Interceptor::client_call`]): nothing was asked.
+    ///
+    /// [`Interceptor::client_call`]: entracte_workflow::Interceptor::client_call
+    #[error("an interceptor refused it: {failure}")]
+    Refused {
+        /// Why, in the interceptor's words.
+        failure: Failure,
+    },
     /// There is no such run.
     #[error(transparent)]
     NotFound(#[from] RunNotFound),

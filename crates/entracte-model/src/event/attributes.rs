@@ -11,6 +11,7 @@ use super::{
     SignalExternalWorkflowExecutionInitiated,
 };
 use crate::failure::{Failure, RetryState};
+use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
@@ -112,6 +113,9 @@ pub struct WorkflowExecutionStarted {
     pub workflow_type: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// The id of the request that started the run (rule WID-5).
     pub request_id: Arc<str>,
     /// The first run of the chain that this run continues; its own id if it is the first.
@@ -166,6 +170,9 @@ pub struct WorkflowExecutionSignaled {
     pub signal_name: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// The id of the request that sent it; no two signals of a run have the same (rule SIG-3).
     pub request_id: Arc<str>,
     /// Whether it was taken up together with the event before it, a signal or the run's start:
@@ -186,6 +193,9 @@ pub struct ActivityTaskScheduled {
     pub activity_type: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// How it is run.
     pub options: ActivityOptions,
     /// Where the workflow issued it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::SourceLocation;
+use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::payload::Payload;
 
@@ -23,6 +24,9 @@ pub struct SignalExternalWorkflowExecutionInitiated {
     pub signal_name: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along.
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// Where the workflow issued it.
     pub source: SourceLocation,
 }

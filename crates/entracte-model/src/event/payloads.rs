@@ -9,19 +9,29 @@ impl HasPayloads for Event {
         replace: &mut impl FnMut(&Payload) -> Result<Payload, E>,
     ) -> Result<(), E> {
         match &mut self.attributes {
-            EventAttributes::WorkflowExecutionStarted(it) => it.input.replace_payloads(replace),
+            EventAttributes::WorkflowExecutionStarted(it) => {
+                it.input.replace_payloads(replace)?;
+                it.headers.replace_payloads(replace)
+            }
             EventAttributes::WorkflowExecutionCompleted(it) => it.result.replace_payloads(replace),
             EventAttributes::WorkflowExecutionFailed(it) => it.failure.replace_payloads(replace),
             EventAttributes::WorkflowExecutionCanceled(it) => it.failure.replace_payloads(replace),
-            EventAttributes::WorkflowExecutionSignaled(it) => it.input.replace_payloads(replace),
-            EventAttributes::ActivityTaskScheduled(it) => it.input.replace_payloads(replace),
+            EventAttributes::WorkflowExecutionSignaled(it) => {
+                it.input.replace_payloads(replace)?;
+                it.headers.replace_payloads(replace)
+            }
+            EventAttributes::ActivityTaskScheduled(it) => {
+                it.input.replace_payloads(replace)?;
+                it.headers.replace_payloads(replace)
+            }
             EventAttributes::ActivityTaskStarted(it) => it.last_failure.replace_payloads(replace),
             EventAttributes::ActivityTaskCompleted(it) => it.result.replace_payloads(replace),
             EventAttributes::ActivityTaskFailed(it) => it.failure.replace_payloads(replace),
             EventAttributes::ActivityTaskTimedOut(it) => it.failure.replace_payloads(replace),
             EventAttributes::ActivityTaskCanceled(it) => it.details.replace_payloads(replace),
             EventAttributes::SignalExternalWorkflowExecutionInitiated(it) => {
-                it.input.replace_payloads(replace)
+                it.input.replace_payloads(replace)?;
+                it.headers.replace_payloads(replace)
             }
             EventAttributes::SignalExternalWorkflowExecutionFailed(_)
             | EventAttributes::ExternalWorkflowExecutionSignaled(_)

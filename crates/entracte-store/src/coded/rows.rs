@@ -54,8 +54,14 @@ fn pending(value: &[u8], mut replace: Replace<'_>) -> Replaced {
 fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
     let Ok(mut row) = InboxRow::from_bytes(value) else { return Ok(None) };
     match &mut row.message {
-        InboxMessage::Start(started) => started.input.replace_payloads(&mut replace)?,
-        InboxMessage::Signaled(signaled) => signaled.input.replace_payloads(&mut replace)?,
+        InboxMessage::Start(started) => {
+            started.input.replace_payloads(&mut replace)?;
+            started.headers.replace_payloads(&mut replace)?;
+        }
+        InboxMessage::Signaled(signaled) => {
+            signaled.input.replace_payloads(&mut replace)?;
+            signaled.headers.replace_payloads(&mut replace)?;
+        }
         InboxMessage::ActivityClosed(closed) => activity_closed(closed, replace)?,
         InboxMessage::CancelRequested { .. } => return Ok(None),
     }

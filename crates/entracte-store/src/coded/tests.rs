@@ -1,8 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use entracte_model::event::{ActivityTaskCompleted, WorkflowExecutionFailed};
+use entracte_model::event::{
+    ActivityTaskCompleted, WorkflowExecutionFailed, WorkflowExecutionSignaled,
+};
 use entracte_model::{
-    CodecError, Event, EventAttributes, EventId, Failure, RetryState, RunId, Seq, Timestamp,
+    CodecError, Event, EventAttributes, EventId, Failure, Headers, RetryState, RunId, Seq,
+    Timestamp,
 };
 
 use super::*;
@@ -79,8 +82,11 @@ fn batch(run_id: RunId) -> Batch {
         WorkflowExecutionFailed { failure: failure(), retry_state: RetryState::RetryPolicyNotSet };
     let attributes = EventAttributes::WorkflowExecutionFailed(failed);
     batch.put_event(run_id, &Event { id: EventId::FIRST.plus(1), time, attributes });
+    let attributes = EventAttributes::WorkflowExecutionSignaled(signaled());
+    batch.put_event(run_id, &Event { id: EventId::FIRST.plus(2), time, attributes });
     batch.put_pending(PendingActivityKey { run_id, seq: Seq::new(1) }, &pending());
     batch.put_inbox(InboxKey { run_id, sequence: 1 }, &inbox());
+    batch.put_inbox(InboxKey { run_id, sequence: 2 }, &inbox_signal());
     let key = PublishedKey { run_id, name: "status".to_owned() };
     batch.put_published(&key, &PublishedRow { event_id: EventId::FIRST, time, value: secret() });
     batch
@@ -105,6 +111,23 @@ fn inbox() -> InboxRow {
         last_failure: Some(failure()),
         outcome,
     });
+    InboxRow { sender: None, received_at: Timestamp::EPOCH, message }
+}
+
+fn signaled() -> WorkflowExecutionSignaled {
+    let mut headers = Headers::new();
+    headers.insert_payload("token", secret());
+    WorkflowExecutionSignaled {
+        signal_name: "go".into(),
+        input: vec![secret()],
+        headers,
+        request_id: "request".into(),
+        with_previous: false,
+    }
+}
+
+fn inbox_signal() -> InboxRow {
+    let message = InboxMessage::Signaled(signaled());
     InboxRow { sender: None, received_at: Timestamp::EPOCH, message }
 }
 
@@ -144,12 +167,16 @@ async fn no_payload_reaches_the_store_below_and_all_come_back() {
     assert_eq!(completed.result, secret());
     let EventAttributes::WorkflowExecutionFailed(failed) = &events[1].attributes else { panic!() };
     assert_eq!(failed.failure, failure());
+    assert_eq!(events[2].attributes, EventAttributes::WorkflowExecutionSignaled(signaled()));
     let key = PendingActivityKey { run_id, seq: Seq::new(1) };
     let bytes = store.get(Space::State, &crate::keys::Key::encode(&key)).unwrap().unwrap();
     assert_eq!(PendingActivityRow::from_bytes(&bytes).unwrap(), pending());
     let key = InboxKey { run_id, sequence: 1 };
     let bytes = store.get(Space::State, &crate::keys::Key::encode(&key)).unwrap().unwrap();
     assert_eq!(InboxRow::from_bytes(&bytes).unwrap(), inbox());
+    let key = InboxKey { run_id, sequence: 2 };
+    let bytes = store.get(Space::State, &crate::keys::Key::encode(&key)).unwrap().unwrap();
+    assert_eq!(InboxRow::from_bytes(&bytes).unwrap(), inbox_signal());
     let key = PublishedKey { run_id, name: "status".to_owned() };
     let bytes = store.get(Space::State, &crate::keys::Key::encode(&key)).unwrap().unwrap();
     assert_eq!(PublishedRow::from_bytes(&bytes).unwrap().value, secret());
@@ -172,7 +199,7 @@ async fn a_wrong_codec_is_named_and_nothing_is_lost() {
     assert!(matches!(error, StoreError::WrongCodec { .. }), "{error}");
     assert_eq!(inner.scan(Space::State, b"", None, usize::MAX).unwrap(), before);
     let store = coded(&inner, &codec).await.unwrap();
-    assert_eq!(store.read_history(run_id).unwrap().len(), 2);
+    assert_eq!(store.read_history(run_id).unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -203,5 +230,5 @@ async fn a_codec_can_be_set_on_a_store_that_had_none() {
     inner.commit(batch(run_id), Persist::Sync).await.unwrap();
     CodedStore::check_none(&*inner).unwrap();
     let store = coded(&inner, &Around::with("1")).await.unwrap();
-    assert_eq!(store.read_history(run_id).unwrap().len(), 2);
+    assert_eq!(store.read_history(run_id).unwrap().len(), 3);
 }

@@ -4,7 +4,7 @@ use entracte_model::event::{
     HISTORY_FORMAT_VERSION, WorkflowExecutionSignaled, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    EventId, Failure, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
+    EventId, Failure, Headers, Payload, RetryState, RunId, Seq, TimeoutType, Timestamp, WorkflowId,
     WorkflowStatus,
 };
 use proptest::option;
@@ -103,7 +103,17 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn starts()(name in "[a-z]{1,12}", input in payloads(), run_id in run_ids(), seed: u64)
+    fn headers()(name in "[a-z]{1,12}", value in proptest::option::of(payloads())) -> Headers {
+        let mut headers = Headers::new();
+        if let Some(value) = value {
+            headers.insert_payload(name, value);
+        }
+        headers
+    }
+}
+
+prop_compose! {
+    fn starts()(name in "[a-z]{1,12}", input in payloads(), headers in headers(), run_id in run_ids(), seed: u64)
         -> WorkflowExecutionStarted
     {
         WorkflowExecutionStarted {
@@ -111,6 +121,7 @@ prop_compose! {
             workflow_id: WorkflowId::new(&name).unwrap(),
             workflow_type: name.as_str().into(),
             input: vec![input],
+            headers,
             request_id: name.into(),
             first_execution_run_id: run_id,
             attempt: 1,
@@ -120,12 +131,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn signals()(name in "[a-z]{1,12}", input in payloads(), request_id in "[a-z]{1,12}")
+    fn signals()(name in "[a-z]{1,12}", input in payloads(), headers in headers(), request_id in "[a-z]{1,12}")
         -> WorkflowExecutionSignaled
     {
         WorkflowExecutionSignaled {
             signal_name: name.into(),
             input: vec![input],
+            headers,
             request_id: request_id.into(),
             with_previous: false,
         }
@@ -269,6 +281,7 @@ fn stored_rows_do_not_change() {
     let signaled = WorkflowExecutionSignaled {
         signal_name: "go".into(),
         input: Vec::new(),
+        headers: Headers::new(),
         request_id: "r".into(),
         with_previous: false,
     };

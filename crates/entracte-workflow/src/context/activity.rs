@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +10,8 @@ use std::time::Duration;
 
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
-    ActivityCancellationType, ActivityOptions, Failure, Payload, RetryPolicy, RetryState, id,
+    ActivityCancellationType, ActivityOptions, DecodeError, Failure, Headers, Payload, RetryPolicy,
+    RetryState, id,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use super::core::Core;
 use super::operation::{OperationKind, Outcome};
 use crate::define::Activity;
+use crate::interceptor::WorkflowCallKind;
 use crate::machine::{ActivityResolution, Command};
 
 /// A call of an activity that has not started.
@@ -27,7 +28,7 @@ use crate::machine::{ActivityResolution, Command};
 #[must_use = "an activity call does nothing until it is awaited or started"]
 pub struct ActivityCall<O> {
     call: UntypedCall,
-    output: PhantomData<fn() -> O>,
+    read: ReadOutput<O>,
 }
 
 impl<O> ActivityCall<O> {
@@ -37,14 +38,28 @@ impl<O> ActivityCall<O> {
         input: &I,
         source: &'static Location<'static>,
     ) -> Self {
+        let input = Payload::encode(input).map_err(|error| error.to_string());
         let call = UntypedCall {
             core,
-            activity_type: activity.name(),
-            input: Payload::encode(input).map_err(|error| error.to_string()),
+            activity_type: activity.name().into(),
+            input: input.map(|input| vec![input]),
+            headers: Headers::new(),
             options: activity.options(),
             source,
         };
-        Self { call, output: PhantomData }
+        Self { call, read: ReadOutput::Decode }
+    }
+
+    pub(super) fn by_name(
+        core: Arc<Core>,
+        activity_type: Arc<str>,
+        input: Vec<Payload>,
+        source: &'static Location<'static>,
+    ) -> ActivityCall<Payload> {
+        let (input, headers) = (Ok(input), Headers::new());
+        let options = ActivityOptions::default();
+        let call = UntypedCall { core, activity_type, input, headers, options, source };
+        ActivityCall { call, read: ReadOutput::Payload(std::convert::identity) }
     }
 
     /// Sets how long one attempt may run. Default: the constant's.
@@ -89,10 +104,16 @@ impl<O> ActivityCall<O> {
         self
     }
 
+    /// Sets what travels along with the call. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.call.headers = headers;
+        self
+    }
+
     /// Starts the activity without waiting for it. Dropping the future requests the
     /// activity's cancellation.
     pub fn start(self) -> ActivityFuture<O> {
-        ActivityFuture { activity: self.call.start(), output: PhantomData }
+        ActivityFuture { activity: self.call.start(), read: self.read }
     }
 
     pub(super) fn into_untyped(self) -> UntypedCall {
@@ -119,17 +140,17 @@ impl<O> fmt::Debug for ActivityCall<O> {
 #[must_use = "dropping a started activity requests its cancellation"]
 pub struct ActivityFuture<O> {
     activity: UntypedActivity,
-    output: PhantomData<fn() -> O>,
+    read: ReadOutput<O>,
 }
 
 impl<O: DeserializeOwned> Future for ActivityFuture<O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let activity_type = self.activity.activity_type;
-        Pin::new(&mut self.activity).poll(cx).map(|result| {
-            result?.decode().map_err(|error| {
-                let message = format!("result of activity `{activity_type}`: {error}");
+        let Self { activity, read } = &mut *self;
+        Pin::new(&mut *activity).poll(cx).map(|result| {
+            read.output(result?).map_err(|error| {
+                let message = format!("result of activity `{}`: {error}", activity.activity_type);
                 Failure::non_retryable("DecodeError", message)
             })
         })
@@ -142,38 +163,59 @@ impl<O> fmt::Debug for ActivityFuture<O> {
     }
 }
 
+/// How an output comes out of its payload.
+enum ReadOutput<O> {
+    Decode,
+    /// It is the payload itself.
+    Payload(fn(Payload) -> O),
+}
+
+impl<O: DeserializeOwned> ReadOutput<O> {
+    fn output(&self, payload: Payload) -> Result<O, DecodeError> {
+        match self {
+            Self::Decode => payload.decode(),
+            Self::Payload(take) => Ok(take(payload)),
+        }
+    }
+}
+
 /// A call without its output type.
 pub(super) struct UntypedCall {
     core: Arc<Core>,
-    activity_type: &'static str,
-    input: Result<Payload, String>,
+    activity_type: Arc<str>,
+    input: Result<Vec<Payload>, String>,
+    headers: Headers,
     options: ActivityOptions,
     source: &'static Location<'static>,
 }
 
 impl UntypedCall {
-    pub(super) fn activity_type(&self) -> &'static str {
-        self.activity_type
+    pub(super) fn activity_type(&self) -> &Arc<str> {
+        &self.activity_type
     }
 
     pub(super) fn start(self) -> UntypedActivity {
-        let Self { core, activity_type, input, options, source } = self;
-        let progress = match prepare(&core, activity_type, input, &options) {
+        let Self { core, activity_type, input, headers, options, source } = self;
+        let progress = match prepare(&core, &activity_type, input, &options) {
             Err(failure) => Progress::Immediate(failure),
             Ok(input) => {
-                let name: Arc<str> = activity_type.into();
+                let name = Arc::clone(&activity_type);
+                let called =
+                    || WorkflowCallKind::ScheduleActivity { activity_type: Arc::clone(&name) };
+                let (input, headers) = core.intercept(called, input, headers);
                 let kind = OperationKind::Activity { activity_type: Arc::clone(&name) };
                 let issued = core.issue(kind, source, |seq| Command::ScheduleActivity {
                     seq,
                     activity_id: seq.to_string().into(),
                     activity_type: name,
-                    input: vec![input],
+                    input,
+                    headers,
                     options,
                     source: source.into(),
                 });
                 match issued {
                     Some(seq) => Progress::Started(seq),
-                    None => Progress::Immediate(cancelled(activity_type)),
+                    None => Progress::Immediate(cancelled(&activity_type)),
                 }
             }
         };
@@ -185,9 +227,9 @@ impl UntypedCall {
 fn prepare(
     core: &Core,
     activity_type: &str,
-    input: Result<Payload, String>,
+    input: Result<Vec<Payload>, String>,
     options: &ActivityOptions,
-) -> Result<Payload, Failure> {
+) -> Result<Vec<Payload>, Failure> {
     if core.is_scope_cancelled() {
         return Err(cancelled(activity_type));
     }
@@ -222,7 +264,7 @@ enum Progress {
 /// A started activity without its output type.
 pub(super) struct UntypedActivity {
     core: Arc<Core>,
-    activity_type: &'static str,
+    activity_type: Arc<str>,
     progress: Progress,
 }
 

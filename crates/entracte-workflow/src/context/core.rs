@@ -4,6 +4,7 @@
 //! the workflow's future `Send`. No user code runs under the lock: wakers are woken and
 //! dropped after it is released.
 
+mod intercept;
 mod machine_side;
 mod published;
 mod signals;
@@ -15,12 +16,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use entracte_model::{Payload, RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
 
 use self::signals::SignalQueues;
 pub(crate) use self::signals::UnreadSignal;
 use super::operation::{Operation, OperationKind, Outcome, Progress};
 use super::random::Random;
+use crate::interceptor::InterceptorChain;
 use crate::machine::{Command, TurnFailure};
 
 /// How many operations may resolve at once, without waiting, in one turn. A loop around a
@@ -45,11 +47,13 @@ pub(crate) struct RunInfo {
     pub(crate) run_id: RunId,
     pub(crate) first_execution_run_id: RunId,
     pub(crate) attempt: u32,
+    pub(crate) headers: Headers,
 }
 
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) info: RunInfo,
+    interceptors: InterceptorChain,
     /// How many shields surround what is being polled right now.
     shields: AtomicU32,
     state: Mutex<State>,
@@ -84,7 +88,7 @@ pub(crate) struct State {
 }
 
 impl Core {
-    pub(crate) fn new(info: RunInfo, randomness_seed: u64) -> Self {
+    pub(crate) fn new(info: RunInfo, randomness_seed: u64, interceptors: InterceptorChain) -> Self {
         let state = State {
             now: Timestamp::EPOCH,
             is_replaying: false,
@@ -104,7 +108,7 @@ impl Core {
             in_job: false,
             inert: false,
         };
-        Self { info, shields: AtomicU32::new(0), state: Mutex::new(state) }
+        Self { info, interceptors, shields: AtomicU32::new(0), state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use entracte_model::{Failure, Payload, Seq, WorkflowId, id};
+use entracte_model::{Failure, Headers, Payload, Seq, WorkflowId, id};
 use serde::Serialize;
 
 use super::core::Core;
 use super::operation::{OperationKind, Outcome};
 use crate::define::Signal;
+use crate::interceptor::WorkflowCallKind;
 use crate::machine::{Command, TurnFailure};
 
 /// Another workflow, by its id: see
@@ -54,6 +55,7 @@ impl ExternalWorkflow {
                 let message = format!("signal `{signal_name}`: {error}");
                 Failure::non_retryable("EncodeError", message)
             }),
+            headers: Headers::new(),
             source: Location::caller(),
         };
         SignalExternal { core: Arc::clone(&self.core), progress: Progress::Unsent(unsent) }
@@ -87,6 +89,7 @@ struct Unsent {
     target: Result<WorkflowId, Failure>,
     signal_name: &'static str,
     input: Result<Payload, Failure>,
+    headers: Headers,
     source: &'static Location<'static>,
 }
 
@@ -100,13 +103,29 @@ impl Unsent {
         let signal_name: Arc<str> = self.signal_name.into();
         let kind = OperationKind::ExternalSignal { signal_name: Arc::clone(&signal_name) };
         let source = self.source;
+        let called = || WorkflowCallKind::SignalExternalWorkflow {
+            workflow_id: workflow_id.clone(),
+            signal_name: Arc::clone(&signal_name),
+        };
+        let (input, headers) = core.intercept(called, vec![input], self.headers.clone());
         Ok(core.issue(kind, source, |seq| Command::SignalExternalWorkflowExecution {
             seq,
             workflow_id,
             signal_name,
-            input: vec![input],
+            input,
+            headers,
             source: source.into(),
         }))
+    }
+}
+
+impl SignalExternal {
+    /// Sets what travels along with the signal; too late once it is awaited. Default none.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        if let Progress::Unsent(unsent) = &mut self.progress {
+            unsent.headers = headers;
+        }
+        self
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steps that undo each other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use entracte_model::Failure;
 
@@ -23,7 +24,7 @@ impl Saga {
     pub(super) async fn unwind(self, failure: Failure) -> Failure {
         let mut failed = Vec::new();
         for call in self.undo.into_iter().rev() {
-            let activity_type = call.activity_type();
+            let activity_type = Arc::clone(call.activity_type());
             if let Err(failure) = call.start().await {
                 failed.push(failure.context(format_args!("undo by {activity_type}")));
             }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use entracte_model::{DecodeError, Failure, Payload, id};
+use entracte_model::{DecodeError, Failure, Headers, Payload, id};
 use serde::de::DeserializeOwned;
 
 use super::core::{Core, UnreadSignal};
@@ -24,6 +24,7 @@ use crate::machine::TurnFailure;
 pub struct Signals<T> {
     core: Arc<Core>,
     name: &'static str,
+    headers: Headers,
     carries: PhantomData<fn() -> T>,
 }
 
@@ -33,7 +34,13 @@ impl<T> Signals<T> {
         if let Err(source) = id::check(name) {
             core.fail_turn(TurnFailure::InvalidName { what: "signal", source });
         }
-        Self { core, name, carries: PhantomData }
+        Self { core, name, headers: Headers::new(), carries: PhantomData }
+    }
+
+    /// The headers of the signal that this receiver has given last; none before the first.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
     }
 }
 
@@ -75,16 +82,17 @@ impl<T: DeserializeOwned> Signals<T> {
     /// A signal that does not carry a `T` fails the turn, as with [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Option<T> {
         let signal = self.core.take_signal(self.name)?;
-        self.read(&signal)
+        self.read(signal)
     }
 
     /// Reads what a signal carries; if that cannot be done, the turn fails.
-    fn read(&self, UnreadSignal { event_id, input }: &UnreadSignal) -> Option<T> {
+    fn read(&mut self, UnreadSignal { event_id, input, headers }: UnreadSignal) -> Option<T> {
         let failed = |source| {
-            let (signal_name, event_id) = (self.name.to_owned(), *event_id);
+            let signal_name = self.name.to_owned();
             self.core.fail_turn(TurnFailure::SignalUndecodable { signal_name, event_id, source });
         };
-        Payload::decode_one(input).map_err(failed).ok()
+        self.headers = headers;
+        Payload::decode_one(&input).map_err(failed).ok()
     }
 
     fn next(&mut self, source: &'static Location<'static>) -> Next<'_, T> {
@@ -113,7 +121,7 @@ impl<T: DeserializeOwned> Next<'_, T> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         match self.poll_next(cx) {
-            Poll::Ready(signal) => self.signals.read(&signal).map_or(Poll::Pending, Poll::Ready),
+            Poll::Ready(signal) => self.signals.read(signal).map_or(Poll::Pending, Poll::Ready),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -159,7 +167,11 @@ impl<T: DeserializeOwned> Future for RecvChecked<'_, T> {
     type Output = Result<T, DecodeError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.next.poll_next(cx).map(|signal| Payload::decode_one(&signal.input))
+        let next = &mut self.next;
+        next.poll_next(cx).map(|UnreadSignal { input, headers, .. }| {
+            next.signals.headers = headers;
+            Payload::decode_one(&input)
+        })
     }
 }
 

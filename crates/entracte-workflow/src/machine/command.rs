@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{ActivityOptions, Failure, Payload, Seq, SourceLocation, WorkflowId};
+use entracte_model::{ActivityOptions, Failure, Headers, Payload, Seq, SourceLocation, WorkflowId};
 
 /// One decision of a run; Temporal's names.
 ///
@@ -22,6 +22,8 @@ pub enum Command {
         activity_type: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// How it is run; valid.
         options: ActivityOptions,
         /// Where the workflow issued it.
@@ -57,6 +59,8 @@ pub enum Command {
         signal_name: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// Where the workflow issued it.
         source: SourceLocation,
     },

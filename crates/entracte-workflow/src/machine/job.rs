@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entracte_model::{EventId, Failure, Payload, RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{EventId, Failure, Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
 
 /// Jobs for a machine, with what holds for all of them.
 ///
@@ -49,6 +49,8 @@ pub enum Job {
         signal_name: Arc<str>,
         /// The arguments.
         input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
         /// The event that tells of it.
         originating_event_id: EventId,
     },
@@ -75,6 +77,8 @@ pub struct InitializeWorkflow {
     pub workflow_type: Arc<str>,
     /// The arguments.
     pub input: Vec<Payload>,
+    /// What travels along.
+    pub headers: Headers,
     /// The number of the attempt under the workflow's own retry policy, from 1.
     pub attempt: u32,
     /// The seed of the run's random numbers.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::activity::ActivityContext;
 use crate::context::WorkflowContext;
+use crate::interceptor::InterceptorChain;
 
 /// A running workflow. The inner error says that its result could not be encoded.
 pub type WorkflowFuture = BoxFuture<'static, Result<Result<Payload, EncodeError>, Failure>>;
@@ -26,6 +27,11 @@ pub trait ErasedWorkflow: Send + Sync {
     /// [`DecodeError`] if the input is not what the workflow takes.
     fn start(&self, ctx: WorkflowContext, input: &[Payload])
     -> Result<WorkflowFuture, DecodeError>;
+
+    /// The interceptors that see what the workflow calls. Default none.
+    fn interceptors(&self) -> InterceptorChain {
+        InterceptorChain::default()
+    }
 }
 
 /// An activity without its types. Undecodable input and an unencodable result are
@@ -104,6 +110,80 @@ where
     Fut: Future<Output = Result<O, Failure>> + Send + 'static,
 {
     Arc::new(TypedWorkflow { function, types: PhantomData })
+}
+
+/// A workflow of no type in particular.
+struct DynamicWorkflow<F>(F);
+
+impl<F, Fut> ErasedWorkflow for DynamicWorkflow<F>
+where
+    F: Fn(WorkflowContext, Vec<Payload>) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Payload, Failure>> + Send + 'static,
+{
+    fn start(
+        &self,
+        ctx: WorkflowContext,
+        input: &[Payload],
+    ) -> Result<WorkflowFuture, DecodeError> {
+        Ok(Box::pin(DynamicFuture(Box::pin((self.0)(ctx, input.to_vec())))))
+    }
+}
+
+/// As [`TypedFuture`], for an output that is encoded already.
+struct DynamicFuture<Fut>(Pin<Box<Fut>>);
+
+impl<Fut: Future<Output = Result<Payload, Failure>>> Future for DynamicFuture<Fut> {
+    type Output = Result<Result<Payload, EncodeError>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map_ok(Ok)
+    }
+}
+
+pub(super) fn dynamic_workflow<F, Fut>(function: F) -> Arc<dyn ErasedWorkflow>
+where
+    F: Fn(WorkflowContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Payload, Failure>> + Send + 'static,
+{
+    Arc::new(DynamicWorkflow(function))
+}
+
+pub(super) fn dynamic_activity<F, Fut>(function: F) -> ErasedActivity
+where
+    F: Fn(ActivityContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Payload, Failure>> + Send + 'static,
+{
+    ErasedActivity::Async(Arc::new(move |ctx, payloads| Box::pin(function(ctx, payloads))))
+}
+
+/// A workflow with interceptors around what it calls.
+struct Intercepted {
+    workflow: Arc<dyn ErasedWorkflow>,
+    interceptors: InterceptorChain,
+}
+
+impl ErasedWorkflow for Intercepted {
+    fn start(
+        &self,
+        ctx: WorkflowContext,
+        input: &[Payload],
+    ) -> Result<WorkflowFuture, DecodeError> {
+        self.workflow.start(ctx, input)
+    }
+
+    fn interceptors(&self) -> InterceptorChain {
+        self.interceptors.clone()
+    }
+}
+
+pub(super) fn intercepted(
+    workflow: Arc<dyn ErasedWorkflow>,
+    interceptors: &InterceptorChain,
+) -> Arc<dyn ErasedWorkflow> {
+    if interceptors.is_empty() {
+        return workflow;
+    }
+    Arc::new(Intercepted { workflow, interceptors: interceptors.clone() })
 }
 
 pub(super) fn activity<I, O, F, Fut>(name: &'static str, function: F) -> ErasedActivity

@@ -15,16 +15,23 @@ pub(super) fn command_event(
     command: Command,
 ) -> Result<EventAttributes, TurnFailure> {
     Ok(match command {
-        Command::ScheduleActivity { seq, activity_id, activity_type, input, options, source } => {
-            EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
-                seq,
-                activity_id,
-                activity_type,
-                input,
-                options,
-                source,
-            })
-        }
+        Command::ScheduleActivity {
+            seq,
+            activity_id,
+            activity_type,
+            input,
+            headers,
+            options,
+            source,
+        } => EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
+            seq,
+            activity_id,
+            activity_type,
+            input,
+            headers,
+            options,
+            source,
+        }),
         Command::RequestCancelActivity { seq } => {
             let activity = turn.activity(seq).ok_or_else(|| unknown("activity", seq))?;
             let scheduled_event_id = activity.wrapper.scheduled_event_id;
@@ -45,6 +52,7 @@ pub(super) fn command_event(
             workflow_id,
             signal_name,
             input,
+            headers,
             source,
         } => EventAttributes::SignalExternalWorkflowExecutionInitiated(
             SignalExternalWorkflowExecutionInitiated {
@@ -54,6 +62,7 @@ pub(super) fn command_event(
                 run_id: None,
                 signal_name,
                 input,
+                headers,
                 source,
             },
         ),

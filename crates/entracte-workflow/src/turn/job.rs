@@ -35,6 +35,7 @@ pub(crate) fn role(
         EventAttributes::WorkflowExecutionSignaled(signaled) => Job::SignalWorkflow {
             signal_name: Arc::clone(&signaled.signal_name),
             input: signaled.input.clone(),
+            headers: signaled.headers.clone(),
             originating_event_id: turn.next_event_id(),
         },
         EventAttributes::TimerFired(fired) => Job::FireTimer { seq: fired.seq },
@@ -111,6 +112,7 @@ fn initialize(started: &WorkflowExecutionStarted) -> InitializeWorkflow {
         workflow_id: started.workflow_id.clone(),
         workflow_type: started.workflow_type.clone(),
         input: started.input.clone(),
+        headers: started.headers.clone(),
         attempt: started.attempt,
         randomness_seed: started.randomness_seed,
         first_execution_run_id: started.first_execution_run_id,

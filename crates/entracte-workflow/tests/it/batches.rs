@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entracte_model::failure::ActivityFailure;
-use entracte_model::{Failure, Payload, Seq, Timestamp, WorkflowId};
+use entracte_model::{Failure, Headers, Payload, Seq, Timestamp, WorkflowId};
 use entracte_workflow::{
     Activation, ActivityResolution, Command, InitializeWorkflow, Job, Machine, WorkflowContext,
     WorkflowResult, join_all, select,
@@ -76,6 +76,7 @@ proptest! {
             workflow_id: WorkflowId::new("order-42").unwrap(),
             workflow_type: "test".into(),
             input: vec![Payload::encode(&5_u64).unwrap()],
+            headers: Headers::new(),
             attempt: 1,
             randomness_seed: 42,
             first_execution_run_id: run_id(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::rig::*;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
-    EventId, Failure, FailureKind, Payload, RetryState, Seq, Timestamp, WorkflowId,
+    EventId, Failure, FailureKind, Headers, Payload, RetryState, Seq, Timestamp, WorkflowId,
 };
 use entracte_workflow::{
     Activation, Activity, ActivityResolution, Command, ErasedWorkflow, InitializeWorkflow, Job,
@@ -23,6 +23,7 @@ fn initialize(input: Vec<Payload>) -> Job {
         workflow_id: WorkflowId::new("order-42").unwrap(),
         workflow_type: "test".into(),
         input,
+        headers: Headers::new(),
         attempt: 3,
         randomness_seed: 42,
         first_execution_run_id: run_id(),
@@ -49,6 +50,7 @@ fn jobs_in_commands_out() {
         activity_id: "1".into(),
         activity_type: "charge".into(),
         input: vec![number(5)],
+        headers: Headers::new(),
         options: CHARGE.options(),
         source: entracte_model::SourceLocation::new(format!("{}:{line}", file!())),
     };

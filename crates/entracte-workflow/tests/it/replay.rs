@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entracte_model::event::*;
-use entracte_model::{Event, EventAttributes, EventId, Failure, Seq, Timestamp};
+use entracte_model::{Event, EventAttributes, EventId, Failure, Headers, Seq, Timestamp};
 use entracte_workflow::{
     HistoryError, HistoryState, ReplayError, WorkflowContext, WorkflowResult, join_all, replay,
     select,
@@ -103,6 +103,7 @@ fn scheduled(seq: u32) -> EventAttributes {
         activity_id: seq.to_string().into(),
         activity_type: "charge".into(),
         input: vec![],
+        headers: Headers::new(),
         options: CHARGE.options(),
         source: entracte_model::SourceLocation::new("src/order.rs:40"),
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use entracte_model::event::*;
 use entracte_model::{
-    Event, EventAttributes, EventId, Failure, Payload, RetryState, RunId, Seq, Timestamp,
+    Event, EventAttributes, EventId, Failure, Headers, Payload, RetryState, RunId, Seq, Timestamp,
     WorkflowId,
 };
 use entracte_workflow::{
@@ -47,6 +47,7 @@ pub(crate) fn started(input: &impl Serialize) -> EventAttributes {
         workflow_id: WorkflowId::new("order-42").unwrap(),
         workflow_type: "test".into(),
         input: vec![Payload::encode(input).unwrap()],
+        headers: Headers::new(),
         request_id: "request".into(),
         first_execution_run_id: run_id(),
         attempt: 1,
@@ -213,6 +214,7 @@ pub(crate) fn signaled(name: &str, value: impl Serialize + std::fmt::Debug) -> E
     EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
         signal_name: name.into(),
         input: vec![Payload::encode(&value).unwrap()],
+        headers: Headers::new(),
         request_id: format!("{name}-{value:?}").into(),
         with_previous: false,
     })

@@ -4,7 +4,7 @@ use entracte::model::Seq;
 use entracte::model::event::{
     ActivityTaskCompleted, ActivityTaskScheduled, ActivityTaskStarted, WorkflowExecutionFailed,
 };
-use entracte::{Failure, Payload, RetryState, SourceLocation, Timestamp};
+use entracte::{Failure, Headers, Payload, RetryState, SourceLocation, Timestamp};
 
 use super::*;
 use crate::contract::{CONFIGURE, PROVISION};
@@ -27,6 +27,7 @@ fn scheduled(seq: u32, activity_type: &str) -> EventAttributes {
         activity_id: seq.to_string().into(),
         activity_type: activity_type.into(),
         input: Vec::new(),
+        headers: Headers::new(),
         options: PROVISION.options(),
         source: SourceLocation::new("workflow.rs:1"),
     })

@@ -184,11 +184,13 @@ impl RunState {
             started_time,
             deadline,
             heartbeat_details: activity.row.heartbeat_details.clone(),
+            headers: activity.headers.clone(),
         });
         let arguments = AttemptArguments {
             seq,
             attempt,
             activity: self.find_activity(&scheduled.activity_type),
+            interceptors: self.shared.registry.interceptors().clone(),
             context: context.with_heartbeats(heartbeats),
             canceller: canceller.clone(),
             input: activity.input.clone(),

@@ -129,6 +129,7 @@ fn signaled(sender: RunId, sent: &SentSignal) -> WorkflowExecutionSignaled {
     WorkflowExecutionSignaled {
         signal_name: sent.initiated.signal_name.clone(),
         input: sent.initiated.input.clone(),
+        headers: sent.initiated.headers.clone(),
         request_id: format!("{sender}/{}", sent.initiated_event_id).into(),
         with_previous: false,
     }

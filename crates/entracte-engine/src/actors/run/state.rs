@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use entracte_model::event::ActivityTaskScheduled;
 use entracte_model::{
-    ActivityTimeouts, EventAttributes, EventId, Payload, RunId, Seq, TimeoutType, Timestamp,
+    ActivityTimeouts, EventAttributes, EventId, Headers, Payload, RunId, Seq, TimeoutType,
+    Timestamp,
 };
 use entracte_store::Batch;
 use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
@@ -99,6 +100,7 @@ pub(super) struct RunRows {
 pub(super) struct PendingActivity {
     pub(super) row: PendingActivityRow,
     pub(super) input: Vec<Payload>,
+    pub(super) headers: Headers,
     /// When it was first scheduled.
     pub(super) scheduled_time: Timestamp,
     pub(super) timeouts: ActivityTimeouts,
@@ -123,6 +125,7 @@ impl PendingActivity {
         Self {
             row,
             input: scheduled.input.clone(),
+            headers: scheduled.headers.clone(),
             scheduled_time,
             timeouts: ActivityTimeouts::new(&scheduled.options, run_timeout),
             due: None,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use entracte_model::{Event, EventAttributes, Seq};
+use entracte_model::{Event, EventAttributes, Headers, Seq};
 use entracte_store::keys::InboxKey;
 use entracte_workflow::{Machine, ReplayError, replay, turn};
 use futures_util::FutureExt;
@@ -31,23 +31,33 @@ fn without_budget<T>(work: impl FnOnce() -> T) -> T {
 /// Why a turn's commands cannot be journaled, if one of them carries too large a payload.
 fn too_large(events: &[Event], limit: usize) -> Option<String> {
     events.iter().find_map(|event| {
-        let (what, payloads) = match &event.attributes {
+        let (what, payloads, headers) = match &event.attributes {
             EventAttributes::ActivityTaskScheduled(scheduled) => {
                 let what = format!("the argument of activity {}", scheduled.activity_type);
-                (what, scheduled.input.as_slice())
+                (what, scheduled.input.as_slice(), Some(&scheduled.headers))
             }
             EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => {
-                (format!("the signal {}", sent.signal_name), sent.input.as_slice())
+                let what = format!("the signal {}", sent.signal_name);
+                (what, sent.input.as_slice(), Some(&sent.headers))
             }
             EventAttributes::WorkflowExecutionCompleted(completed) => {
                 let what = "the result of the workflow".to_owned();
-                (what, std::slice::from_ref(&completed.result))
+                (what, std::slice::from_ref(&completed.result), None)
             }
             _ => return None,
         };
         let bytes: usize = payloads.iter().map(|payload| payload.data().len()).sum();
-        (bytes > limit)
-            .then(|| format!("{what} of {bytes} bytes is larger than the {limit} bytes allowed"))
+        if bytes > limit {
+            return Some(format!(
+                "{what} of {bytes} bytes is larger than the {limit} bytes allowed"
+            ));
+        }
+        let bytes = headers.map_or(0, Headers::size);
+        (bytes > limit).then(|| {
+            format!(
+                "headers of {bytes} bytes with {what} are larger than the {limit} bytes allowed"
+            )
+        })
     })
 }
 

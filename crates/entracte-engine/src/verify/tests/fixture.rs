@@ -7,7 +7,7 @@ use entracte_model::event::{
     TimerStarted, WorkflowExecutionCompleted, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    ActivityOptions, Event, EventAttributes, EventId, Payload, RunId, Seq, SourceLocation,
+    ActivityOptions, Event, EventAttributes, EventId, Headers, Payload, RunId, Seq, SourceLocation,
     Timestamp, WorkflowId, WorkflowStatus,
 };
 use entracte_store::keys::{DueKey, DueKind, InboxKey, PendingActivityKey, PublishedKey};
@@ -56,6 +56,7 @@ pub(crate) fn started(run_id: RunId) -> WorkflowExecutionStarted {
         workflow_id: workflow_id(run_id),
         workflow_type: "order".into(),
         input: vec![Payload::encode(&42).unwrap()],
+        headers: Headers::new(),
         request_id: "request".into(),
         first_execution_run_id: run_id,
         attempt: 1,
@@ -84,6 +85,7 @@ fn scheduled(seq: u32) -> EventAttributes {
         activity_id: seq.to_string().into(),
         activity_type: "charge".into(),
         input: Vec::new(),
+        headers: Headers::new(),
         options: ActivityOptions::default(),
         source: SourceLocation::new("src/order.rs:7"),
     })

@@ -1,7 +1,9 @@
 //! What is to be done for runs, and the clock.
 
 use entracte_model::event::SignalExternalWorkflowExecutionInitiated;
-use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, SourceLocation, WorkflowId};
+use entracte_model::{
+    Event, EventAttributes, EventId, Headers, RunId, Seq, SourceLocation, WorkflowId,
+};
 use entracte_store::keys::{
     CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, PendingActivityKey,
 };
@@ -116,6 +118,7 @@ async fn a_signal_on_its_way_to_another_workflow_has_a_row() {
         run_id: None,
         signal_name: "go".into(),
         input: Vec::new(),
+        headers: Headers::new(),
         source: SourceLocation::new("src/order.rs:9"),
     };
     let event = Event {

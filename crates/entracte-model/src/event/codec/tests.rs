@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::*;
 use crate::failure::{ActivityFailure, Failure, RetryState, TimeoutType};
+use crate::headers::Headers;
 use crate::id::{RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
@@ -24,6 +25,10 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
             let scheduled_event_id = EventId::new(number);
             let started_event_id = EventId::new(number / 2);
             let payload = Payload::from_parts("binary/plain", bytes);
+            let mut headers = Headers::new();
+            if number % 3 == 0 {
+                headers.insert_payload(&text, payload.clone());
+            }
             let source = SourceLocation::new(format!("src/{text}.rs:7"));
             let retry_state = RetryState::MaximumAttemptsReached;
             match EventType::ALL[which] {
@@ -33,6 +38,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         workflow_id: WorkflowId::new(&text).unwrap(),
                         workflow_type: text.as_str().into(),
                         input: vec![payload.clone(), payload],
+                        headers,
                         request_id: text.as_str().into(),
                         first_execution_run_id: RunId::from_bytes([7; 16]),
                         attempt: 1,
@@ -62,6 +68,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     A::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
                         signal_name: text.as_str().into(),
                         input: vec![payload],
+                        headers,
                         request_id: text.into(),
                         with_previous: number % 2 == 1,
                     })
@@ -72,6 +79,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         activity_id: text.as_str().into(),
                         activity_type: text.as_str().into(),
                         input: vec![payload],
+                        headers,
                         options: ActivityOptions {
                             start_to_close_timeout: Some(Duration::from_nanos(number)),
                             ..ActivityOptions::default()
@@ -131,6 +139,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                             run_id: (number % 2 == 1).then(|| RunId::from_bytes([7; RunId::LEN])),
                             signal_name: text.as_str().into(),
                             input: vec![payload],
+                            headers,
                             source: SourceLocation::new(text),
                         },
                     )
@@ -237,6 +246,7 @@ fn stored_signals_do_not_change() {
         attributes: EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
             signal_name: "go".into(),
             input: vec![Payload::null()],
+            headers: Headers::new(),
             request_id: "r".into(),
             with_previous,
         }),
@@ -247,6 +257,30 @@ fn stored_signals_do_not_change() {
     assert_eq!(signaled(false).to_bytes(), expected);
     let expected = [header, b"\x84", fields, b"\xadwith_previous\xc3"].concat();
     assert_eq!(signaled(true).to_bytes(), expected);
+}
+
+/// Events without headers are stored as they were before there were headers.
+#[test]
+fn stored_headers_do_not_change() {
+    let mut headers = Headers::new();
+    headers.insert_payload("t", Payload::null());
+    let event = Event {
+        id: EventId::new(2),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::WorkflowExecutionSignaled(WorkflowExecutionSignaled {
+            signal_name: "go".into(),
+            input: Vec::new(),
+            headers,
+            request_id: "r".into(),
+            with_previous: false,
+        }),
+    };
+    let expected = [
+        b"\0\x1a\0\0\0\0\0\0\0\x05\x84\xabsignal_name\xa2go\xa5input\x90".as_slice(),
+        b"\xa7headers\x81\xa1t\x82\xa8encoding\xabbinary/null\xa4data\xc4\0",
+        b"\xaarequest_id\xa1r",
+    ];
+    assert_eq!(event.to_bytes(), expected.concat());
 }
 
 #[test]
@@ -261,6 +295,7 @@ fn a_signal_to_another_workflow_is_stored_as_it_always_was() {
                 run_id,
                 signal_name: "go".into(),
                 input: Vec::new(),
+                headers: Headers::new(),
                 source: SourceLocation::new("a:1"),
             },
         ),

@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use entracte_model::{EventId, Payload};
+use entracte_model::{EventId, Headers, Payload};
 
 use super::Core;
 use super::machine_side::wake;
@@ -34,6 +34,7 @@ pub(crate) struct UnreadSignal {
     /// The event that tells of it.
     pub(crate) event_id: EventId,
     pub(crate) input: Vec<Payload>,
+    pub(crate) headers: Headers,
 }
 
 #[derive(Debug)]
