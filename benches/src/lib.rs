@@ -6,9 +6,13 @@
 //! [`driver`](drive) and measured in the same way, so that what the engine costs above its
 //! floor is a figure and not an opinion.
 //!
+//! How long a running activity takes to learn of its [cancellation](cancel) is measured beside
+//! one commit and one message.
+//!
 //! Other loads are put on the store alone: the latency of single [`commits`], and how long its
 //! [`opening`] takes.
 
+pub mod cancel;
 pub mod commits;
 pub mod disk;
 pub mod drive;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use entracte::store::StoreError;
-use entracte::{Durability, ShutdownError, StartEngineError, StartWorkflowError, WorkflowError};
+use entracte::{
+    Durability, RunError, ShutdownError, SignalError, StartEngineError, StartWorkflowError,
+    WorkflowError,
+};
 
 /// A number of runs of the sequence: three activities, one after the other, each of which takes
 /// and returns the same payload.
@@ -68,6 +71,12 @@ pub enum LoadError {
     /// A run of the engine failed.
     #[error("run failed: {0}")]
     Run(#[from] WorkflowError),
+    /// A run of the engine was not cancelled.
+    #[error("run was not cancelled: {0}")]
+    Cancel(#[source] Box<RunError>),
+    /// A run of the engine was not signaled.
+    #[error("run was not signaled: {0}")]
+    Signal(#[source] Box<SignalError>),
     /// A run of the engine gave back something else than its payload.
     #[error("run {run} gave `{result}`, which is not its payload")]
     WrongResult {
@@ -88,4 +97,16 @@ pub enum LoadError {
     /// A latency could not be recorded.
     #[error("latency could not be recorded: {0}")]
     Latency(#[from] hdrhistogram::RecordError),
+}
+
+impl From<RunError> for LoadError {
+    fn from(error: RunError) -> Self {
+        Self::Cancel(Box::new(error))
+    }
+}
+
+impl From<SignalError> for LoadError {
+    fn from(error: SignalError) -> Self {
+        Self::Signal(Box::new(error))
+    }
 }

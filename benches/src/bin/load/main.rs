@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod cancel;
 mod commits;
 mod opening;
 mod place;
@@ -23,6 +24,8 @@ enum Kind {
     Sequence(sequence::Sequence),
     /// Single commits on the store: their latency and where they stall.
     Commits(commits::Commits),
+    /// Cancellations: how long a running activity takes to learn of them.
+    Cancel(cancel::Cancel),
     /// Stores whose journals hold much: how long they take to open.
     Opening(opening::Openings),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().load {
         Kind::Sequence(sequence) => sequence::run(&sequence),
         Kind::Commits(commits) => commits::run(&commits),
+        Kind::Cancel(cancel) => cancel::run(&cancel),
         Kind::Opening(openings) => opening::run(&openings),
     };
     match done {
