@@ -56,6 +56,10 @@ mod leftovers;
 mod parking;
 #[path = "it/payload_limits.rs"]
 mod payload_limits;
+#[path = "it/pending_operations.rs"]
+mod pending_operations;
+#[path = "it/pending_operations_survive.rs"]
+mod pending_operations_survive;
 #[path = "it/queries.rs"]
 mod queries;
 #[path = "it/recovery.rs"]

@@ -3,6 +3,7 @@
 mod async_activity;
 mod handle;
 mod output;
+mod pending_activity;
 mod query;
 mod signal;
 mod start;
@@ -17,6 +18,10 @@ use tokio::sync::oneshot;
 pub use self::async_activity::{AsyncActivity, HeartbeatAnswer};
 pub use self::handle::WorkflowHandle;
 pub(crate) use self::output::Output;
+pub use self::pending_activity::{
+    PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
+    UpdateActivityOptions,
+};
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;

@@ -7,7 +7,7 @@ use entracte_model::{DecodeError, EncodeError, EventId, Failure, IdError, RunId,
 use entracte_store::StoreError;
 use entracte_workflow::RegistryError;
 
-pub use self::activity::{ActivityNotFound, AsyncActivityError};
+pub use self::activity::{ActivityNotFound, AsyncActivityError, PendingActivityError};
 pub use self::message::{QueryError, SignalError};
 use crate::actors::run::ParkCause;
 

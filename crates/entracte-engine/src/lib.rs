@@ -20,14 +20,19 @@ pub mod verify;
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
 pub use self::client::{AsyncActivity, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{
+    PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
+    UpdateActivityOptions,
+};
 pub use self::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
     SignalsDescription, WorkflowDescription,
 };
 pub use self::engine::Engine;
 pub use self::errors::{
-    ActivityNotFound, AsyncActivityError, EngineStopped, QueryError, RunError, RunNotFound,
-    ShutdownError, SignalError, StartEngineError, StartWorkflowError, WorkflowError,
+    ActivityNotFound, AsyncActivityError, EngineStopped, PendingActivityError, QueryError,
+    RunError, RunNotFound, ShutdownError, SignalError, StartEngineError, StartWorkflowError,
+    WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;

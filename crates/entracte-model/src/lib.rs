@@ -8,6 +8,7 @@ pub mod failure;
 pub mod headers;
 pub mod id;
 pub mod options;
+pub mod options_update;
 pub mod payload;
 pub mod retry;
 pub mod task_token;
@@ -22,6 +23,7 @@ pub use self::options::{
     ActivityCancellationType, ActivityOptions, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowStatus,
 };
+pub use self::options_update::ActivityOptionsUpdate;
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
 pub use self::task_token::{TaskToken, TaskTokenError};

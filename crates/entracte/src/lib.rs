@@ -34,17 +34,19 @@
 pub use entracte_engine::{
     ActivityNotFound, AsyncActivity, AsyncActivityError, Durability, Engine, EngineBuilder,
     EngineOptions, EngineStopped, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
-    ParkedDescription, ParseDurabilityError, PendingActivityDescription, PendingActivityState,
-    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
-    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
-    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    ParkedDescription, ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
+    PendingActivityDescription, PendingActivityError, PendingActivityState,
+    PendingTimerDescription, QueryError, ResetActivity, RunError, RunNotFound, SendSignal,
+    ShutdownError, SignalError, SignalsDescription, StartEngineError, StartWorkflow,
+    StartWorkflowError, UnpauseActivity, UpdateActivityOptions, WorkflowDescription, WorkflowError,
+    WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
-    ActivityCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
-    FailureError, FailureKind, Headers, Payload, PayloadCodec, ResultExt, RetryState, RunId,
-    SourceLocation, TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy, WorkflowStatus,
+    ActivityCancellationType, ActivityOptions, ActivityOptionsUpdate, CodecError, Event,
+    EventAttributes, EventId, EventType, Failure, FailureError, FailureKind, Headers, Payload,
+    PayloadCodec, ResultExt, RetryState, RunId, SourceLocation, TaskToken, TimeoutType, Timestamp,
+    WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;

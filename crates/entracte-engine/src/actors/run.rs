@@ -16,6 +16,7 @@ mod heartbeats;
 mod input;
 mod opening;
 mod parking;
+mod pending_operations;
 mod publishing;
 mod record;
 mod signals;
@@ -30,6 +31,9 @@ pub(crate) use self::async_completion::{AsyncActivityAction, AsyncActivityCall, 
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;
+pub(crate) use self::pending_operations::{
+    ActivityOperation, ActivityOperationCall, OperationTarget, ResetOptions, UnpauseOptions,
+};
 pub(crate) use self::publishing::published;
 pub(crate) use self::state::RunState;
 use super::attempt::AttemptOutcome;

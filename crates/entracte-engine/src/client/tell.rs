@@ -6,7 +6,9 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
-use crate::errors::{AsyncActivityError, EngineStopped, RunError, SignalError};
+use crate::errors::{
+    AsyncActivityError, EngineStopped, PendingActivityError, RunError, SignalError,
+};
 
 /// An error of telling a run something.
 pub(super) trait TellError: From<EngineStopped> {
@@ -37,6 +39,7 @@ macro_rules! tell_error {
 tell_error!(RunError);
 tell_error!(SignalError);
 tell_error!(AsyncActivityError);
+tell_error!(PendingActivityError);
 
 impl Client {
     /// Tells a run something until there is an answer; gives the answer, and how often the run

@@ -1,5 +1,6 @@
 //! Errors of what is done to activities from outside of their code.
 
+use entracte_model::options::ActivityOptionsError;
 use entracte_model::{EncodeError, IdError, RunId, TaskToken};
 use entracte_store::StoreError;
 
@@ -115,6 +116,62 @@ pub enum AsyncActivityError {
 }
 
 impl From<RunNotFound> for AsyncActivityError {
+    fn from(not_found: RunNotFound) -> Self {
+        Self::NotFound(not_found.into())
+    }
+}
+
+/// Says why a pending activity was not paused, unpaused, reset or changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PendingActivityError {
+    /// There is no such activity, or none of the type, that is pending.
+    #[error(transparent)]
+    NotFound(#[from] ActivityNotFound),
+    /// The activity is paused already (rule PAU-2); of several activities, all are.
+    #[error("activity {activity} of run {run_id} is already paused")]
+    AlreadyPaused {
+        /// The run.
+        run_id: RunId,
+        /// The activity's id, or the type of the activities.
+        activity: String,
+    },
+    /// The options would be wrong after the change; nothing was changed.
+    #[error("activity {activity} of run {run_id} cannot have these options: {source}")]
+    InvalidOptions {
+        /// The run.
+        run_id: RunId,
+        /// The id of the activity.
+        activity: String,
+        /// What is wrong with them.
+        source: ActivityOptionsError,
+    },
+    /// What is stored of the run cannot be read, so that nothing can be changed.
+    #[error("run {run_id} cannot be changed: {cause}")]
+    HistoryUnusable {
+        /// The run.
+        run_id: RunId,
+        /// What cannot be read.
+        cause: ParkCause,
+    },
+    /// The store could not be read; nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine had stopped before this was taken up: nothing was changed.
+    #[error(transparent)]
+    EngineStopped(#[from] EngineStopped),
+    /// The engine stopped before it could answer: this may have been carried out or not.
+    /// `describe` tells, and doing it again is safe.
+    #[error("whether the activities of run {run_id} were changed is not known: {reason}")]
+    OutcomeUnknown {
+        /// The run.
+        run_id: RunId,
+        /// Why the answer is missing.
+        reason: String,
+    },
+}
+
+impl From<RunNotFound> for PendingActivityError {
     fn from(not_found: RunNotFound) -> Self {
         Self::NotFound(not_found.into())
     }

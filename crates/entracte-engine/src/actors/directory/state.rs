@@ -206,6 +206,9 @@ impl DirectoryState {
             RunCall::Signal { reply, .. } => {
                 let _ = reply.send(Err(SignalError::AlreadyClosed { run_id }));
             }
+            RunCall::ActivityOperation(call) => {
+                let _ = call.reply.send(Err(ActivityNotFound::RunClosed { run_id }.into()));
+            }
             RunCall::AsyncActivity(call) => {
                 let _ = call.reply.send(Err(ActivityNotFound::RunClosed { run_id }.into()));
             }
@@ -350,6 +353,7 @@ fn refuse(call: RunCall, stopped: &EngineStopped) {
         }
         RunCall::Signal { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
         RunCall::AsyncActivity(call) => drop(call.reply.send(Err(stopped.clone().into()))),
+        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(stopped.clone().into()))),
         RunCall::Query { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
     }
 }
@@ -364,6 +368,7 @@ fn fail(call: RunCall, error: StoreError) {
         }
         RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
         RunCall::AsyncActivity(call) => drop(call.reply.send(Err(error.into()))),
+        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(error.into()))),
         RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }
@@ -380,6 +385,7 @@ fn not_found(call: RunCall, run_id: RunId) {
         }
         RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
         RunCall::AsyncActivity(call) => drop(call.reply.send(Err(error.into()))),
+        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(error.into()))),
         RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }

@@ -2,7 +2,9 @@
 
 use entracte_model::failure::ApplicationFailure;
 use entracte_model::retry::{AttemptEnd, RetryDecision, decide};
-use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TaskToken, TimeoutType};
+use entracte_model::{
+    Failure, FailureKind, Payload, RetryState, Seq, TaskToken, TimeoutType, Timestamp,
+};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
 use entracte_workflow::is_result_pending;
 use ractor::{ActorId, ActorProcessingErr};
@@ -97,7 +99,8 @@ impl RunState {
             return Ok(());
         }
         let now = self.now();
-        let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
+        let activity = self.activities.get(&seq).filter(|it| it.row.attempt == attempt);
+        let Some(activity) = activity else { return Ok(()) };
         let Some(scheduled) = self.history.activities.get(&seq) else { return Ok(()) };
         let cancel_requested = activity.row.cancel_requested;
         let failure = match (failure.kind(), cancel_requested) {
@@ -110,16 +113,22 @@ impl RunState {
             _ => failure,
         };
         let decision = decide(&AttemptEnd {
-            policy: Some(&scheduled.options.retry_policy),
-            attempt,
+            policy: Some(&activity.options(scheduled).retry_policy),
+            // After a reset the next attempt is the first, whatever the policy has left.
+            attempt: if activity.row.reset.is_some() { 0 } else { activity.row.attempt_number() },
             failure: &failure,
             cancel_requested,
+            paused: activity.row.pause.is_some(),
             now,
             expiration: activity.timeouts.expiration(activity.scheduled_time),
         });
         match decision {
             RetryDecision::Retry { delay } => {
-                self.retry_activity(seq, failure, now.saturating_add(delay));
+                self.retry_activity(seq, failure, Some(now.saturating_add(delay)));
+                Ok(())
+            }
+            RetryDecision::Wait => {
+                self.retry_activity(seq, failure, None);
                 Ok(())
             }
             RetryDecision::Close(retry_state) => {
@@ -131,22 +140,28 @@ impl RunState {
         }
     }
 
-    /// Keeps what the next attempt needs; retries leave no events (rule RET-19).
-    fn retry_activity(&mut self, seq: Seq, failure: Failure, at: entracte_model::Timestamp) {
+    /// Keeps what the next attempt needs; retries leave no events (rule RET-19). Without a time
+    /// it waits until the activity is unpaused.
+    fn retry_activity(&mut self, seq: Seq, failure: Failure, at: Option<Timestamp>) {
         let key = self.pending_key(seq);
-        let due_key = self.retry_key(seq, at);
+        let due_key = at.map(|at| self.retry_key(seq, at));
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
         activity.row.attempt += 1;
+        if let Some(reset) = activity.row.reset.take() {
+            activity.row.forget_attempts(reset.heartbeat);
+        }
         activity.row.admitted_at = None;
         activity.row.result_pending = false;
-        activity.row.next_attempt_at = at;
+        activity.row.next_attempt_at = at.unwrap_or(change.time);
         // The whole failure was judged; what is kept of it is bounded (rule RET-20).
         activity.row.last_failure = Some(failure.within(Failure::LAST_FAILURE_BYTES_MAX));
         activity.row.last_attempt_ended_at = Some(change.time);
-        activity.due = Some(at);
+        activity.due = at;
         change.rows.put_pending(key, &activity.row);
-        change.rows.put_due(due_key);
+        if let Some(due_key) = due_key {
+            change.rows.put_due(due_key);
+        }
         change.effects.push(Effect::Arm { seq });
         self.append(change);
     }
@@ -160,7 +175,8 @@ impl RunState {
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
         let row = &activity.row;
-        if row.attempt != attempt || row.admitted_at.is_some() || row.cancel_requested {
+        let is_held = row.cancel_requested || row.pause.is_some();
+        if row.attempt != attempt || row.admitted_at.is_some() || is_held {
             return;
         }
         activity.row.admitted_at = Some(change.time);
@@ -198,7 +214,7 @@ impl RunState {
         let closed = ActivityClosed {
             seq,
             scheduled_event_id: row.scheduled_event_id,
-            attempt: row.attempt,
+            attempt: row.attempt_number(),
             started_at: row.admitted_at,
             last_failure: row.last_failure.clone(),
             outcome,

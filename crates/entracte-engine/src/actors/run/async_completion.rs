@@ -5,7 +5,7 @@
 //! durable loses the attempt, a crash after it does not. Whoever ends an attempt is answered
 //! when the end is durable: as events, as a row in the inbox, or as the wait for the next one.
 
-use entracte_model::{Failure, Payload, Seq, TaskToken};
+use entracte_model::{Failure, Payload, RunId, Seq, TaskToken};
 use entracte_store::rows::ActivityOutcome;
 use ractor::{ActorId, ActorProcessingErr};
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use super::calls::Answer;
 use super::deadlines::STOP_PATIENCE;
 use super::effects::Effect;
 use super::heartbeats::take_heartbeat;
+use super::parking::ParkCause;
 use super::state::{Mode, PendingActivity, RunState, RunningAttempt};
 use crate::client::HeartbeatAnswer;
 use crate::errors::{ActivityNotFound, AsyncActivityError, EngineStopped, RunError};
@@ -52,6 +53,23 @@ pub(super) struct LeavingCode {
     pub(super) until: Option<Instant>,
 }
 
+/// Why nothing can be done to the activities of a run.
+pub(super) enum Unusable {
+    NotFound(ActivityNotFound),
+    HistoryUnusable { run_id: RunId, cause: ParkCause },
+    EngineStopped(EngineStopped),
+}
+
+impl From<Unusable> for AsyncActivityError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NotFound(not_found) => not_found.into(),
+            Unusable::HistoryUnusable { run_id, cause } => Self::HistoryUnusable { run_id, cause },
+            Unusable::EngineStopped(stopped) => stopped.into(),
+        }
+    }
+}
+
 impl RunState {
     /// The code of an attempt has returned, and its result comes from elsewhere.
     pub(super) fn leave_result_pending(&mut self, seq: Seq) {
@@ -86,7 +104,9 @@ impl RunState {
         target: &AttemptTarget,
         action: &AsyncActivityAction,
     ) -> Result<Seq, AsyncActivityError> {
-        self.check_activities_usable()?;
+        if let Some(unusable) = self.unusable_activities() {
+            return Err(unusable.into());
+        }
         let run_id = self.run_id;
         let (seq, activity, token) = match target {
             AttemptTarget::Token(token) => (Some(token.seq), token.seq.to_string(), Some(*token)),
@@ -107,20 +127,20 @@ impl RunState {
         Err(ActivityNotFound::Attempt { run_id, activity, token }.into())
     }
 
-    /// Whether something can be told the run's activities.
-    fn check_activities_usable(&self) -> Result<(), AsyncActivityError> {
+    /// Why nothing can be done to the run's activities, if that is so.
+    pub(super) fn unusable_activities(&self) -> Option<Unusable> {
         let run_id = self.run_id;
         if self.is_closed() {
-            return Err(ActivityNotFound::RunClosed { run_id }.into());
+            return Some(Unusable::NotFound(ActivityNotFound::RunClosed { run_id }));
         }
         if let Some(RunError::HistoryUnusable { run_id, cause }) = self.refusal_of_inputs() {
-            return Err(AsyncActivityError::HistoryUnusable { run_id, cause });
+            return Some(Unusable::HistoryUnusable { run_id, cause });
         }
         if !matches!(self.mode, Mode::Running | Mode::Draining) {
             let stopped = self.shared.health.stopped();
-            return Err(stopped.unwrap_or_else(EngineStopped::killed).into());
+            return Some(Unusable::EngineStopped(stopped.unwrap_or_else(EngineStopped::killed)));
         }
-        Ok(())
+        None
     }
 
     pub(super) fn seq_of_activity_id(&self, id: &str) -> Option<Seq> {
@@ -229,7 +249,8 @@ impl PendingActivity {
     fn heartbeat_answer(&self) -> HeartbeatAnswer {
         HeartbeatAnswer {
             cancel_requested: self.row.cancel_requested,
-            ..HeartbeatAnswer::default()
+            paused: self.row.pause.is_some(),
+            reset: self.row.reset.is_some_and(|reset| reset.told),
         }
     }
 }

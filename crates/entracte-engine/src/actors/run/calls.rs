@@ -12,6 +12,7 @@ use super::async_completion::{AsyncActivityCall, AsyncActivityReply};
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
+use super::pending_operations::{ActivityOperationCall, ActivityOperationReply};
 use super::publishing::Query;
 use super::state::{PendingActivity, RunState};
 use crate::client::HeartbeatAnswer;
@@ -20,7 +21,8 @@ use crate::description::{
     WorkflowDescription,
 };
 use crate::errors::{
-    AsyncActivityError, QueryError, RunError, SignalError, StartWorkflowError, WorkflowError,
+    AsyncActivityError, PendingActivityError, QueryError, RunError, SignalError,
+    StartWorkflowError, WorkflowError,
 };
 
 /// A start that a client asks for.
@@ -70,6 +72,8 @@ pub(crate) enum RunCall {
     },
     /// Tell an attempt something from elsewhere than its code.
     AsyncActivity(Box<AsyncActivityCall>),
+    /// Pause, unpause, reset or change pending activities.
+    ActivityOperation(Box<ActivityOperationCall>),
     /// Tell what the run has published; never opens a run.
     Query {
         query: String,
@@ -85,6 +89,7 @@ pub(super) enum Answer {
     Done(DoneReply, Result<(), RunError>),
     Signal(SignalReply, Result<(), SignalError>),
     AsyncActivity(AsyncActivityReply, Result<HeartbeatAnswer, AsyncActivityError>),
+    ActivityOperation(ActivityOperationReply, Result<(), PendingActivityError>),
 }
 
 impl Answer {
@@ -97,6 +102,7 @@ impl Answer {
             Self::Done(reply, answer) => drop(reply.send(answer)),
             Self::Signal(reply, answer) => drop(reply.send(answer)),
             Self::AsyncActivity(reply, answer) => drop(reply.send(answer)),
+            Self::ActivityOperation(reply, answer) => drop(reply.send(answer)),
         }
     }
 }
@@ -133,6 +139,7 @@ impl RunState {
             }
             RunCall::Signal { signaled, reply } => self.signal(*signaled, reply)?,
             RunCall::AsyncActivity(call) => self.async_activity(*call)?,
+            RunCall::ActivityOperation(call) => self.activity_operation(*call),
             RunCall::Query { query, reply } => self.queries.push(Query { name: query, reply }),
         }
         Ok(())
@@ -304,20 +311,27 @@ fn describe_activity(
 ) -> PendingActivityDescription {
     let row = activity.row.clone();
     let waits = row.admitted_at.is_none();
+    let is_paused = row.pause.is_some();
+    let is_due = waits && !is_paused;
     let interval = |ended| row.next_attempt_at.saturating_since(ended);
     PendingActivityDescription {
         activity_id: scheduled.activity_id.to_string(),
         activity_type: scheduled.activity_type.to_string(),
-        state: match (row.cancel_requested, waits) {
-            (true, _) => PendingActivityState::CancelRequested,
-            (false, true) => PendingActivityState::Scheduled,
-            (false, false) => PendingActivityState::Started,
+        state: match (row.cancel_requested, is_paused, waits) {
+            (true, ..) => PendingActivityState::CancelRequested,
+            (false, true, true) => PendingActivityState::Paused,
+            (false, true, false) => PendingActivityState::PauseRequested,
+            (false, false, true) => PendingActivityState::Scheduled,
+            (false, false, false) => PendingActivityState::Started,
         },
-        attempt: row.attempt,
+        attempt: row.attempt_number(),
+        paused: row.pause.clone(),
+        reset_requested: row.reset.is_some(),
+        options: activity.options(scheduled).clone(),
         result_pending: row.result_pending,
         started_time: row.admitted_at,
-        next_attempt_time: waits.then_some(row.next_attempt_at),
-        retry_interval: row.last_attempt_ended_at.filter(|_| waits).map(interval),
+        next_attempt_time: is_due.then_some(row.next_attempt_at),
+        retry_interval: row.last_attempt_ended_at.filter(|_| is_due).map(interval),
         last_failure: row.last_failure,
         last_attempt_ended_time: row.last_attempt_ended_at,
         heartbeat_details: row.heartbeat_details,

@@ -130,6 +130,10 @@ impl RunState {
             Some(Entry { at, errand, is_engine_time: true })
         };
         let row = &activity.row;
+        if row.pause.is_some() {
+            // Neither its next attempt nor its timeouts come (rule TMO-9).
+            return None;
+        }
         let deadline =
             activity.timeouts.while_waiting(activity.scheduled_time, row.next_attempt_at);
         let timeout = deadline.and_then(|(at, which)| entry(at, Errand::TimeOut(which)));

@@ -30,6 +30,8 @@ pub(super) enum Effect {
     Started(NewRun),
     /// Run an attempt that has been admitted.
     StartAttempt { seq: Seq, attempt: u32 },
+    /// Tell an attempt that its activity was paused or reset.
+    TellAttempt { seq: Seq, attempt: u32, cause: CancelCause },
     /// Tell an attempt that its workflow cancelled it.
     CancelAttempt { seq: Seq },
     /// Stop the code of an attempt that was ended from elsewhere.
@@ -91,6 +93,9 @@ impl RunState {
             match effect {
                 Effect::Started(new_run) => self.answer_start(new_run),
                 Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
+                Effect::TellAttempt { seq, attempt, cause } => {
+                    self.tell_attempt(seq, attempt, cause);
+                }
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
                 Effect::StopCode { seq, code } => self.stop_code(seq, &code),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
@@ -116,7 +121,7 @@ impl RunState {
         if activity.row.attempt != attempt || activity.running.is_some() || self.is_closed() {
             return;
         }
-        if self.mode != Mode::Running {
+        if self.mode != Mode::Running || activity.row.pause.is_some() {
             self.put_back(seq);
             return;
         }
@@ -178,8 +183,8 @@ impl RunState {
             activity_id: scheduled.activity_id.clone(),
             task_token: Some(TaskToken { run_id: self.run_id, seq, attempt }),
             activity_type: scheduled.activity_type.clone(),
-            attempt,
-            task_queue: scheduled.options.task_queue.as_str().into(),
+            attempt: activity.row.attempt_number(),
+            task_queue: activity.options(scheduled).task_queue.as_str().into(),
             scheduled_time: scheduled.scheduled_time,
             started_time,
             deadline,

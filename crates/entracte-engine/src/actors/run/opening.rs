@@ -166,7 +166,8 @@ impl RunState {
         let (is_admitted, is_cancelled) = (row.admitted_at.is_some(), row.cancel_requested);
         let is_lost = is_admitted && !row.result_pending;
         let mut activity = PendingActivity::new(row, &scheduled, time);
-        activity.due = (!is_admitted).then_some(activity.row.next_attempt_at);
+        let is_due = !is_admitted && activity.row.pause.is_none();
+        activity.due = is_due.then_some(activity.row.next_attempt_at);
         self.activities.insert(seq, activity);
         if is_lost {
             return Some((seq, attempt));
