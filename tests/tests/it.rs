@@ -52,6 +52,10 @@ mod kept_handle;
 mod killed_actors;
 #[path = "it/leftovers.rs"]
 mod leftovers;
+#[path = "it/local_activities.rs"]
+mod local_activities;
+#[path = "it/local_activities_recovery.rs"]
+mod local_activities_recovery;
 #[path = "it/parking.rs"]
 mod parking;
 #[path = "it/payload_limits.rs"]

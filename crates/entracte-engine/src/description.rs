@@ -33,6 +33,9 @@ pub struct WorkflowDescription {
     pub cancel_requested: bool,
     /// The activities that have not come to their end (rule RET-21).
     pub pending_activities: Vec<PendingActivityDescription>,
+    /// The local activities that the workflow waits for; not known while the run is parked,
+    /// unless they were begun before.
+    pub pending_local_activities: Vec<PendingLocalActivityDescription>,
     /// The timers that have not fired.
     pub pending_timers: Vec<PendingTimerDescription>,
     /// The signals of the run; nothing of a closed one.
@@ -78,6 +81,31 @@ pub struct PendingActivityDescription {
     /// The earlier attempts that have ended while their code still runs: that of a blocking
     /// activity cannot be stopped.
     pub overrunning_attempts: Vec<u32>,
+    /// When the whole activity times out, with its retries (rule RET-12).
+    pub expiration_time: Option<Timestamp>,
+    /// Where the workflow issued the activity.
+    pub source: SourceLocation,
+}
+
+/// A local activity that the workflow waits for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PendingLocalActivityDescription {
+    /// The id of the activity within its run.
+    pub activity_id: String,
+    /// The durable name of the activity.
+    pub activity_type: String,
+    /// Whether an attempt runs.
+    pub state: PendingActivityState,
+    /// The attempt that runs, or the next one; counted from 1, and again from there after a
+    /// crash (rule LAC-1).
+    pub attempt: u32,
+    /// When the attempt that runs started.
+    pub started_time: Option<Timestamp>,
+    /// When the next attempt starts, if none runs: of one with a durable timer, when that fires.
+    pub next_attempt_time: Option<Timestamp>,
+    /// Why the attempt before failed.
+    pub last_failure: Option<Failure>,
     /// When the whole activity times out, with its retries (rule RET-12).
     pub expiration_time: Option<Timestamp>,
     /// Where the workflow issued the activity.
@@ -153,6 +181,7 @@ impl WorkflowDescription {
             history_length,
             cancel_requested: false,
             pending_activities: Vec::new(),
+            pending_local_activities: Vec::new(),
             pending_timers: Vec::new(),
             signals: SignalsDescription::default(),
             parked: None,

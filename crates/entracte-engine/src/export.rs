@@ -7,8 +7,8 @@
 //!  "start_time":"2026-01-01T00:00:00.000000000Z","close_time":"…","request_id":"…",
 //!  "first_execution_run_id":"…",
 //!  "events":[{"id":1,"time":"…","type":"WorkflowExecutionStarted","attributes":{…}},…],
-//!  "events_unreadable":0,"pending_activities":[…],"inbox":[…],
-//!  "published":[…]}
+//!  "events_unreadable":0,"pending_activities":[…],"local_activities":[…],
+//!  "inbox":[…],"published":[…]}
 //! ```
 //!
 //! (in one line). The events are [`Event`]s in their `serde` form, which gives the same events

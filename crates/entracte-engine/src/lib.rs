@@ -25,8 +25,9 @@ pub use self::client::{
     UpdateActivityOptions,
 };
 pub use self::description::{
-    ParkedDescription, PendingActivityDescription, PendingActivityState, PendingTimerDescription,
-    SignalsDescription, WorkflowDescription,
+    ParkedDescription, PendingActivityDescription, PendingActivityState,
+    PendingLocalActivityDescription, PendingTimerDescription, SignalsDescription,
+    WorkflowDescription,
 };
 pub use self::engine::Engine;
 pub use self::errors::{

@@ -7,6 +7,7 @@
 mod attributes;
 mod codec;
 mod external_signals;
+mod marker;
 mod payloads;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::attributes::*;
 pub use self::codec::{EventDecodeError, EventType};
 pub use self::external_signals::*;
+pub use self::marker::*;
 use crate::id::EventId;
 use crate::time::Timestamp;
 

@@ -20,8 +20,8 @@ pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryStat
 pub use self::headers::Headers;
 pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
 pub use self::options::{
-    ActivityCancellationType, ActivityOptions, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowStatus,
+    ActivityCancellationType, ActivityOptions, LocalActivityOptions, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use self::options_update::ActivityOptionsUpdate;
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};

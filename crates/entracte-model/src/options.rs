@@ -1,9 +1,12 @@
 //! Options of activities and workflow starts, as they are journaled.
 
+mod local_activity;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::local_activity::{DEFAULT_LOCAL_RETRY_THRESHOLD, LocalActivityOptions};
 use crate::retry::{RetryPolicy, RetryPolicyError};
 use crate::time::duration_option_serde;
 

@@ -7,10 +7,12 @@ use entracte_model::{Event, EventId, RunId, Timestamp, WorkflowId};
 
 use crate::error::StoreError;
 use crate::keys::{
-    self, CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, KeyRange, PendingActivityKey,
-    PublishedKey, RunKey, WorkflowIdKey, next_key,
+    self, CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, KeyRange, LocalActivityKey,
+    PendingActivityKey, PublishedKey, RunKey, WorkflowIdKey, next_key,
 };
-use crate::rows::{InboxRow, InvalidRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
+use crate::rows::{
+    InboxRow, InvalidRow, LocalActivityRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow,
+};
 use crate::store::{Row, Space, Store};
 
 /// How many rows are read at once where many are read.
@@ -153,6 +155,17 @@ pub trait StoreExt: Store {
         run_id: RunId,
     ) -> Result<Vec<(PendingActivityKey, PendingActivityRow)>, StoreError> {
         read_rows(self, keys::pending_of(run_id), PendingActivityRow::from_bytes)
+    }
+
+    /// Reads the local activities of a run that have not ended, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read or a row is corrupt.
+    fn local_activities(
+        &self,
+        run_id: RunId,
+    ) -> Result<Vec<(LocalActivityKey, LocalActivityRow)>, StoreError> {
+        read_rows(self, keys::local_activities_of(run_id), LocalActivityRow::from_bytes)
     }
 
     /// Reads what must reach a run, in the order of the sequence.

@@ -16,10 +16,12 @@
 //! | `State` | [`DueKey`]: `0x04`, due time in nanoseconds (`u64`), run id, kind (`u8`), number (`u32`) | nothing |
 //! | `State` | [`InboxKey`]: `0x05`, run id, sequence (`u64`) | [`InboxRow`](crate::rows::InboxRow) |
 //! | `State` | [`PublishedKey`]: `0x06`, run id, name | [`PublishedRow`](crate::rows::PublishedRow) |
+//! | `State` | [`LocalActivityKey`]: `0x0a`, run id, number of the local activity (`u32`) | [`LocalActivityRow`](crate::rows::LocalActivityRow) |
 
 mod due;
 mod history;
 mod inbox;
+mod local_activity;
 mod pending;
 mod published;
 mod range;
@@ -31,6 +33,7 @@ use entracte_model::{IdError, RunId};
 pub use self::due::{DueKey, DueKind, due_all, due_until};
 pub use self::history::{HistoryKey, history_from, history_range};
 pub use self::inbox::{InboxKey, inbox_all, inbox_of};
+pub use self::local_activity::{LocalActivityKey, local_activities_all, local_activities_of};
 pub use self::pending::{PendingActivityKey, pending_all, pending_of};
 pub use self::published::{PublishedKey, published_all, published_of};
 pub use self::range::{KeyRange, next_key, next_prefix};
@@ -59,6 +62,7 @@ pub(crate) enum Kind {
     Due = 0x04,
     Inbox = 0x05,
     Published = 0x06,
+    LocalActivity = 0x0a,
 }
 
 /// A key with parts.

@@ -6,6 +6,7 @@
 mod activity_closed;
 mod codec;
 mod inbox;
+mod local_activity;
 mod pending;
 mod published;
 mod run;
@@ -14,6 +15,7 @@ mod workflow_id;
 pub use self::activity_closed::{ActivityClosed, ActivityOutcome};
 pub use self::codec::InvalidRow;
 pub use self::inbox::{InboxMessage, InboxRow};
+pub use self::local_activity::LocalActivityRow;
 pub use self::pending::{ActivityPause, ActivityReset, PendingActivityRow};
 pub use self::published::PublishedRow;
 pub use self::run::{RunClose, RunRow};

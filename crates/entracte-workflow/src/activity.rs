@@ -45,6 +45,10 @@ pub struct ActivityInfo {
     pub deadline: Option<Timestamp>,
     /// What the last heartbeat of an earlier attempt said.
     pub heartbeat_details: Option<Payload>,
+    /// Whether it is an attempt at a [local
+    /// activity](crate::WorkflowContext::local_activity): its task queue is empty then, and its
+    /// heartbeats are not stored (rule LAC-7).
+    pub is_local: bool,
     /// What travels along with the call.
     pub headers: Headers,
 }
@@ -185,6 +189,7 @@ impl ActivityContext {
             started_time: Timestamp::EPOCH,
             deadline: None,
             heartbeat_details: None,
+            is_local: false,
             headers: Headers::new(),
         };
         Self::new(info).0

@@ -3,6 +3,7 @@
 mod activity;
 mod core;
 mod external;
+mod local_activity;
 mod operation;
 mod random;
 mod saga;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use self::activity::{ActivityCall, ActivityFuture};
 pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
 pub use self::external::{ExternalWorkflow, SignalExternal};
+pub use self::local_activity::LocalActivityCall;
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
 pub use self::scope::{Cancelled, Shield};

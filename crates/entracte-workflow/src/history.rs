@@ -2,6 +2,7 @@
 
 mod error;
 mod external_signals;
+mod local_activities;
 mod signals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,9 @@ pub struct HistoryState {
     pub timers: BTreeMap<Seq, StartedTimer>,
     /// The signals to other workflows that have not been answered, by their numbers.
     pub sent_signals: BTreeMap<Seq, SentSignal>,
+    /// The numbers of the local activities that have ended. Nothing tells of those that have
+    /// not.
+    pub local_activities: BTreeSet<Seq>,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
     /// The request ids of the signals that came, one for each (rule SIG-3).
@@ -99,6 +103,7 @@ impl HistoryState {
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
             sent_signals: BTreeMap::new(),
+            local_activities: BTreeSet::new(),
             cancel_requested: false,
             signals: BTreeSet::new(),
             closed: None,
@@ -202,6 +207,7 @@ impl HistoryState {
             EventAttributes::TimerCanceled(end) => {
                 self.end_timer(event, end.seq, end.started_event_id)?;
             }
+            EventAttributes::MarkerRecorded(recorded) => self.record_marker(event, recorded)?,
             EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) => {
                 self.send_signal(event, initiated)?;
             }

@@ -53,8 +53,9 @@ pub use self::activity::{
 };
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
-    ActivityCall, ActivityFuture, Cancelled, ExternalWorkflow, Recv, RecvChecked, RecvOrCancelled,
-    Saga, Shield, SignalExternal, Signals, Sleep, SleepOrCancelled, WorkflowContext,
+    ActivityCall, ActivityFuture, Cancelled, ExternalWorkflow, LocalActivityCall, Recv,
+    RecvChecked, RecvOrCancelled, Saga, Shield, SignalExternal, Signals, Sleep, SleepOrCancelled,
+    WorkflowContext,
 };
 pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
 pub use self::history::{HistoryError, HistoryState, ScheduledActivity, SentSignal, StartedTimer};
@@ -63,8 +64,8 @@ pub use self::interceptor::{
     PropagateHeaders, WorkflowCall, WorkflowCallKind, WorkflowInfo,
 };
 pub use self::machine::{
-    Activation, ActivityResolution, AwaitedSignal, Command, InitializeWorkflow, Job, Machine,
-    Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,
+    Activation, ActivityResolution, AwaitedSignal, Command, InitializeWorkflow, Job, LocalActivity,
+    Machine, Mismatch, Outstanding, OutstandingKind, TurnFailure, UnreadSignals,
 };
 pub use self::registry::{
     Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,

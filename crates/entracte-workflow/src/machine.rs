@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `InitializeWorkflow` | makes the context and the workflow's future |
 //! | `FireTimer`, `ResolveActivity` | ends the operation, if something waits for it |
+//! | `ResolveActivity` with a back-off | starts the timer; when that fires, schedules the local activity again |
 //! | `ResolveSignalExternalWorkflow` | the same, for a signal to another workflow |
 //! | `SignalWorkflow` | puts the signal behind the others of its name |
 //! | `CancelWorkflow` | ends timers that are not shielded, requests the cancellation of such activities |
@@ -14,6 +15,7 @@
 
 mod command;
 mod job;
+mod local_activities;
 mod outstanding;
 mod signals;
 mod turn_failure;
@@ -30,6 +32,8 @@ use entracte_model::{Payload, RunId, Seq, Timestamp};
 
 pub use self::command::Command;
 pub use self::job::{Activation, ActivityResolution, InitializeWorkflow, Job};
+pub use self::local_activities::LocalActivity;
+pub(crate) use self::local_activities::local_failure;
 pub use self::outstanding::{Outstanding, OutstandingKind};
 pub use self::signals::{AwaitedSignal, UnreadSignals};
 pub use self::turn_failure::{Mismatch, TurnFailure};
@@ -145,6 +149,25 @@ impl Machine {
     #[must_use]
     pub fn outstanding(&self) -> Vec<Outstanding> {
         self.core().map(|core| core.pending(Outstanding::new)).unwrap_or_default()
+    }
+
+    /// The local activity with this number at the moment, if the workflow waits for one.
+    #[must_use]
+    pub fn local_activity(&self, seq: Seq) -> Option<LocalActivity> {
+        self.core()?.local_activity(seq)
+    }
+
+    /// The local activities that the workflow waits for, by their numbers at the moment.
+    #[must_use]
+    pub fn local_activities(&self) -> Vec<LocalActivity> {
+        self.core().map(|core| core.local_activities()).unwrap_or_default()
+    }
+
+    /// Takes the numbers of local activities under which something has changed since the last
+    /// call: scheduled, asked to cancel, or not waited for any more, as
+    /// [`local_activity`](Self::local_activity) tells. What changes on replay is left out.
+    pub fn take_local_activity_changes(&mut self) -> Vec<Seq> {
+        self.core().map(|core| core.take_local_changes()).unwrap_or_default()
     }
 
     /// The signals that the workflow has not read, by name; of a run that has returned, those
@@ -303,8 +326,8 @@ struct JobHead {
 fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
     let (known, what, seq) = match job {
         Job::FireTimer { seq } => (core.fire_timer(seq), "timer", seq),
-        Job::ResolveActivity { seq, resolution } => {
-            (core.resolve_activity(seq, resolution), "activity", seq)
+        Job::ResolveActivity { seq, resolution, is_local } => {
+            (core.resolve_activity(seq, resolution, is_local), "activity", seq)
         }
         Job::ResolveSignalExternalWorkflow { seq, failure } => {
             (core.resolve_external_signal(seq, failure), "signal", seq)

@@ -71,7 +71,7 @@ fn replay_turn<'e>(
     let (joined, following) = following.split_at(joined);
     let mut turn = TurnEvents::new(state, external.time);
     let mut behind = joined.iter().map(|event| event.attributes.clone()).peekable();
-    let taken_in = take_in(&mut turn, external.attributes.clone(), &mut behind);
+    let taken_in = take_in(machine, &mut turn, external.attributes.clone(), &mut behind);
     let driven = taken_in.and_then(|(jobs, event_id)| {
         if jobs.is_empty() {
             return Ok(());

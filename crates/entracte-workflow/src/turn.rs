@@ -3,6 +3,7 @@
 mod command_events;
 mod drive;
 mod job;
+mod local_activities;
 
 use std::iter::Peekable;
 
@@ -31,6 +32,10 @@ use crate::machine::{Job, Machine, TurnFailure};
 ///   as cancelled within the turn, in the order of the numbers; its own end, when it comes
 ///   later, is recorded and changes nothing. Under `Abandon` no `ActivityTaskCancelRequested`
 ///   is recorded: the attempt goes on undisturbed.
+/// - Local activities leave no event before the marker of their end: what is to be run of them,
+///   the machine tells afterwards
+///   ([`take_local_activity_changes`](Machine::take_local_activity_changes)). A marker must be
+///   that of a local activity that the workflow waits for.
 /// - `WorkflowExecutionTerminated` polls nothing.
 /// - External events that follow the one that closed the run are left out.
 ///
@@ -48,7 +53,7 @@ pub fn turn(
     let mut external = external.into_iter().peekable();
     while let Some(attributes) = external.next() {
         let is_close = attributes.event_type().is_close();
-        let (jobs, event_id) = take_in(&mut produced, attributes, &mut external)?;
+        let (jobs, event_id) = take_in(machine, &mut produced, attributes, &mut external)?;
         if !jobs.is_empty() {
             let head = Head { run_id, time, is_replaying: false, event_id };
             drive(machine, &mut produced, &head, jobs)?;
@@ -63,6 +68,7 @@ pub fn turn(
 /// Takes an external event in, with those behind it that are taken up together with it; gives
 /// what they mean for the machine, and the id of the last of them.
 pub(crate) fn take_in(
+    machine: &Machine,
     turn: &mut TurnEvents<'_>,
     attributes: EventAttributes,
     behind: &mut Peekable<impl Iterator<Item = EventAttributes>>,
@@ -71,6 +77,7 @@ pub(crate) fn take_in(
     let mut next = Some(attributes);
     let mut event_id = turn.next_event_id();
     while let Some(attributes) = next {
+        local_activities::check(machine, turn.next_event_id(), &attributes)?;
         if let Role::Job(job) = role(turn, &attributes)? {
             jobs.push(job);
         }

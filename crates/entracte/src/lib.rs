@@ -36,10 +36,10 @@ pub use entracte_engine::{
     EngineOptions, EngineStopped, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
     ParkedDescription, ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
     PendingActivityDescription, PendingActivityError, PendingActivityState,
-    PendingTimerDescription, QueryError, ResetActivity, RunError, RunNotFound, SendSignal,
-    ShutdownError, SignalError, SignalsDescription, StartEngineError, StartWorkflow,
-    StartWorkflowError, UnpauseActivity, UpdateActivityOptions, WorkflowDescription, WorkflowError,
-    WorkflowHandle, export, verify,
+    PendingLocalActivityDescription, PendingTimerDescription, QueryError, ResetActivity, RunError,
+    RunNotFound, SendSignal, ShutdownError, SignalError, SignalsDescription, StartEngineError,
+    StartWorkflow, StartWorkflowError, UnpauseActivity, UpdateActivityOptions, WorkflowDescription,
+    WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
@@ -53,9 +53,9 @@ pub use entracte_workflow as workflow;
 pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
     BoxFuture, CancelCause, ClientCall, ClientCallKind, ExternalWorkflow, HeartbeatError,
-    Interceptor, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga, Signal, Signals,
-    TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind, WorkflowContext,
-    WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
+    Interceptor, LocalActivityCall, NextActivity, PropagateHeaders, Query, RetryPolicy, Saga,
+    Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowCall, WorkflowCallKind,
+    WorkflowContext, WorkflowInfo, WorkflowResult, join, join_all, select, try_join_all,
 };
 
 /// What most programs need, in one import.

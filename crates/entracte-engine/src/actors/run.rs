@@ -14,6 +14,7 @@ mod effects;
 mod external_signals;
 mod heartbeats;
 mod input;
+mod local_activities;
 mod opening;
 mod parking;
 mod pending_operations;

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use entracte_model::{Event, RunId, Seq, Timestamp};
-use entracte_store::keys::{InboxKey, PendingActivityKey, PublishedKey};
-use entracte_store::rows::{InboxRow, PendingActivityRow, PublishedRow};
+use entracte_store::keys::{InboxKey, LocalActivityKey, PendingActivityKey, PublishedKey};
+use entracte_store::rows::{InboxRow, LocalActivityRow, PendingActivityRow, PublishedRow};
 use serde::Serialize;
 
 use crate::verify::{RunRowFound, Walk};
@@ -33,6 +33,7 @@ struct Head<'a> {
 struct Foot {
     events_unreadable: u64,
     pending_activities: Vec<PendingActivity>,
+    local_activities: Vec<LocalActivity>,
     inbox: Vec<Inbox>,
     published: Vec<Published>,
 }
@@ -42,6 +43,13 @@ struct PendingActivity {
     seq: Seq,
     #[serde(flatten)]
     row: PendingActivityRow,
+}
+
+#[derive(Serialize)]
+struct LocalActivity {
+    seq: Seq,
+    #[serde(flatten)]
+    row: LocalActivityRow,
 }
 
 #[derive(Serialize)]
@@ -96,13 +104,24 @@ impl<'a, W: Write> RunLine<'a, W> {
         run_id: RunId,
         walk: &mut Walk<'_>,
     ) -> io::Result<()> {
-        let (pending_activities, inbox, published) = (Vec::new(), Vec::new(), Vec::new());
-        let mut foot = Foot { events_unreadable, pending_activities, inbox, published };
+        let mut foot = Foot {
+            events_unreadable,
+            pending_activities: Vec::new(),
+            local_activities: Vec::new(),
+            inbox: Vec::new(),
+            published: Vec::new(),
+        };
         while let Some((PendingActivityKey { seq, .. }, row)) =
             walk.pending.next_of(run_id, &mut |_| {})
         {
             let row = PendingActivityRow::from_bytes(&row.value);
             foot.pending_activities.extend(row.ok().map(|row| PendingActivity { seq, row }));
+        }
+        while let Some((LocalActivityKey { seq, .. }, row)) =
+            walk.local.next_of(run_id, &mut |_| {})
+        {
+            let row = LocalActivityRow::from_bytes(&row.value);
+            foot.local_activities.extend(row.ok().map(|row| LocalActivity { seq, row }));
         }
         while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, &mut |_| {}) {
             let row = InboxRow::from_bytes(&row.value);

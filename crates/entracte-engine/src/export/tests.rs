@@ -1,6 +1,6 @@
-use entracte_model::{EventId, RunId, WorkflowStatus};
-use entracte_store::keys::{HistoryKey, InboxKey, Key, RunKey};
-use entracte_store::rows::{InboxMessage, InboxRow};
+use entracte_model::{EventId, RunId, Seq, WorkflowStatus};
+use entracte_store::keys::{HistoryKey, InboxKey, Key, LocalActivityKey, RunKey};
+use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow};
 use entracte_store::{Batch, MemoryStore, Persist, Space};
 use serde_json::{Value, json};
 
@@ -57,6 +57,7 @@ async fn a_line_tells_where_its_run_stands_and_what_is_to_be_done() {
             "first_execution_run_id": CLOSED,
             "events_unreadable": 0,
             "pending_activities": [],
+            "local_activities": [],
             "inbox": [],
             "published": [{
                 "name": "status",
@@ -74,6 +75,24 @@ async fn a_line_tells_where_its_run_stands_and_what_is_to_be_done() {
     assert_eq!(
         lines[2]["pending_activities"][0]["next_attempt_at"],
         "1970-01-01T00:01:39.000000000Z"
+    );
+    let key = LocalActivityKey { run_id: IDLE, seq: Seq::new(4) };
+    let row = LocalActivityRow {
+        event_id: EventId::new(1),
+        time: time(50),
+        activity_id: "4".into(),
+        activity_type: "look-up".into(),
+    };
+    let (local, _) = exported(&planted(|batch| batch.put_local_activity(key, &row)).await);
+    assert_eq!(
+        local[4]["local_activities"],
+        json!([{
+            "seq": 4,
+            "event_id": 1,
+            "time": "1970-01-01T00:00:50.000000000Z",
+            "activity_id": "4",
+            "activity_type": "look-up",
+        }])
     );
     assert_eq!(lines[1]["inbox"][0]["message"], json!({"CancelRequested": {"reason": "enough"}}));
     let input = &lines[5]["inbox"][0]["message"]["Start"]["input"][0]["value"];

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entracte_model::{EventId, RunId, Seq, Timestamp, WorkflowStatus};
 use entracte_store::InvalidRow;
-use entracte_store::keys::{DueKey, DueKind, InboxKey, Key, PendingActivityKey};
-use entracte_store::rows::{InboxMessage, InboxRow, PendingActivityRow};
+use entracte_store::keys::{DueKey, DueKind, InboxKey, Key, LocalActivityKey, PendingActivityKey};
+use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow, PendingActivityRow};
 use entracte_workflow::HistoryState;
 
 use super::problem::{IndexRow, PendingActivityFault, Problem};
@@ -17,6 +17,8 @@ pub(super) struct Operations {
     run_id: RunId,
     /// The pending activities; none for a row that cannot be read.
     pending: BTreeMap<Seq, Option<PendingActivityRow>>,
+    /// The local activities that have not ended; none for a row that cannot be read.
+    local: BTreeMap<Seq, Option<LocalActivityRow>>,
     due: Vec<DueKey>,
     /// The places of all inbox rows.
     inbox: Vec<u64>,
@@ -28,6 +30,7 @@ pub(super) struct Operations {
     /// Whether there are, or may be, inbox rows that cannot be read.
     pub(super) inbox_is_broken: bool,
     pending_is_broken: bool,
+    local_is_broken: bool,
     due_is_broken: bool,
 }
 
@@ -38,12 +41,14 @@ impl Operations {
         let mut operations = Self {
             run_id,
             pending: BTreeMap::new(),
+            local: BTreeMap::new(),
             due,
             inbox: Vec::new(),
             ended: BTreeMap::new(),
             has_start: false,
             inbox_is_broken: false,
             pending_is_broken: false,
+            local_is_broken: false,
             due_is_broken,
         };
         while let Some((PendingActivityKey { seq, .. }, row)) = walk.pending.next_of(run_id, sink) {
@@ -53,6 +58,12 @@ impl Operations {
             operations.pending.insert(seq, row.ok());
         }
         operations.pending_is_broken = walk.pending.is_broken();
+        while let Some((LocalActivityKey { seq, .. }, row)) = walk.local.next_of(run_id, sink) {
+            let read = LocalActivityRow::from_bytes(&row.value);
+            let row = read.map_err(|error| row_problem::<LocalActivityKey>(&row.key, error, sink));
+            operations.local.insert(seq, row.ok());
+        }
+        operations.local_is_broken = walk.local.is_broken();
         while let Some((InboxKey { sequence, .. }, row)) = walk.inbox.next_of(run_id, sink) {
             operations.inbox.push(sequence);
             match InboxRow::from_bytes(&row.value).map(|row| row.message) {
@@ -61,7 +72,11 @@ impl Operations {
                     let place = (sequence, closed.scheduled_event_id);
                     operations.ended.insert(closed.seq, place);
                 }
-                Ok(InboxMessage::CancelRequested { .. } | InboxMessage::Signaled(_)) => {}
+                Ok(
+                    InboxMessage::CancelRequested { .. }
+                    | InboxMessage::Signaled(_)
+                    | InboxMessage::LocalActivityEnded(_),
+                ) => {}
                 Err(error) => {
                     row_problem::<InboxKey>(&row.key, error, sink);
                     operations.inbox_is_broken = true;
@@ -74,9 +89,10 @@ impl Operations {
 
     /// Whether nothing is, or may be, to be done.
     pub(super) fn is_empty(&self) -> bool {
-        let is_broken = self.inbox_is_broken || self.pending_is_broken || self.due_is_broken;
+        let pending_is_broken = self.pending_is_broken || self.local_is_broken;
+        let is_broken = self.inbox_is_broken || pending_is_broken || self.due_is_broken;
         let is_empty = self.pending.is_empty() && self.due.is_empty() && self.inbox.is_empty();
-        is_empty && !is_broken
+        is_empty && self.local.is_empty() && !is_broken
     }
 
     /// Reports every row: none of them can still be needed.
@@ -84,7 +100,8 @@ impl Operations {
         let inbox = self.inbox.iter().map(|sequence| IndexRow::Inbox { sequence: *sequence });
         let pending = self.pending.keys().map(|seq| IndexRow::PendingActivity { seq: *seq });
         let due = self.due.iter().map(|key| IndexRow::from(*key));
-        for row in inbox.chain(pending).chain(due) {
+        let local = self.local.keys().map(|seq| IndexRow::LocalActivity { seq: *seq });
+        for row in inbox.chain(pending).chain(local).chain(due) {
             sink(Problem::LeftOver { run_id: self.run_id, status, row });
         }
     }
@@ -133,7 +150,25 @@ impl Operations {
             ended.filter(|(_, scheduled_event_id)| *scheduled_event_id >= history.next_event_id);
         let unknown_end = early.map(|(sequence, _)| IndexRow::Inbox { sequence: *sequence });
         let pending = self.pending.iter().filter_map(unknown_activity);
-        pending.chain(unknown_due).chain(unknown_end).collect()
+        let local = self.unknown_local(history);
+        pending.chain(local).chain(unknown_due).chain(unknown_end).collect()
+    }
+
+    /// The rows of local activities that cannot be pending: of those that have ended, and of
+    /// numbers that are other operations'. A history does not tell which of them are pending.
+    fn unknown_local(&self, history: &HistoryState) -> impl Iterator<Item = IndexRow> {
+        let is_taken = |seq: &Seq| {
+            history.local_activities.contains(seq)
+                || history.activities.contains_key(seq)
+                || history.timers.contains_key(seq)
+                || history.sent_signals.contains_key(seq)
+        };
+        let is_early = |row: &Option<LocalActivityRow>| {
+            row.as_ref().is_some_and(|row| row.event_id >= history.next_event_id)
+        };
+        let rows = self.local.iter();
+        let unknown = rows.filter(move |(seq, row)| is_taken(seq) || is_early(row));
+        unknown.map(|(seq, _)| IndexRow::LocalActivity { seq: *seq })
     }
 
     /// Whether the next attempt of an activity waits until a time.

@@ -266,6 +266,11 @@ pub enum IndexRow {
         /// Its number.
         seq: Seq,
     },
+    /// A local activity that has not ended.
+    LocalActivity {
+        /// Its number.
+        seq: Seq,
+    },
     /// A timer that has not fired.
     Timer {
         /// Its number.
@@ -329,6 +334,7 @@ impl fmt::Display for IndexRow {
         match self {
             Self::Inbox { sequence } => write!(f, "row {sequence} of the inbox"),
             Self::PendingActivity { seq } => write!(f, "the row of pending activity {seq}"),
+            Self::LocalActivity { seq } => write!(f, "the row of local activity {seq}"),
             Self::Timer { seq, due } => write!(f, "the row of timer {seq}, due at {due},"),
             Self::ActivityRetry { seq, due } => {
                 write!(f, "the row of the next attempt of activity {seq}, due at {due},")

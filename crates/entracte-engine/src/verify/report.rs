@@ -24,8 +24,10 @@ pub struct StoreCounts {
     pub events: u64,
     /// Rows of workflow ids.
     pub workflow_ids: u64,
-    /// Rows of activities that have not ended.
+    /// Rows of activities that have not ended, local ones included.
     pub pending_activities: u64,
+    /// Of these, rows of local activities.
+    pub local_activities: u64,
     /// Rows of what is due at some time: timers, and ends of back-offs.
     pub due: u64,
     /// Rows of what must reach a run.
@@ -144,10 +146,17 @@ impl fmt::Display for StoreCounts {
         }
         write!(
             f,
-            ", {}, {}, {} pending activities, {} due, {} in inboxes, {} published; {} bytes",
+            ", {}, {}, {} pending activities",
             counted(self.events, "event"),
             counted(self.workflow_ids, "workflow id"),
             self.pending_activities,
+        )?;
+        if self.local_activities > 0 {
+            write!(f, " ({} local)", self.local_activities)?;
+        }
+        write!(
+            f,
+            ", {} due, {} in inboxes, {} published; {} bytes",
             self.due,
             self.inbox,
             self.published,

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use entracte_model::RunId;
 use entracte_store::keys::{
-    DueKey, HistoryKey, InboxKey, Key, KeyRange, PendingActivityKey, PublishedKey, RunKey,
-    WorkflowIdKey, next_key,
+    DueKey, HistoryKey, InboxKey, Key, KeyRange, LocalActivityKey, PendingActivityKey,
+    PublishedKey, RunKey, WorkflowIdKey, next_key,
 };
 use entracte_store::{Row, Store};
 
@@ -126,7 +126,7 @@ macro_rules! of_run {
     };
 }
 
-of_run!(RunKey, HistoryKey, PendingActivityKey, InboxKey, PublishedKey, DueKey);
+of_run!(RunKey, HistoryKey, PendingActivityKey, LocalActivityKey, InboxKey, PublishedKey, DueKey);
 
 /// Rows whose keys can be read; the others are problems.
 pub(crate) struct Keyed<'a, K> {

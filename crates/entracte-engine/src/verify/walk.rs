@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use entracte_model::RunId;
 use entracte_store::keys::{
-    self, DueKey, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey, RunKey,
+    self, DueKey, HistoryKey, InboxKey, Key, LocalActivityKey, PendingActivityKey, PublishedKey,
+    RunKey,
 };
 use entracte_store::rows::RunRow;
 use entracte_store::{InvalidRow, Space, Store};
@@ -20,6 +21,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) runs: Keyed<'a, RunKey>,
     pub(crate) history: Keyed<'a, HistoryKey>,
     pub(crate) pending: Keyed<'a, PendingActivityKey>,
+    pub(crate) local: Keyed<'a, LocalActivityKey>,
     pub(crate) inbox: Keyed<'a, InboxKey>,
     pub(crate) published: Keyed<'a, PublishedKey>,
     due: Due,
@@ -43,6 +45,7 @@ impl<'a> Walk<'a> {
                 keys::KeyRange { space: Space::History, start: Vec::new(), end: None },
             ),
             pending: Keyed::new(store, keys::pending_all()),
+            local: Keyed::new(store, keys::local_activities_all()),
             inbox: Keyed::new(store, keys::inbox_all()),
             published: Keyed::new(store, keys::published_all()),
             due: Due::default(),
@@ -61,6 +64,7 @@ impl<'a> Walk<'a> {
         self.runs.resume_at(&RunKey { run_id }.encode());
         self.history.resume_at(&keys::history_range(run_id).start);
         self.pending.resume_at(&keys::pending_of(run_id).start);
+        self.local.resume_at(&keys::local_activities_of(run_id).start);
         self.inbox.resume_at(&keys::inbox_of(run_id).start);
         self.published.resume_at(&keys::published_of(run_id).start);
         Some(run_id)
@@ -71,6 +75,7 @@ impl<'a> Walk<'a> {
             self.runs.peek_run(sink),
             self.history.peek_run(sink),
             self.pending.peek_run(sink),
+            self.local.peek_run(sink),
             self.inbox.peek_run(sink),
             self.published.peek_run(sink),
             self.due.runs.first_key_value().map(|(run_id, _)| *run_id),
@@ -99,7 +104,8 @@ impl<'a> Walk<'a> {
 
     pub(super) fn count_into(&self, counts: &mut StoreCounts) {
         counts.events += self.history.counts().rows;
-        counts.pending_activities += self.pending.counts().rows;
+        counts.local_activities += self.local.counts().rows;
+        counts.pending_activities += self.pending.counts().rows + self.local.counts().rows;
         counts.inbox += self.inbox.counts().rows;
         counts.published += self.published.counts().rows;
         counts.due += self.due.counts.rows;
@@ -107,6 +113,7 @@ impl<'a> Walk<'a> {
         let state = [
             self.runs.counts(),
             self.pending.counts(),
+            self.local.counts(),
             self.inbox.counts(),
             self.published.counts(),
             self.due.counts,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ExternalWorkflowExecutionSignaled, SignalExternalWorkflowExecutionFailed,
+    ExternalWorkflowExecutionSignaled, MarkerRecorded, SignalExternalWorkflowExecutionFailed,
     SignalExternalWorkflowExecutionInitiated,
 };
 use crate::failure::{Failure, RetryState};
@@ -57,6 +57,8 @@ pub enum EventAttributes {
     TimerFired(TimerFired),
     /// The run cancelled a timer.
     TimerCanceled(TimerCanceled),
+    /// A local activity of the run ended.
+    MarkerRecorded(MarkerRecorded),
     /// The run sends a signal to another workflow.
     SignalExternalWorkflowExecutionInitiated(SignalExternalWorkflowExecutionInitiated),
     /// A signal could not be sent to another workflow.

@@ -116,6 +116,7 @@ event_types! {
     19 TimerCanceled,
     20 WorkflowExecutionCancelRequested,
     21 WorkflowExecutionCanceled,
+    25 MarkerRecorded,
     26 WorkflowExecutionSignaled,
     27 WorkflowExecutionTerminated,
     37 SignalExternalWorkflowExecutionInitiated,

@@ -29,6 +29,7 @@ impl HasPayloads for Event {
             EventAttributes::ActivityTaskFailed(it) => it.failure.replace_payloads(replace),
             EventAttributes::ActivityTaskTimedOut(it) => it.failure.replace_payloads(replace),
             EventAttributes::ActivityTaskCanceled(it) => it.details.replace_payloads(replace),
+            EventAttributes::MarkerRecorded(it) => it.replace_payloads(replace),
             EventAttributes::SignalExternalWorkflowExecutionInitiated(it) => {
                 it.input.replace_payloads(replace)?;
                 it.headers.replace_payloads(replace)

@@ -4,10 +4,12 @@ use entracte_model::{Event, RunId, Timestamp, WorkflowId};
 
 use super::Batch;
 use crate::keys::{
-    CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey, PublishedKey,
-    RunKey, WorkflowIdKey,
+    CLOCK_KEY, DueKey, FORMAT_KEY, HistoryKey, InboxKey, Key, LocalActivityKey, PendingActivityKey,
+    PublishedKey, RunKey, WorkflowIdKey,
 };
-use crate::rows::{InboxRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow};
+use crate::rows::{
+    InboxRow, LocalActivityRow, PendingActivityRow, PublishedRow, RunRow, WorkflowIdRow,
+};
 use crate::store::Space;
 
 impl Batch {
@@ -35,6 +37,16 @@ impl Batch {
 
     /// Deletes an activity that is no longer open.
     pub fn delete_pending(&mut self, key: PendingActivityKey) {
+        self.delete_key(&key);
+    }
+
+    /// Writes that a local activity has not ended.
+    pub fn put_local_activity(&mut self, key: LocalActivityKey, row: &LocalActivityRow) {
+        self.put_key(&key, |bytes| row.write_to(bytes));
+    }
+
+    /// Deletes a local activity that has ended.
+    pub fn delete_local_activity(&mut self, key: LocalActivityKey) {
         self.delete_key(&key);
     }
 

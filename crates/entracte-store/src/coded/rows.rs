@@ -63,6 +63,7 @@ fn inbox(value: &[u8], mut replace: Replace<'_>) -> Replaced {
             signaled.headers.replace_payloads(&mut replace)?;
         }
         InboxMessage::ActivityClosed(closed) => activity_closed(closed, replace)?,
+        InboxMessage::LocalActivityEnded(marker) => marker.replace_payloads(&mut replace)?,
         InboxMessage::CancelRequested { .. } => return Ok(None),
     }
     Ok(Some(row.to_bytes()))

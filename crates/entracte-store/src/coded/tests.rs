@@ -1,11 +1,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use entracte_model::event::{
-    ActivityTaskCompleted, WorkflowExecutionFailed, WorkflowExecutionSignaled,
+    ActivityTaskCompleted, LocalActivityMarker, LocalActivityOutcome, Marker, MarkerRecorded,
+    WorkflowExecutionFailed, WorkflowExecutionSignaled,
 };
 use entracte_model::{
     CodecError, Event, EventAttributes, EventId, Failure, Headers, RetryState, RunId, Seq,
-    Timestamp,
+    SourceLocation, Timestamp,
 };
 
 use super::*;
@@ -87,6 +88,12 @@ fn batch(run_id: RunId) -> Batch {
     batch.put_pending(PendingActivityKey { run_id, seq: Seq::new(1) }, &pending());
     batch.put_inbox(InboxKey { run_id, sequence: 1 }, &inbox());
     batch.put_inbox(InboxKey { run_id, sequence: 2 }, &inbox_signal());
+    let ended = InboxMessage::LocalActivityEnded(local_activity());
+    let row = InboxRow { sender: None, received_at: time, message: ended };
+    batch.put_inbox(InboxKey { run_id, sequence: 3 }, &row);
+    let marker = Marker::LocalActivity(local_activity());
+    let attributes = EventAttributes::MarkerRecorded(MarkerRecorded { marker });
+    batch.put_event(run_id, &Event { id: EventId::FIRST.plus(3), time, attributes });
     let key = PublishedKey { run_id, name: "status".to_owned() };
     batch.put_published(&key, &PublishedRow { event_id: EventId::FIRST, time, value: secret() });
     batch
@@ -98,6 +105,20 @@ fn pending() -> PendingActivityRow {
         last_failure: Some(failure()),
         heartbeat_details: Some(secret()),
         ..PendingActivityRow::new(EventId::FIRST, Timestamp::EPOCH)
+    }
+}
+
+fn local_activity() -> LocalActivityMarker {
+    LocalActivityMarker {
+        seq: Seq::new(2),
+        activity_id: "2".into(),
+        activity_type: "look-up".into(),
+        attempt: 1,
+        outcome: LocalActivityOutcome::Failed {
+            failure: failure(),
+            retry_state: RetryState::NonRetryableFailure,
+        },
+        source: SourceLocation::new("src/x.rs:7"),
     }
 }
 
@@ -199,7 +220,7 @@ async fn a_wrong_codec_is_named_and_nothing_is_lost() {
     assert!(matches!(error, StoreError::WrongCodec { .. }), "{error}");
     assert_eq!(inner.scan(Space::State, b"", None, usize::MAX).unwrap(), before);
     let store = coded(&inner, &codec).await.unwrap();
-    assert_eq!(store.read_history(run_id).unwrap().len(), 3);
+    assert_eq!(store.read_history(run_id).unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -230,5 +251,5 @@ async fn a_codec_can_be_set_on_a_store_that_had_none() {
     inner.commit(batch(run_id), Persist::Sync).await.unwrap();
     CodedStore::check_none(&*inner).unwrap();
     let store = coded(&inner, &Around::with("1")).await.unwrap();
-    assert_eq!(store.read_history(run_id).unwrap().len(), 3);
+    assert_eq!(store.read_history(run_id).unwrap().len(), 4);
 }

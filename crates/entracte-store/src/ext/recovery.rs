@@ -6,7 +6,7 @@ use entracte_model::RunId;
 
 use super::{decode_key, for_each_row};
 use crate::error::StoreError;
-use crate::keys::{self, DueKey, InboxKey, PendingActivityKey};
+use crate::keys::{self, DueKey, InboxKey, LocalActivityKey, PendingActivityKey};
 use crate::store::Store;
 
 /// What is still to be done, for all runs: recovery reads this and nothing else.
@@ -14,7 +14,7 @@ use crate::store::Store;
 pub struct RecoveryIndex {
     /// The runs that something must reach.
     pub inbox: BTreeSet<RunId>,
-    /// The runs with open activities.
+    /// The runs with open activities, local ones included.
     pub pending: BTreeSet<RunId>,
     /// Everything that is due at some time, the earliest first.
     pub due: Vec<DueKey>,
@@ -37,6 +37,10 @@ pub(super) fn read<S: Store + ?Sized>(store: &S) -> Result<RecoveryIndex, StoreE
     })?;
     for_each_row(store, keys::pending_all(), |row| {
         index.pending.insert(decode_key::<PendingActivityKey>(row)?.run_id);
+        Ok(())
+    })?;
+    for_each_row(store, keys::local_activities_all(), |row| {
+        index.pending.insert(decode_key::<LocalActivityKey>(row)?.run_id);
         Ok(())
     })?;
     for_each_row(store, keys::due_all(), |row| {

@@ -164,14 +164,25 @@ fn timer(due: u64, run_id: RunId) -> DueKey {
     DueKey { due, run_id, kind: DueKind::Timer, seq: Seq::new(1) }
 }
 
+fn local_row() -> LocalActivityRow {
+    LocalActivityRow {
+        event_id: EventId::FIRST,
+        time: Timestamp::EPOCH,
+        activity_id: "4".into(),
+        activity_type: "look-up".into(),
+    }
+}
+
 #[tokio::test]
 async fn what_is_still_to_be_done_is_found_by_run_and_by_time() {
     let activity = |number, seq| PendingActivityKey { run_id: run(number), seq: Seq::new(seq) };
+    let local = |number, seq| LocalActivityKey { run_id: run(number), seq: Seq::new(seq) };
     let letter = |number, sequence| InboxKey { run_id: run(number), sequence };
     let store = store_with(|batch| {
         batch.put_pending(activity(1, 10), &pending(1));
         batch.put_pending(activity(1, 9), &pending(2));
         batch.put_pending(activity(2, 1), &pending(3));
+        batch.put_local_activity(local(6, 4), &local_row());
         batch.put_inbox(letter(3, 256), &cancel_request());
         batch.put_inbox(letter(3, 1), &cancel_request());
         batch.put_due(timer(300, run(4)));
@@ -191,15 +202,17 @@ async fn what_is_still_to_be_done_is_found_by_run_and_by_time() {
     assert_eq!(store.due(Timestamp::MAX, 9).unwrap().len(), 2);
     assert_eq!(store.due(Timestamp::MAX, 1).unwrap(), [timer(20, run(5))]);
     let index = store.recovery_index().unwrap();
-    assert_eq!(index.pending, [run(1), run(2)].into());
+    assert_eq!(store.local_activities(run(6)).unwrap(), [(local(6, 4), local_row())]);
+    assert_eq!(index.pending, [run(1), run(2), run(6)].into());
     assert_eq!(index.inbox, [run(3)].into());
     assert_eq!(index.due, [timer(20, run(5)), timer(300, run(4))]);
-    assert_eq!(index.runs(), (1..=5).map(run).collect());
+    assert_eq!(index.runs(), (1..=6).map(run).collect());
 
     let mut done = Batch::new();
     done.delete_pending(activity(1, 10));
     done.delete_pending(activity(1, 9));
     done.delete_pending(activity(2, 1));
+    done.delete_local_activity(local(6, 4));
     done.delete_inbox(letter(3, 1));
     done.delete_inbox(letter(3, 256));
     done.delete_due(timer(300, run(4)));

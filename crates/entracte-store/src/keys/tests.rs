@@ -68,6 +68,15 @@ proptest! {
     }
 
     #[test]
+    fn local_activity_keys_survive_a_round_trip(run_id in run_ids(), seq: u32, other: u32) {
+        let key = LocalActivityKey { run_id, seq: Seq::new(seq) };
+        check_fixed(&key)?;
+        check_order(&key, &LocalActivityKey { run_id, seq: Seq::new(other) })?;
+        prop_assert!(local_activities_of(run_id).contains(&key.encode()));
+        prop_assert!(local_activities_all().contains(&key.encode()));
+    }
+
+    #[test]
     fn inbox_keys_survive_a_round_trip(run_id in run_ids(), sequence: u64, other: u64) {
         let key = InboxKey { run_id, sequence };
         check_fixed(&key)?;
@@ -113,6 +122,7 @@ proptest! {
         let _ = InboxKey::decode(&bytes);
         let _ = PublishedKey::decode(&bytes);
         let _ = DueKey::decode(&bytes);
+        let _ = LocalActivityKey::decode(&bytes);
     }
 }
 
@@ -170,6 +180,7 @@ fn stored_keys_do_not_change() {
         InboxKey { run_id, sequence: 7 }.encode(),
         [&[5], run, &[0, 0, 0, 0, 0, 0, 0, 7]].concat()
     );
+    assert_eq!(LocalActivityKey { run_id, seq }.encode(), [&[10], run, &[1, 2, 3, 4]].concat());
     let name = "status".to_owned();
     assert_eq!(PublishedKey { run_id, name }.encode(), [&[6], run, b"status"].concat());
 }

@@ -1,6 +1,8 @@
 //! What must reach a run.
 
-use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
+use entracte_model::event::{
+    LocalActivityMarker, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+};
 use entracte_model::{EventId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,8 @@ pub enum InboxMessage {
     },
     /// Somebody sent the run a signal. Number 4.
     Signaled(WorkflowExecutionSignaled),
+    /// A local activity of the run ended, or goes on after a durable timer. Number 10.
+    LocalActivityEnded(LocalActivityMarker),
 }
 
 /// The fields of a row, around the message in the form in which it is stored.
@@ -62,6 +66,7 @@ impl InboxRow {
             InboxMessage::ActivityClosed(closed) => self.write(2, Stored::from(closed), buffer),
             InboxMessage::CancelRequested { reason } => self.write(3, reason, buffer),
             InboxMessage::Signaled(signaled) => self.write(4, signaled, buffer),
+            InboxMessage::LocalActivityEnded(marker) => self.write(10, marker, buffer),
         }
     }
 
@@ -81,6 +86,9 @@ impl InboxRow {
             3 => codec::read(body)
                 .map(|fields| Self::of(fields, |reason| InboxMessage::CancelRequested { reason })),
             4 => codec::read(body).map(|fields| Self::of(fields, InboxMessage::Signaled)),
+            10 => {
+                codec::read(body).map(|fields| Self::of(fields, InboxMessage::LocalActivityEnded))
+            }
             number => Err(InvalidRow::UnknownNumber { what: "inbox message", number }),
         }
     }

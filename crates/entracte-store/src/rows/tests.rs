@@ -2,11 +2,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use entracte_model::event::{
-    HISTORY_FORMAT_VERSION, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+    HISTORY_FORMAT_VERSION, LocalActivityMarker, LocalActivityOutcome, WorkflowExecutionSignaled,
+    WorkflowExecutionStarted,
 };
 use entracte_model::{
-    ActivityOptions, EventId, Failure, Headers, Payload, RetryState, RunId, Seq, TimeoutType,
-    Timestamp, WorkflowId, WorkflowStatus,
+    ActivityOptions, EventId, Failure, Headers, Payload, RetryState, RunId, Seq, SourceLocation,
+    TimeoutType, Timestamp, WorkflowId, WorkflowStatus,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -158,6 +159,51 @@ prop_compose! {
     }
 }
 
+fn local_outcomes() -> impl Strategy<Value = LocalActivityOutcome> {
+    let retry_state = RetryState::MaximumAttemptsReached;
+    let back_off = |(attempt, original_schedule_time, last_failure, nanos)| {
+        let backoff_duration = std::time::Duration::from_nanos(nanos);
+        LocalActivityOutcome::Backoff {
+            attempt,
+            backoff_duration,
+            original_schedule_time,
+            last_failure,
+        }
+    };
+    prop_oneof![
+        payloads().prop_map(|result| LocalActivityOutcome::Completed { result }),
+        failures().prop_map(move |failure| LocalActivityOutcome::Failed { failure, retry_state }),
+        option::of(payloads()).prop_map(|details| LocalActivityOutcome::Canceled { details }),
+        (any::<u32>(), times(), option::of(failures()), any::<u64>()).prop_map(back_off),
+    ]
+}
+
+prop_compose! {
+    fn local_activities_ended()(
+        seq: u32, activity_id in "[a-z]{1,12}", activity_type in "[a-z]{1,12}", attempt: u32,
+        outcome in local_outcomes(),
+    ) -> LocalActivityMarker {
+        LocalActivityMarker {
+            seq: Seq::new(seq),
+            activity_id: activity_id.into(),
+            activity_type: activity_type.into(),
+            attempt,
+            outcome,
+            source: SourceLocation::new("src/x.rs:7"),
+        }
+    }
+}
+
+prop_compose! {
+    fn local_activity_rows()(
+        event_id in event_ids(), time in times(), activity_id in "[a-z]{1,12}",
+        activity_type in "[a-z]{1,12}",
+    ) -> LocalActivityRow {
+        let (activity_id, activity_type) = (activity_id.into(), activity_type.into());
+        LocalActivityRow { event_id, time, activity_id, activity_type }
+    }
+}
+
 prop_compose! {
     fn published_rows()(event_id in event_ids(), time in times(), value in payloads())
         -> PublishedRow
@@ -174,6 +220,7 @@ prop_compose! {
             activities_closed().prop_map(InboxMessage::ActivityClosed),
             "[a-z]{0,12}".prop_map(|reason| InboxMessage::CancelRequested { reason }),
             signals().prop_map(InboxMessage::Signaled),
+            local_activities_ended().prop_map(InboxMessage::LocalActivityEnded),
         ],
     ) -> InboxRow {
         InboxRow { sender, received_at, message }
@@ -222,18 +269,24 @@ proptest! {
     }
 
     #[test]
+    fn local_activity_rows_survive_a_round_trip(row in local_activity_rows()) {
+        check(&row, &row.to_bytes(), LocalActivityRow::from_bytes)?;
+    }
+
+    #[test]
     fn published_rows_survive_a_round_trip(row in published_rows()) {
         check(&row, &row.to_bytes(), PublishedRow::from_bytes)?;
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, number in 0..6_u8) {
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, number in 0..12_u8) {
         let bytes = [&[1, number], bytes.as_slice()].concat();
         let _ = RunRow::from_bytes(&bytes);
         let _ = WorkflowIdRow::from_bytes(&bytes);
         let _ = PendingActivityRow::from_bytes(&bytes);
         let _ = InboxRow::from_bytes(&bytes);
         let _ = PublishedRow::from_bytes(&bytes);
+        let _ = LocalActivityRow::from_bytes(&bytes);
     }
 }
 
@@ -304,6 +357,26 @@ fn stored_rows_do_not_change() {
     let bytes =
         b"\x01\x04\x82\xabreceived_at\x05\xa7message\x83\xabsignal_name\xa2go\xa5input\x90\xaarequest_id\xa1r";
     assert_eq!(row.to_bytes(), bytes);
+    let row = LocalActivityRow {
+        event_id: EventId::new(3),
+        time: received_at,
+        activity_id: "1".into(),
+        activity_type: "a".into(),
+    };
+    let bytes = b"\x01\x84\xa8event_id\x03\xa4time\x05\xabactivity_id\xa11\xadactivity_type\xa1a";
+    assert_eq!(row.to_bytes(), bytes);
+    let marker = LocalActivityMarker {
+        seq: Seq::new(1),
+        activity_id: "1".into(),
+        activity_type: "a".into(),
+        attempt: 2,
+        outcome: LocalActivityOutcome::Canceled { details: None },
+        source: SourceLocation::new("a:1"),
+    };
+    let message = InboxMessage::LocalActivityEnded(marker);
+    let header = b"\x01\x0a\x82\xabreceived_at\x05\xa7message\x86\xa3seq\x01".as_slice();
+    let row = InboxRow { sender: None, received_at, message };
+    assert!(row.to_bytes().starts_with(header), "{:?}", row.to_bytes());
     let row = PublishedRow { event_id: EventId::new(3), time: received_at, value: Payload::null() };
     let bytes =
         b"\x01\x83\xa8event_id\x03\xa4time\x05\xa5value\x82\xa8encoding\xabbinary/null\xa4data\xc4\0";

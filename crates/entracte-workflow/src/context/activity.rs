@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use entracte_model::failure::ActivityFailure;
+use entracte_model::options::ActivityOptionsError;
 use entracte_model::{
     ActivityCancellationType, ActivityOptions, DecodeError, Failure, Headers, Payload, RetryPolicy,
     RetryState, id,
@@ -143,6 +144,12 @@ pub struct ActivityFuture<O> {
     read: ReadOutput<O>,
 }
 
+impl<O> ActivityFuture<O> {
+    pub(super) fn new(activity: UntypedActivity) -> Self {
+        Self { activity, read: ReadOutput::Decode }
+    }
+}
+
 impl<O: DeserializeOwned> Future for ActivityFuture<O> {
     type Output = Result<O, Failure>;
 
@@ -196,7 +203,7 @@ impl UntypedCall {
 
     pub(super) fn start(self) -> UntypedActivity {
         let Self { core, activity_type, input, headers, options, source } = self;
-        let progress = match prepare(&core, &activity_type, input, &options) {
+        let progress = match prepare(&core, &activity_type, input, options.validate()) {
             Err(failure) => Progress::Immediate(failure),
             Ok(input) => {
                 let name = Arc::clone(&activity_type);
@@ -219,16 +226,16 @@ impl UntypedCall {
                 }
             }
         };
-        UntypedActivity { core, activity_type, progress }
+        UntypedActivity::new(core, activity_type, progress)
     }
 }
 
 /// Checks what can be wrong before anything is scheduled.
-fn prepare(
+pub(super) fn prepare(
     core: &Core,
     activity_type: &str,
     input: Result<Vec<Payload>, String>,
-    options: &ActivityOptions,
+    options: Result<(), ActivityOptionsError>,
 ) -> Result<Vec<Payload>, Failure> {
     if core.is_scope_cancelled() {
         return Err(cancelled(activity_type));
@@ -238,7 +245,7 @@ fn prepare(
         Failure::non_retryable("InvalidActivityOptions", message)
     };
     id::check(activity_type).map_err(|error| invalid(error.to_string()))?;
-    options.validate().map_err(|error| invalid(error.to_string()))?;
+    options.map_err(|error| invalid(error.to_string()))?;
     input.map_err(|reason| {
         let message = format!("input of activity `{activity_type}`: {reason}");
         Failure::non_retryable("EncodeError", message)
@@ -246,7 +253,7 @@ fn prepare(
 }
 
 /// The failure of a call that was cancelled before it was scheduled; no event tells of it.
-fn cancelled(activity_type: &str) -> Failure {
+pub(super) fn cancelled(activity_type: &str) -> Failure {
     let activity = ActivityFailure {
         activity_type: activity_type.to_owned(),
         retry_state: RetryState::CancelRequested,
@@ -255,7 +262,7 @@ fn cancelled(activity_type: &str) -> Failure {
     Failure::activity(activity, Failure::canceled())
 }
 
-enum Progress {
+pub(super) enum Progress {
     Immediate(Failure),
     Started(entracte_model::Seq),
     Done,
@@ -266,6 +273,12 @@ pub(super) struct UntypedActivity {
     core: Arc<Core>,
     activity_type: Arc<str>,
     progress: Progress,
+}
+
+impl UntypedActivity {
+    pub(super) fn new(core: Arc<Core>, activity_type: Arc<str>, progress: Progress) -> Self {
+        Self { core, activity_type, progress }
+    }
 }
 
 impl Future for UntypedActivity {

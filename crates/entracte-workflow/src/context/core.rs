@@ -5,12 +5,13 @@
 //! dropped after it is released.
 
 mod intercept;
+mod local_activities;
 mod machine_side;
 mod published;
 mod signals;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,10 @@ pub(crate) struct State {
     pub(crate) random: Random,
     pub(crate) cancel_reason: Option<String>,
     operations: BTreeMap<Seq, Operation>,
+    /// The operations of the pending local activities, by their numbers at the moment.
+    locals: BTreeMap<Seq, Seq>,
+    /// The numbers of local activities under which something has changed.
+    local_changes: BTreeSet<Seq>,
     seq_last: u32,
     /// The commands of the running job, without cancellations.
     commands: Vec<Command>,
@@ -96,6 +101,8 @@ impl Core {
             random: Random::new(randomness_seed),
             cancel_reason: None,
             operations: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            local_changes: BTreeSet::new(),
             seq_last: 0,
             commands: Vec::new(),
             cancellations: BTreeMap::new(),
@@ -145,8 +152,7 @@ impl Core {
         if state.is_deaf() {
             return None;
         }
-        state.seq_last += 1;
-        let seq = Seq::new(state.seq_last);
+        let seq = state.next_seq();
         let progress = Progress::Pending(None);
         let operation = Operation { kind, source, progress, shielded, cancel_requested: false };
         state.operations.insert(seq, operation);
@@ -181,12 +187,14 @@ impl Core {
             return;
         }
         let Some(operation) = state.operations.remove(&seq) else { return };
+        let number = operation.number(seq);
         if operation.is_pending() && !operation.cancel_requested {
-            match state.commands.iter().rposition(|command| command.starts() == Some(seq)) {
+            match state.commands.iter().rposition(|command| command.starts() == Some(number)) {
                 Some(started) => drop(state.commands.remove(started)),
                 None => state.request_cancellation(seq, &operation.kind),
             }
         }
+        state.forget_local(number);
         drop(state);
         drop(operation);
     }
@@ -227,10 +235,20 @@ impl State {
         self.inert || !self.in_job
     }
 
+    fn next_seq(&mut self) -> Seq {
+        self.seq_last += 1;
+        Seq::new(self.seq_last)
+    }
+
     fn request_cancellation(&mut self, seq: Seq, kind: &OperationKind) {
         let command = match kind {
             OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
             OperationKind::Timer { .. } => Command::CancelTimer { seq },
+            OperationKind::LocalActivity(local) => {
+                let command = local_activities::request_cancellation(local);
+                self.cancellations.insert(local.seq, command);
+                return;
+            }
             // What has been sent is not taken back.
             OperationKind::ExternalSignal { .. } => return,
         };

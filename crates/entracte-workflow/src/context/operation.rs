@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use entracte_model::Failure;
+use entracte_model::{Failure, Seq};
 
-use crate::machine::ActivityResolution;
+use crate::machine::{ActivityResolution, LocalActivity};
 
 /// What an operation is, as far as it must be known while it is pending.
 #[derive(Debug, Clone)]
 pub(crate) enum OperationKind {
     Activity { activity_type: Arc<str> },
+    LocalActivity(Box<LocalActivity>),
     Timer { start_to_fire_timeout: Duration },
     ExternalSignal { signal_name: Arc<str> },
 }
@@ -47,6 +48,15 @@ pub(crate) struct Operation {
 impl Operation {
     pub(crate) fn is_pending(&self) -> bool {
         matches!(self.progress, Progress::Pending(_))
+    }
+
+    /// The number under which the operation is known outside, at the moment: a local activity
+    /// that goes on after a durable timer gets another one.
+    pub(crate) fn number(&self, seq: Seq) -> Seq {
+        match &self.kind {
+            OperationKind::LocalActivity(local) => local.seq,
+            _ => seq,
+        }
     }
 
     /// Ends the operation; gives the waker of whoever waits, to be woken once the lock is free.

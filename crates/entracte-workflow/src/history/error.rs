@@ -90,6 +90,14 @@ pub enum HistoryError {
         /// The signal's operation.
         seq: Seq,
     },
+    /// A marker tells the end of a local activity that cannot have been pending.
+    #[error("event {event_id} tells the end of local activity {seq}, which is not pending")]
+    UnknownLocalActivity {
+        /// The event.
+        event_id: EventId,
+        /// The activity's operation.
+        seq: Seq,
+    },
     /// Two signals have one request id.
     #[error("event {event_id} is a second signal of the request `{request_id}`")]
     RepeatedSignal {

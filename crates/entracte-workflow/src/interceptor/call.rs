@@ -76,6 +76,11 @@ pub enum WorkflowCallKind {
         /// The durable name of the activity.
         activity_type: Arc<str>,
     },
+    /// It schedules a local activity; seen again by every replay, as it is not journaled.
+    ScheduleLocalActivity {
+        /// The durable name of the activity.
+        activity_type: Arc<str>,
+    },
     /// It sends another workflow a signal.
     SignalExternalWorkflow {
         /// The other workflow.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{ActivityOptions, Failure, Headers, Payload, Seq, SourceLocation, WorkflowId};
+use entracte_model::{
+    ActivityOptions, Failure, Headers, LocalActivityOptions, Payload, Seq, SourceLocation,
+    Timestamp, WorkflowId,
+};
 
 /// One decision of a run; Temporal's names.
 ///
@@ -31,6 +34,33 @@ pub enum Command {
     },
     /// Requests the cancellation of an activity that was scheduled in an earlier turn.
     RequestCancelActivity {
+        /// The activity.
+        seq: Seq,
+    },
+    /// Runs an activity beside the workflow, without an event of its own until it ends; a
+    /// [`Job::ResolveActivity`](crate::Job::ResolveActivity) that is local answers.
+    ScheduleLocalActivity {
+        /// The operation's number.
+        seq: Seq,
+        /// The id of the activity: the number under which it was scheduled first, in decimal.
+        activity_id: Arc<str>,
+        /// The durable name of the activity.
+        activity_type: Arc<str>,
+        /// The arguments.
+        input: Vec<Payload>,
+        /// What travels along with the call.
+        headers: Headers,
+        /// How it is run; valid.
+        options: LocalActivityOptions,
+        /// The number of the attempt with which it begins.
+        attempt: u32,
+        /// When it was scheduled first.
+        original_schedule_time: Timestamp,
+        /// Where the workflow issued it.
+        source: SourceLocation,
+    },
+    /// Requests the cancellation of a local activity that was scheduled in an earlier turn.
+    RequestCancelLocalActivity {
         /// The activity.
         seq: Seq,
     },
@@ -97,9 +127,11 @@ impl Command {
     pub(crate) fn starts(&self) -> Option<Seq> {
         match self {
             Self::ScheduleActivity { seq, .. }
+            | Self::ScheduleLocalActivity { seq, .. }
             | Self::StartTimer { seq, .. }
             | Self::SignalExternalWorkflowExecution { seq, .. } => Some(*seq),
             Self::RequestCancelActivity { .. }
+            | Self::RequestCancelLocalActivity { .. }
             | Self::CancelTimer { .. }
             | Self::CompleteWorkflowExecution { .. }
             | Self::FailWorkflowExecution { .. }

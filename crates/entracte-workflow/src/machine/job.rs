@@ -1,6 +1,7 @@
 //! What happens to a run, as its machine is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entracte_model::{EventId, Failure, Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
 
@@ -41,6 +42,8 @@ pub enum Job {
         seq: Seq,
         /// How it ended.
         resolution: ActivityResolution,
+        /// Whether it is a local activity.
+        is_local: bool,
     },
     /// Somebody sent the run a signal; it is kept until the workflow reads it, whatever its
     /// name (rule SIG-1).
@@ -96,4 +99,16 @@ pub enum ActivityResolution {
     Failed(Failure),
     /// It was cancelled; the failure is of the kind `Activity`.
     Cancelled(Failure),
+    /// It goes on after a durable timer, which the machine starts; of a local activity only
+    /// (rule LAC-3).
+    Backoff {
+        /// The number of the next attempt.
+        attempt: u32,
+        /// How long the timer takes.
+        backoff_duration: Duration,
+        /// When the activity was scheduled first.
+        original_schedule_time: Timestamp,
+        /// Why the last attempt failed.
+        last_failure: Option<Failure>,
+    },
 }

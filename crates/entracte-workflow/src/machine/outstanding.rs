@@ -26,6 +26,13 @@ pub struct Outstanding {
 pub enum OutstandingKind {
     /// An activity.
     Activity,
+    /// A local activity.
+    LocalActivity {
+        /// The number of the attempt with which it begins, or goes on.
+        attempt: u32,
+        /// Whether a durable timer passes before that attempt.
+        backs_off: bool,
+    },
     /// A timer.
     Timer {
         /// How long after its start it fires.
@@ -41,6 +48,11 @@ impl Outstanding {
             OperationKind::Activity { activity_type } => {
                 (OutstandingKind::Activity, Arc::clone(activity_type))
             }
+            OperationKind::LocalActivity(local) => {
+                let (attempt, backs_off) = (local.attempt, local.backs_off);
+                let kind = OutstandingKind::LocalActivity { attempt, backs_off };
+                (kind, Arc::clone(&local.activity_type))
+            }
             OperationKind::Timer { start_to_fire_timeout } => {
                 let start_to_fire_timeout = *start_to_fire_timeout;
                 (OutstandingKind::Timer { start_to_fire_timeout }, seq.to_string().into())
@@ -49,6 +61,6 @@ impl Outstanding {
                 (OutstandingKind::ExternalSignal, Arc::clone(signal_name))
             }
         };
-        Self { seq, kind, name, source: operation.source.into() }
+        Self { seq: operation.number(seq), kind, name, source: operation.source.into() }
     }
 }

@@ -32,6 +32,11 @@ pub(super) fn command_event(
             options,
             source,
         }),
+        Command::ScheduleLocalActivity { seq, .. }
+        | Command::RequestCancelLocalActivity { seq } => {
+            let message = format_args!("local activity {seq} leaves no event before its end");
+            return Err(TurnFailure::internal(message));
+        }
         Command::RequestCancelActivity { seq } => {
             let activity = turn.activity(seq).ok_or_else(|| unknown("activity", seq))?;
             let scheduled_event_id = activity.wrapper.scheduled_event_id;

@@ -11,7 +11,7 @@ use entracte_model::{
 use super::command_events::command_event;
 use super::job::cancelled;
 use crate::history::HistoryState;
-use crate::machine::{Activation, Command, Job, Machine, TurnFailure};
+use crate::machine::{Activation, ActivityResolution, Command, Job, Machine, TurnFailure};
 
 /// What holds for all activations of a turn.
 #[derive(Debug)]
@@ -41,8 +41,12 @@ pub(crate) fn drive(
         if !machine.awaits(seq) {
             continue;
         }
-        let Some(pending) = turn.activity(seq) else { continue };
-        let job = Job::ResolveActivity { seq, resolution: cancelled(pending.wrapper) };
+        let (resolution, is_local) = match (machine.local_activity(seq), turn.activity(seq)) {
+            (Some(local), _) => (ActivityResolution::Cancelled(local.cancelled()), true),
+            (None, Some(pending)) => (cancelled(pending.wrapper), false),
+            (None, None) => continue,
+        };
+        let job = Job::ResolveActivity { seq, resolution, is_local };
         activate(machine, turn, head, vec![job], &mut to_resolve)?;
     }
     Ok(())
@@ -76,10 +80,28 @@ fn activate(
                 }
             }
         }
-        let attributes = command_event(turn, command)?;
-        turn.push(attributes);
+        if let Command::RequestCancelLocalActivity { seq } = command
+            && let Some(local) = machine.local_activity(seq)
+            && local.options.cancellation_type
+                != ActivityCancellationType::WaitCancellationCompleted
+        {
+            to_resolve.insert(seq);
+        }
+        if !leaves_no_event(&command) {
+            let attributes = command_event(turn, command)?;
+            turn.push(attributes);
+        }
     }
     Ok(())
+}
+
+/// Whether nothing of the command gets into the history: whoever runs local activities asks the
+/// machine for them.
+fn leaves_no_event(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::ScheduleLocalActivity { .. } | Command::RequestCancelLocalActivity { .. }
+    )
 }
 
 /// The events of a turn so far, on top of the state before it.

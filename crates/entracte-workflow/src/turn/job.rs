@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use entracte_model::event::{
-    SignalExternalFailedCause, SignalExternalWorkflowExecutionFailed, WorkflowExecutionStarted,
+    Marker, MarkerRecorded, SignalExternalFailedCause, SignalExternalWorkflowExecutionFailed,
+    WorkflowExecutionStarted,
 };
 use entracte_model::failure::{ActivityFailure, FailureKind};
 use entracte_model::{EventAttributes, EventId, Failure, RetryState};
 
 use super::drive::TurnEvents;
+use super::local_activities;
 use crate::machine::{ActivityResolution, InitializeWorkflow, Job, TurnFailure};
 
 /// What an event means for the machine.
@@ -49,21 +51,29 @@ pub(crate) fn role(
         EventAttributes::ActivityTaskCompleted(end) => {
             let (seq, _) = find(turn, end.scheduled_event_id)?;
             let resolution = ActivityResolution::Completed(end.result.clone());
-            Job::ResolveActivity { seq, resolution }
+            Job::ResolveActivity { seq, resolution, is_local: false }
         }
         EventAttributes::ActivityTaskFailed(end) => {
             let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
             wrapper.started_event_id = end.started_event_id;
             wrapper.retry_state = end.retry_state;
             let failure = Failure::activity(wrapper, end.failure.clone());
-            Job::ResolveActivity { seq, resolution: ActivityResolution::Failed(failure) }
+            Job::ResolveActivity {
+                seq,
+                resolution: ActivityResolution::Failed(failure),
+                is_local: false,
+            }
         }
         EventAttributes::ActivityTaskTimedOut(end) => {
             let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
             wrapper.started_event_id = end.started_event_id;
             wrapper.retry_state = end.retry_state;
             let failure = Failure::activity(wrapper, end.failure.clone());
-            Job::ResolveActivity { seq, resolution: ActivityResolution::Failed(failure) }
+            Job::ResolveActivity {
+                seq,
+                resolution: ActivityResolution::Failed(failure),
+                is_local: false,
+            }
         }
         EventAttributes::ActivityTaskCanceled(end) => {
             let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
@@ -71,8 +81,15 @@ pub(crate) fn role(
             let details = end.details.clone();
             let cause = Failure::new(FailureKind::Canceled { details }, "canceled");
             let failure = Failure::activity(wrapper, cause);
-            Job::ResolveActivity { seq, resolution: ActivityResolution::Cancelled(failure) }
+            Job::ResolveActivity {
+                seq,
+                resolution: ActivityResolution::Cancelled(failure),
+                is_local: false,
+            }
         }
+        EventAttributes::MarkerRecorded(MarkerRecorded {
+            marker: Marker::LocalActivity(marker),
+        }) => local_activities::resolve(marker),
         EventAttributes::ActivityTaskStarted(_)
         | EventAttributes::WorkflowExecutionTerminated(_) => return Ok(Role::Silent),
         other => {

@@ -55,7 +55,7 @@ fn next_job(machine: &Machine, (pick, how): (u32, u8)) -> Option<Job> {
         2 => ActivityResolution::Failed(wrapped(declined())),
         _ => ActivityResolution::Cancelled(wrapped(Failure::canceled())),
     };
-    Some(Job::ResolveActivity { seq, resolution })
+    Some(Job::ResolveActivity { seq, resolution, is_local: false })
 }
 
 fn activate(machine: &mut Machine, jobs: Vec<Job>) -> Vec<Command> {

@@ -57,7 +57,7 @@ fn jobs_in_commands_out() {
     assert_eq!(commands, [scheduled]);
     assert!(!machine.is_closed());
     let resolution = ActivityResolution::Completed(number(6));
-    let job = Job::ResolveActivity { seq: Seq::new(1), resolution };
+    let job = Job::ResolveActivity { seq: Seq::new(1), resolution, is_local: false };
     let commands = machine.activate(activation(vec![job.clone()])).unwrap();
     assert_eq!(commands, [Command::CompleteWorkflowExecution { result: number(6) }]);
     assert!(machine.is_closed());
@@ -212,8 +212,8 @@ fn jobs_that_cannot_be_are_refused() {
     for job in [
         Job::FireTimer { seq: Seq::new(0) },
         Job::FireTimer { seq: Seq::new(2) },
-        Job::ResolveActivity { seq: Seq::new(1), resolution: completed.clone() },
-        Job::ResolveActivity { seq: Seq::new(9), resolution: completed },
+        Job::ResolveActivity { seq: Seq::new(1), resolution: completed.clone(), is_local: false },
+        Job::ResolveActivity { seq: Seq::new(9), resolution: completed, is_local: false },
         initialize(vec![number(5)]),
     ] {
         let failure = waiting().activate(activation(vec![job])).unwrap_err();

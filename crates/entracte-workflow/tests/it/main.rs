@@ -8,6 +8,7 @@ mod combine;
 mod external_signals;
 mod foreign;
 mod inert;
+mod local_activities;
 mod machine;
 mod mismatch;
 mod outside;

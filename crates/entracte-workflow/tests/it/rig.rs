@@ -63,6 +63,8 @@ pub(crate) struct Rig {
     pub(crate) now: Timestamp,
     /// What the last turn published.
     pub(crate) published: Vec<(String, Payload)>,
+    /// What the last turn changed of the local activities.
+    pub(crate) local: Vec<String>,
 }
 
 impl Rig {
@@ -82,6 +84,7 @@ impl Rig {
             events: Vec::new(),
             now: Timestamp::from_unix_millis(1_000),
             published: Vec::new(),
+            local: Vec::new(),
         }
     }
 
@@ -98,6 +101,7 @@ impl Rig {
         };
         let produced = turn(&mut self.machine, &self.state, run_id(), self.now, external.clone())?;
         self.published = published(&mut self.machine);
+        self.local = local_changes(&mut self.machine);
         if let Some(mut twin) = twin {
             assert_eq!(twin.state, self.state, "the rebuilt state");
             let again = turn(&mut twin.machine, &twin.state, run_id(), self.now, external)?;
@@ -106,6 +110,8 @@ impl Rig {
             assert_eq!(twin.machine.unread_signals(), self.machine.unread_signals());
             assert_eq!(twin.machine.awaited_signals(), self.machine.awaited_signals());
             assert_eq!(published(&mut twin.machine), self.published);
+            assert_eq!(twin.machine.local_activities(), self.machine.local_activities());
+            assert_eq!(local_changes(&mut twin.machine), self.local);
         }
         for event in &produced {
             self.state.apply(event).unwrap();
@@ -207,6 +213,18 @@ impl Rig {
 
 fn published(machine: &mut Machine) -> Vec<(String, Payload)> {
     machine.take_published().into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// What has changed of the local activities, in a few words.
+fn local_changes(machine: &mut Machine) -> Vec<String> {
+    let changes = machine.take_local_activity_changes();
+    let brief = |seq| match machine.local_activity(seq) {
+        None => format!("{seq} is gone"),
+        Some(local) if local.cancel_requested => format!("cancel {seq} {}", local.activity_type),
+        Some(local) if local.backs_off => format!("{seq} {} backs off", local.activity_type),
+        Some(local) => format!("run {seq} {} #{}", local.activity_type, local.attempt),
+    };
+    changes.into_iter().map(brief).collect()
 }
 
 /// A signal; its request id is what it carries.

@@ -24,6 +24,9 @@ impl RunState {
         attempt: u32,
         outcome: AttemptOutcome,
     ) -> Result<(), ActorProcessingErr> {
+        if self.local.pending.contains_key(&seq) {
+            return self.local_attempt_ended(seq, attempt, outcome);
+        }
         let stopping = |activity: &PendingActivity| {
             activity.running.as_ref().is_some_and(|running| running.stopping.is_some())
         };
@@ -71,6 +74,9 @@ impl RunState {
                         self.attempt_failed(seq, attempt, failure)?;
                     }
                 }
+            }
+            Some(Child::LocalAttempt { seq, attempt }) => {
+                self.local_attempt_lost(seq, attempt, actor)?;
             }
             Some(Child::Timer { seq }) => {
                 let is_current = self.timers.get(&seq).is_some_and(|timer| timer.get_id() == actor);
@@ -223,7 +229,7 @@ impl RunState {
     }
 }
 
-fn uninvited_cancel(failure: &Failure, details: &Option<Payload>) -> Failure {
+pub(super) fn uninvited_cancel(failure: &Failure, details: &Option<Payload>) -> Failure {
     let text = format!("unexpected activity cancel error: {failure}");
     let application = ApplicationFailure {
         r#type: "CancelledError".to_owned(),
@@ -234,7 +240,7 @@ fn uninvited_cancel(failure: &Failure, details: &Option<Payload>) -> Failure {
 }
 
 /// The outcome of an activity whose last attempt failed (rules RET-13 and RET-15).
-fn closing_outcome(
+pub(super) fn closing_outcome(
     failure: Failure,
     retry_state: RetryState,
     last_failure: Option<Failure>,

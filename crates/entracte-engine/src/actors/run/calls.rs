@@ -294,6 +294,7 @@ impl RunState {
                 source: timer.source.clone(),
             })
             .collect();
+        description.pending_local_activities = self.describe_local();
         description.signals = self.describe_signals();
         description.parked = self.parked.as_ref().map(|parked| ParkedDescription {
             cause: parked.cause.clone(),

@@ -9,7 +9,7 @@ use entracte_workflow::CancelCause;
 
 use super::RunCall;
 use super::publishing::Query;
-use super::state::{Mode, RunState};
+use super::state::{Mode, RunState, RunningAttempt};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::JournalMessage;
 
@@ -110,18 +110,24 @@ impl RunState {
     }
 
     fn has_running_attempts(&self) -> bool {
-        self.activities.values().any(|activity| activity.running.is_some())
+        self.running_attempts().next().is_some()
+    }
+
+    /// The attempts that run, of activities in the order of their numbers, then of local ones.
+    fn running_attempts(&self) -> impl Iterator<Item = &RunningAttempt> {
+        let activities = self.activities.values();
+        activities.filter_map(|activity| activity.running.as_ref()).chain(self.local.running())
     }
 
     fn tell_attempts(&self, cause: CancelCause) {
-        for running in self.activities.values().filter_map(|activity| activity.running.as_ref()) {
+        for running in self.running_attempts() {
             running.canceller.cancel(cause);
         }
     }
 
     /// Stops attempts and timers one by one, in the order of their numbers.
     fn stop_children(&mut self) {
-        for running in self.activities.values().filter_map(|activity| activity.running.as_ref()) {
+        for running in self.running_attempts() {
             running.actor.kill();
         }
         for timer in self.timers.values() {

@@ -13,12 +13,14 @@
 //! waits need one: with an attempt under way it stays; and a back-off has its own row, due no
 //! later than the deadline (rule RET-12).
 
-use entracte_model::{EventId, Failure, Seq, TimeoutType, Timestamp};
+use entracte_model::{ActivityTimeouts, EventId, Failure, Seq, TimeoutType, Timestamp};
 use entracte_workflow::CancelCause;
 use ractor::ActorProcessingErr;
 use tokio::time::{Duration, Instant};
 
 use super::RunMessage;
+use super::effects::Effect;
+use super::local_activities::PendingLocalActivity;
 use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
 
 /// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
@@ -91,8 +93,12 @@ impl RunState {
     /// Sees to it that the run is woken for what the activity waits for.
     pub(super) fn arm(&mut self, seq: Seq) {
         let now = self.both_clocks();
-        let Some(activity) = self.activities.get(&seq) else { return };
-        if let Some(entry) = self.next_entry(activity, now) {
+        let entry = match (self.activities.get(&seq), self.local.pending.get(&seq)) {
+            (Some(activity), _) => self.next_entry(activity, now),
+            (None, Some(local)) => self.next_local_entry(local, now),
+            (None, None) => None,
+        };
+        if let Some(entry) = entry {
             self.set_alarm(&entry, now);
         }
     }
@@ -116,12 +122,25 @@ impl RunState {
             return None;
         }
         match &activity.running {
-            Some(running) => next_of_running(activity, running),
+            Some(running) => next_of_running(&activity.timeouts, running),
             None if activity.row.result_pending => next_of_result_pending(activity, now),
             // The row that admits the attempt is on its way to the disk.
             None if activity.row.admitted_at.is_some() => None,
             None => self.next_of_waiting(activity, now),
         }
+    }
+
+    /// What the local activity waits for first. A next attempt is in time (rule RET-12).
+    fn next_local_entry(&self, local: &PendingLocalActivity, now: Now) -> Option<Entry> {
+        if local.closing {
+            return None;
+        }
+        if let Some(running) = &local.running {
+            return next_of_running(&local.timeouts, running);
+        }
+        let at = local.next_attempt_at.filter(|_| self.mode == Mode::Running)?;
+        let at = now.instant_of(at)?;
+        Some(Entry { at, errand: Errand::Retry, is_engine_time: true })
     }
 
     fn next_of_waiting(&self, activity: &PendingActivity, now: Now) -> Option<Entry> {
@@ -171,6 +190,13 @@ impl RunState {
                 due.push((entry.order(activity.row.scheduled_event_id), *seq, entry.errand));
             }
         }
+        for (seq, local) in &self.local.pending {
+            if let Some(entry) = self.next_local_entry(local, now)
+                && entry.at <= now.instant
+            {
+                due.push((entry.order(EventId::default()), *seq, entry.errand));
+            }
+        }
         due.sort_unstable_by_key(|(order, ..)| *order);
         for (_, seq, errand) in due {
             self.run_errand(seq, errand)?;
@@ -178,6 +204,8 @@ impl RunState {
         let now = self.both_clocks();
         let entries = self.activities.values();
         let next = entries.filter_map(|activity| self.next_entry(activity, now));
+        let locals = self.local.pending.values();
+        let next = next.chain(locals.filter_map(|local| self.next_local_entry(local, now)));
         if let Some(next) = next.min_by_key(|entry| entry.at) {
             self.set_alarm(&next, now);
         }
@@ -185,31 +213,22 @@ impl RunState {
     }
 
     fn run_errand(&mut self, seq: Seq, errand: Errand) -> Result<(), ActorProcessingErr> {
+        if self.local.pending.contains_key(&seq) {
+            return self.run_local_errand(seq, errand);
+        }
         // An errand before this one may have ended the activity, or the run.
         let Some(activity) = self.activities.get_mut(&seq) else { return Ok(()) };
         let attempt = activity.row.attempt;
         match (errand, &mut activity.running) {
             (Errand::Retry, _) => self.retry_due(seq, attempt),
             (Errand::StoreHeartbeat, _) => self.store_heartbeat(seq),
-            (Errand::TimeOut(which), Some(running)) => {
-                // Its run hears of the attempt's end when its code is gone: the next attempt
-                // does not overlap it.
-                running.canceller.cancel(CancelCause::TimedOut);
-                running.stopping = Some((which, Instant::now() + STOP_PATIENCE));
-                running.actor.kill();
-            }
+            (Errand::TimeOut(which), Some(running)) => stop(running, which),
             (Errand::TimeOut(which), None) => {
                 self.attempt_failed(seq, attempt, timed_out(which))?;
             }
             (Errand::GiveUp(which), _) => {
                 self.takes_end_of(seq, attempt);
-                tracing::warn!(
-                    workflow.run_id = %self.run_id,
-                    activity.seq = seq.get(),
-                    attempt,
-                    "the code of an attempt that timed out blocks its thread and cannot be \
-                     stopped: register it as a blocking activity"
-                );
+                self.warn_of_blocking(seq, attempt);
                 self.attempt_failed(seq, attempt, timed_out(which))?;
             }
         }
@@ -217,14 +236,51 @@ impl RunState {
     }
 }
 
-fn next_of_running(activity: &PendingActivity, running: &RunningAttempt) -> Option<Entry> {
+impl RunState {
+    fn run_local_errand(&mut self, seq: Seq, errand: Errand) -> Result<(), ActorProcessingErr> {
+        let Some(local) = self.local.pending.get_mut(&seq) else { return Ok(()) };
+        match (errand, &mut local.running) {
+            (Errand::Retry, _) => self.ready.push_back(Effect::StartLocalActivity { seq }),
+            (Errand::TimeOut(which), Some(running)) => stop(running, which),
+            (Errand::GiveUp(which), Some(_)) => {
+                let attempt = local.attempt;
+                self.takes_local_end_of(seq, attempt);
+                self.warn_of_blocking(seq, attempt);
+                self.local_attempt_failed(seq, timed_out(which))?;
+            }
+            // Nothing of its heartbeats is stored, and none times out while it waits.
+            (Errand::StoreHeartbeat, _) | (Errand::TimeOut(_) | Errand::GiveUp(_), None) => {}
+        }
+        Ok(())
+    }
+
+    fn warn_of_blocking(&self, seq: Seq, attempt: u32) {
+        tracing::warn!(
+            workflow.run_id = %self.run_id,
+            activity.seq = seq.get(),
+            attempt,
+            "the code of an attempt that timed out blocks its thread and cannot be stopped: \
+             register it as a blocking activity"
+        );
+    }
+}
+
+/// Stops an attempt that ran into a timeout. Its run hears of the attempt's end when its code is
+/// gone: the next attempt does not overlap it.
+fn stop(running: &mut RunningAttempt, which: TimeoutType) {
+    running.canceller.cancel(CancelCause::TimedOut);
+    running.stopping = Some((which, Instant::now() + STOP_PATIENCE));
+    running.actor.kill();
+}
+
+fn next_of_running(timeouts: &ActivityTimeouts, running: &RunningAttempt) -> Option<Entry> {
     if let Some((which, at)) = running.stopping {
         return Some(Entry { at, errand: Errand::GiveUp(which), is_engine_time: false });
     }
     let entry = |at, errand| Entry { at, errand, is_engine_time: false };
     let last = running.heartbeats.last_time();
     let last = last.map(|last| last.saturating_duration_since(running.started));
-    let timeout = activity.timeouts.while_running(running.left, last).and_then(|(after, which)| {
+    let timeout = timeouts.while_running(running.left, last).and_then(|(after, which)| {
         Some(entry(running.started.checked_add(after)?, Errand::TimeOut(which)))
     });
     let store = running.store_at.map(|at| entry(at, Errand::StoreHeartbeat));

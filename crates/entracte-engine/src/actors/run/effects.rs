@@ -32,6 +32,10 @@ pub(super) enum Effect {
     StartAttempt { seq: Seq, attempt: u32 },
     /// Tell an attempt that its activity was paused or reset.
     TellAttempt { seq: Seq, attempt: u32, cause: CancelCause },
+    /// Run the next attempt of a local activity.
+    StartLocalActivity { seq: Seq },
+    /// Tell a local activity that its workflow cancelled it.
+    CancelLocalActivity { seq: Seq },
     /// Tell an attempt that its workflow cancelled it.
     CancelAttempt { seq: Seq },
     /// Stop the code of an attempt that was ended from elsewhere.
@@ -96,6 +100,8 @@ impl RunState {
                 Effect::TellAttempt { seq, attempt, cause } => {
                     self.tell_attempt(seq, attempt, cause);
                 }
+                Effect::StartLocalActivity { seq } => self.start_local(seq).await,
+                Effect::CancelLocalActivity { seq } => self.cancel_local(seq),
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
                 Effect::StopCode { seq, code } => self.stop_code(seq, &code),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
@@ -189,6 +195,7 @@ impl RunState {
             started_time,
             deadline,
             heartbeat_details: activity.row.heartbeat_details.clone(),
+            is_local: false,
             headers: activity.headers.clone(),
         });
         let arguments = AttemptArguments {
@@ -199,6 +206,50 @@ impl RunState {
             context: context.with_heartbeats(heartbeats),
             canceller: canceller.clone(),
             input: activity.input.clone(),
+            result_bytes_max: self.shared.options.payload_bytes_max,
+            codes: Arc::clone(&self.shared.codes),
+            run: self.myself.clone(),
+            presence: self.presence.clone(),
+        };
+        Some((arguments, canceller))
+    }
+
+    /// Runs the next attempt of a local activity.
+    async fn start_local(&mut self, seq: Seq) {
+        if !self.may_start_local(seq) {
+            return;
+        }
+        let Some((arguments, canceller)) = self.local_attempt_arguments(seq) else { return };
+        let attempt = arguments.attempt;
+        match Actor::spawn_linked(None, Attempt, arguments, self.myself.get_cell()).await {
+            Ok((actor, _)) => {
+                self.children.insert(actor.get_id(), Child::LocalAttempt { seq, attempt });
+                self.local_started(seq, actor, canceller);
+                self.arm(seq);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an attempt could not be started");
+                let failure = lost_attempt("its actor could not be started");
+                // An error here means that this actor is out of date, and the journal says so.
+                let _ = self.local_attempt_failed(seq, failure);
+            }
+        }
+    }
+
+    fn local_attempt_arguments(&self, seq: Seq) -> Option<(AttemptArguments, ActivityCanceller)> {
+        let (info, input) = self.local_attempt_info(seq)?;
+        let attempt = info.attempt;
+        let activity = self.find_activity(&info.activity_type);
+        // Its heartbeats are only remembered, as long as it runs (rule LAC-7).
+        let (context, canceller) = ActivityContext::new(info);
+        let arguments = AttemptArguments {
+            seq,
+            attempt,
+            activity,
+            interceptors: self.shared.registry.interceptors().clone(),
+            context,
+            canceller: canceller.clone(),
+            input,
             result_bytes_max: self.shared.options.payload_bytes_max,
             codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),

@@ -2,8 +2,9 @@
 
 use entracte_model::event::{
     ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
-    ActivityTaskTimedOut, TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionSignaled,
-    WorkflowExecutionStarted, WorkflowExecutionTerminated,
+    ActivityTaskTimedOut, LocalActivityMarker, Marker, MarkerRecorded, TimerFired,
+    WorkflowExecutionCancelRequested, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+    WorkflowExecutionTerminated,
 };
 use entracte_model::{EventAttributes, EventId, Seq};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
@@ -16,6 +17,7 @@ use super::external_signals::{NotArrived, sent_signal_end};
 pub(super) enum Input {
     Start(WorkflowExecutionStarted),
     ActivityClosed(ActivityClosed),
+    LocalActivityEnded(LocalActivityMarker),
     TimerFired { seq: Seq },
     CancelRequested { reason: String },
     Signaled(WorkflowExecutionSignaled),
@@ -38,6 +40,7 @@ impl Input {
             InboxMessage::ActivityClosed(closed) => Self::ActivityClosed(closed),
             InboxMessage::CancelRequested { reason } => Self::CancelRequested { reason },
             InboxMessage::Signaled(signaled) => Self::Signaled(signaled),
+            InboxMessage::LocalActivityEnded(marker) => Self::LocalActivityEnded(marker),
         }
     }
 
@@ -52,6 +55,9 @@ impl Input {
                 Some(InboxMessage::CancelRequested { reason: reason.clone() })
             }
             Self::Signaled(signaled) => Some(InboxMessage::Signaled(signaled.clone())),
+            Self::LocalActivityEnded(marker) => {
+                Some(InboxMessage::LocalActivityEnded(marker.clone()))
+            }
             Self::TimerFired { .. } | Self::ExternalSignaled { .. } | Self::Terminated { .. } => {
                 None
             }
@@ -68,6 +74,10 @@ impl Input {
             },
             Self::ActivityClosed(closed) if history.activities.contains_key(&closed.seq) => {
                 activity_closed(closed, history.next_event_id)
+            }
+            Self::LocalActivityEnded(marker) => {
+                let marker = Marker::LocalActivity(marker.clone());
+                vec![A::MarkerRecorded(MarkerRecorded { marker })]
             }
             Self::TimerFired { seq } => match history.timers.get(seq) {
                 Some(timer) => {

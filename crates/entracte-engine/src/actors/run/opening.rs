@@ -103,6 +103,7 @@ impl RunState {
         if let Err(cause) = restored {
             self.park(cause, None);
         }
+        self.resume_local();
         for (seq, attempt) in resumed {
             // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
             let failure = lost_attempt("the engine stopped while it ran");
@@ -123,6 +124,7 @@ impl RunState {
         let store = Arc::clone(&self.shared.store);
         let inbox = store.inbox(self.run_id)?;
         let pending = store.pending_activities(self.run_id)?;
+        let local = store.local_activities(self.run_id)?;
         let scheduled = pending
             .iter()
             .map(|(_, row)| store.get_event(self.run_id, row.scheduled_event_id))
@@ -132,6 +134,7 @@ impl RunState {
             let input = Input::from_inbox(row.message);
             self.inputs.push_back(QueuedInput { input, inbox_sequence: Some(sequence) });
         }
+        self.local.set_rows(local);
         // Before any turn is taken, which would add timers that are not durable yet.
         self.resume_timers();
         self.resume_sent_signals();

@@ -177,6 +177,7 @@ impl RunState {
             self.park(cause, None);
             return Ok(());
         }
+        self.resume_local();
         self.pump()
     }
 

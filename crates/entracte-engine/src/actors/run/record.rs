@@ -9,6 +9,7 @@ use entracte_workflow::HistoryError;
 
 use super::effects::Effect;
 use super::input::QueuedInput;
+use super::local_activities::LocalChanges;
 use super::publishing::Published;
 use super::state::{Change, Mode, PendingActivity, RunRows, RunState};
 use crate::actors::journal::WorkflowIdClaim;
@@ -21,6 +22,7 @@ impl RunState {
         events: &[Event],
         inputs: &[QueuedInput],
         published: Published,
+        local: LocalChanges,
     ) -> Result<(), HistoryError> {
         let mut change = self.change();
         for event in events {
@@ -31,6 +33,7 @@ impl RunState {
             self.history.apply(event)?;
         }
         self.record_published(published, events, &mut change);
+        self.record_local(local, events, &mut change);
         for sequence in inputs.iter().filter_map(|input| input.inbox_sequence) {
             change.rows.delete_inbox(InboxKey { run_id: self.run_id, sequence });
         }
@@ -198,6 +201,7 @@ impl RunState {
                 change.rows.delete_due(self.retry_key(*seq, due));
             }
         }
+        self.forget_local(change);
         for (seq, timer) in &self.history.timers {
             change.rows.delete_due(self.timer_key(*seq, timer.due));
         }
@@ -216,7 +220,8 @@ impl RunState {
     /// Deletes what waits for the run without reading it, because it cannot be read.
     fn delete_unread(&self, change: &mut Change) {
         let store = &self.shared.store;
-        for range in [keys::pending_of(self.run_id), keys::inbox_of(self.run_id)] {
+        let ranges = [keys::pending_of, keys::local_activities_of, keys::inbox_of];
+        for range in ranges.map(|range| range(self.run_id)) {
             // What cannot even be listed stays, and recovery skips what belongs to closed runs.
             let rows = store.scan(range.space, &range.start, range.end.as_deref(), usize::MAX);
             for row in rows.unwrap_or_default() {

@@ -106,6 +106,8 @@ impl RunState {
                         ));
                     }
                 }
+                // The history does not tell what the workflow waits for.
+                Input::LocalActivityEnded(marker) if !self.awaits_local(marker) => {}
                 other => external.extend(other.events(&self.history)),
             }
         }

@@ -18,6 +18,7 @@ use super::async_completion::LeavingCode;
 use super::deadlines::Alarm;
 use super::effects::Effect;
 use super::input::QueuedInput;
+use super::local_activities::LocalActivities;
 use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
 use super::publishing::Query;
@@ -49,6 +50,7 @@ pub(crate) struct RunState {
     /// Counts the machines, so that a wake meant for an older one is recognised.
     pub(super) machine_count: u64,
     pub(super) activities: BTreeMap<Seq, PendingActivity>,
+    pub(super) local: LocalActivities,
     /// Wakes the run for what its activities wait for.
     pub(super) alarm: Option<Alarm>,
     pub(super) timers: BTreeMap<Seq, ActorRef<()>>,
@@ -172,6 +174,7 @@ pub(super) struct RunningAttempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Child {
     Attempt { seq: Seq, attempt: u32 },
+    LocalAttempt { seq: Seq, attempt: u32 },
     Timer { seq: Seq },
 }
 
@@ -219,6 +222,7 @@ impl RunState {
             machine: None,
             machine_count: 0,
             activities: BTreeMap::new(),
+            local: LocalActivities::default(),
             alarm: None,
             timers: BTreeMap::new(),
             children: HashMap::new(),

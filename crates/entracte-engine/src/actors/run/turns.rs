@@ -11,6 +11,7 @@ use ractor::ActorProcessingErr;
 use super::RunMessage;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
+use super::local_activities::{LocalChanges, take_changes};
 use super::parking::ParkCause;
 use super::publishing::Published;
 use super::signals::signals_of;
@@ -125,6 +126,7 @@ impl RunState {
             );
         }
         let published = machine.take_published();
+        let local = take_changes(machine);
         let turned = turned.and_then(|events| match self.refuse_published(&published) {
             Some(failure) => Err(failure),
             None => Ok(events),
@@ -132,7 +134,7 @@ impl RunState {
         match turned {
             Ok(mut events) => {
                 self.find_targets(&mut events)?;
-                self.turned(&events, inputs, published)
+                self.turned(&events, inputs, published, local)
             }
             Err(failure) => {
                 self.park(ParkCause::Turn { failure }, inputs);
@@ -147,6 +149,7 @@ impl RunState {
         events: &[Event],
         inputs: Vec<QueuedInput>,
         published: Published,
+        local: LocalChanges,
     ) -> Result<(), ActorProcessingErr> {
         self.turn_succeeded();
         if let Some(reason) = too_large(events, self.shared.options.payload_bytes_max) {
@@ -154,7 +157,7 @@ impl RunState {
             inputs.into_iter().rev().for_each(|queued| self.inputs.push_front(queued));
             return self.terminate(reason);
         }
-        self.record(events, &inputs, published)?;
+        self.record(events, &inputs, published, local)?;
         if self.is_closed() {
             self.report_unread();
         }
@@ -202,7 +205,7 @@ impl RunState {
         }
         self.parked = None;
         self.machine = None;
-        self.record(&events, &[], Published::new())?;
+        self.record(&events, &[], Published::new(), LocalChanges::new())?;
         Ok(())
     }
 

@@ -1,14 +1,17 @@
 //! What is to be done for runs, and the clock.
 
-use entracte_model::event::SignalExternalWorkflowExecutionInitiated;
+use entracte_model::event::{
+    LocalActivityMarker, LocalActivityOutcome, Marker, MarkerRecorded,
+    SignalExternalWorkflowExecutionInitiated,
+};
 use entracte_model::{
     Event, EventAttributes, EventId, Headers, RunId, Seq, SourceLocation, WorkflowId,
 };
 use entracte_store::keys::{
-    CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, PendingActivityKey,
+    CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, LocalActivityKey, PendingActivityKey,
 };
 use entracte_store::rows::{
-    ActivityPause, ActivityReset, InboxMessage, InboxRow, PendingActivityRow,
+    ActivityPause, ActivityReset, InboxMessage, InboxRow, LocalActivityRow, PendingActivityRow,
 };
 use entracte_store::{Batch, Space};
 
@@ -128,6 +131,50 @@ async fn operations_of_the_history_without_a_row_are_told() {
     let found = problems(|batch| batch.delete(DueKey::SPACE, key)).await;
     let row = "the row of timer 2, due at 1970-01-01T00:01:25.000Z,";
     assert_eq!(found, [format!("run {WAITING}: {row} is missing")]);
+}
+
+#[tokio::test]
+async fn lac_1_the_rows_of_local_activities_are_held_against_the_history() {
+    let key = |run_id, seq| LocalActivityKey { run_id, seq: Seq::new(seq) };
+    let row = |event_id| LocalActivityRow {
+        event_id: EventId::new(event_id),
+        time: time(60),
+        activity_id: "1".into(),
+        activity_type: "look-up".into(),
+    };
+    let sound = look(|batch| batch.put_local_activity(key(IDLE, 1), &row(1))).await;
+    assert!(sound.is_sound(), "{sound}");
+    let counts = &sound.counts;
+    assert_eq!((counts.pending_activities, counts.local_activities), (3, 1));
+    assert_eq!(counts.runs_awaiting_clients, 0);
+    assert!(sound.to_string().contains("3 pending activities (1 local), "), "{sound}");
+    let left = problems(|batch| batch.put_local_activity(key(CLOSED, 7), &row(1))).await;
+    let text = "the row of local activity 7";
+    assert_eq!(left, [format!("{text} is left over from run {CLOSED}, which is completed")]);
+    let unknown =
+        |run_id| format!("run {run_id}: {text} fits nothing that is pending by its history");
+    let early = problems(|batch| batch.put_local_activity(key(IDLE, 7), &row(2))).await;
+    assert_eq!(early, [unknown(IDLE)]);
+    let marker = Marker::LocalActivity(LocalActivityMarker {
+        seq: Seq::new(7),
+        activity_id: "7".into(),
+        activity_type: "look-up".into(),
+        attempt: 1,
+        outcome: LocalActivityOutcome::Canceled { details: None },
+        source: SourceLocation::new("src/order.rs:9"),
+    });
+    let attributes = EventAttributes::MarkerRecorded(MarkerRecorded { marker });
+    let ended = problems(|batch| {
+        batch.put_event(IDLE, &Event { id: EventId::new(2), time: time(60), attributes });
+        batch.put_local_activity(key(IDLE, 7), &row(1));
+    })
+    .await;
+    assert_eq!(ended, [unknown(IDLE)]);
+    let timer = problems(|batch| batch.put_local_activity(key(WAITING, 2), &row(1))).await;
+    let text = "the row of local activity 2 fits nothing that is pending by its history";
+    assert_eq!(timer, [format!("run {WAITING}: {text}")]);
+    let broken = problems(|batch| batch.put(Space::State, key(IDLE, 1).encode(), [9])).await;
+    assert!(broken[0].ends_with("a row of the unknown version 9"), "{broken:?}");
 }
 
 #[tokio::test]

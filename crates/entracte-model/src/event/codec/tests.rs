@@ -131,6 +131,30 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                 EventType::TimerCanceled => {
                     A::TimerCanceled(TimerCanceled { seq, started_event_id })
                 }
+                EventType::MarkerRecorded => {
+                    let outcome = match number % 4 {
+                        0 => LocalActivityOutcome::Completed { result: payload },
+                        1 => LocalActivityOutcome::Failed { failure: failure(&text), retry_state },
+                        2 => LocalActivityOutcome::Canceled {
+                            details: Some(payload).filter(|_| number % 8 == 2),
+                        },
+                        _ => LocalActivityOutcome::Backoff {
+                            attempt: seq.get(),
+                            backoff_duration: Duration::from_nanos(number),
+                            original_schedule_time: Timestamp::from_unix_nanos(number),
+                            last_failure: Some(failure(&text)).filter(|_| number % 8 == 3),
+                        },
+                    };
+                    let marker = Marker::LocalActivity(LocalActivityMarker {
+                        seq,
+                        activity_id: text.as_str().into(),
+                        activity_type: text.into(),
+                        attempt: seq.get(),
+                        outcome,
+                        source,
+                    });
+                    A::MarkerRecorded(MarkerRecorded { marker })
+                }
                 EventType::SignalExternalWorkflowExecutionInitiated => {
                     A::SignalExternalWorkflowExecutionInitiated(
                         SignalExternalWorkflowExecutionInitiated {
@@ -231,10 +255,50 @@ fn events_read_well_as_json() {
 #[test]
 fn stored_numbers_do_not_change() {
     let numbers: Vec<u16> = EventType::ALL.iter().map(|event_type| event_type.number()).collect();
-    let expected = [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27, 37, 38, 39];
+    let expected =
+        [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 25, 26, 27, 37, 38, 39];
     assert_eq!(numbers, expected);
     assert_eq!(EventType::ActivityTaskCompleted.number(), 12);
     assert_eq!(EventType::WorkflowExecutionTerminated.number(), 27);
+}
+
+/// The stored bytes of a marker, spelled out, with the names of the enums in them.
+#[test]
+fn stored_markers_do_not_change() {
+    let marker = |outcome| Event {
+        id: EventId::new(2),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::MarkerRecorded(MarkerRecorded {
+            marker: Marker::LocalActivity(LocalActivityMarker {
+                seq: Seq::new(1),
+                activity_id: "1".into(),
+                activity_type: "a".into(),
+                attempt: 2,
+                outcome,
+                source: SourceLocation::new("a:1"),
+            }),
+        }),
+    };
+    let front = [
+        b"\0\x19\0\0\0\0\0\0\0\x05\x81\xa6marker\x81\xaelocal_activity\x86\xa3seq\x01".as_slice(),
+        b"\xabactivity_id\xa11\xadactivity_type\xa1a\xa7attempt\x02\xa7outcome\x81",
+    ]
+    .concat();
+    let stored = |outcome: &[u8]| [&front, outcome, b"\xa6source\xa3a:1"].concat();
+    let completed = LocalActivityOutcome::Completed { result: Payload::null() };
+    let fields = b"\xa9completed\x81\xa6result\x82\xa8encoding\xabbinary/null\xa4data\xc4\0";
+    assert_eq!(marker(completed).to_bytes(), stored(fields));
+    let canceled = LocalActivityOutcome::Canceled { details: None };
+    assert_eq!(marker(canceled).to_bytes(), stored(b"\xa8canceled\x80"));
+    let backoff = LocalActivityOutcome::Backoff {
+        attempt: 3,
+        backoff_duration: Duration::from_nanos(7),
+        original_schedule_time: Timestamp::from_unix_nanos(4),
+        last_failure: None,
+    };
+    let fields = marker(backoff).to_bytes();
+    let expected = b"\xa7backoff\x83\xa7attempt\x03\xb0backoff_duration";
+    assert!(fields.starts_with(&[front.as_slice(), expected].concat()), "{fields:?}");
 }
 
 /// The stored bytes of a signal, spelled out: as they are without what is false by default.

@@ -30,11 +30,19 @@ impl Core {
 
     /// Ends a timer; tells whether the number was ever given.
     pub(crate) fn fire_timer(&self, seq: Seq) -> bool {
-        self.resolve(seq, Outcome::Fired)
+        self.lock().go_on_after_timer(seq) || self.resolve(seq, Outcome::Fired)
     }
 
     /// Ends an activity; tells whether the number was ever given.
-    pub(crate) fn resolve_activity(&self, seq: Seq, resolution: ActivityResolution) -> bool {
+    pub(crate) fn resolve_activity(
+        &self,
+        seq: Seq,
+        resolution: ActivityResolution,
+        is_local: bool,
+    ) -> bool {
+        if is_local {
+            return self.resolve_local(seq, resolution);
+        }
         self.resolve(seq, Outcome::Activity(resolution))
     }
 
@@ -81,11 +89,22 @@ impl Core {
                 continue;
             }
             state.request_cancellation(*seq, &operation.kind);
-            match operation.kind {
+            match &mut operation.kind {
                 OperationKind::Timer { .. } => {
                     wakers.extend(operation.resolve(Outcome::TimerCancelled));
                 }
                 OperationKind::Activity { .. } => operation.cancel_requested = true,
+                OperationKind::LocalActivity(local) if local.backs_off => {
+                    let number = local.seq;
+                    let cancelled = ActivityResolution::Cancelled(local.cancelled());
+                    wakers.extend(operation.resolve(Outcome::Activity(cancelled)));
+                    state.forget_local(number);
+                }
+                OperationKind::LocalActivity(local) => {
+                    operation.cancel_requested = true;
+                    local.cancel_requested = true;
+                    state.touch_local(local.seq);
+                }
                 OperationKind::ExternalSignal { .. } => {}
             }
         }
@@ -96,7 +115,10 @@ impl Core {
 
     /// Whether something waits for the operation.
     pub(crate) fn awaits(&self, seq: Seq) -> bool {
-        self.lock().operations.get(&seq).is_some_and(Operation::is_pending)
+        let state = self.lock();
+        let pending =
+            |operation: &Operation| operation.is_pending() && operation.number(seq) == seq;
+        state.locals.contains_key(&seq) || state.operations.get(&seq).is_some_and(pending)
     }
 
     /// Whether anything can still wake the run: a pending operation, a signal, or its
@@ -116,6 +138,7 @@ impl Core {
     pub(crate) fn make_inert(&self) {
         let mut state = self.lock();
         state.inert = true;
+        state.locals.clear();
         let operations = std::mem::take(&mut state.operations);
         let cancel_waiters = std::mem::take(&mut state.cancel_waiters);
         let signal_waiters = state.signals.take_waiters();
