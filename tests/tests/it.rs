@@ -6,6 +6,10 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/async_completion.rs"]
+mod async_completion;
+#[path = "it/async_completion_survives.rs"]
+mod async_completion_survives;
 #[path = "it/attempts_model.rs"]
 mod attempts_model;
 #[path = "it/blocking.rs"]
@@ -60,6 +64,10 @@ mod local_activities_recovery;
 mod parking;
 #[path = "it/payload_limits.rs"]
 mod payload_limits;
+#[path = "it/pending_operations.rs"]
+mod pending_operations;
+#[path = "it/pending_operations_survive.rs"]
+mod pending_operations_survive;
 #[path = "it/queries.rs"]
 mod queries;
 #[path = "it/recovery.rs"]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use entracte_model::{IdError, Payload, RunId, WorkflowId};
+use entracte_model::{IdError, Payload, RunId, TaskToken, WorkflowId};
 use entracte_store::Store;
 use entracte_workflow::Workflow;
 use ractor::{ActorCell, ActorRef};
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::JournalMessage;
 use crate::builder::EngineBuilder;
-use crate::client::{Client, Output, StartWorkflow, WorkflowHandle};
+use crate::client::{AsyncActivity, Client, Output, StartWorkflow, WorkflowHandle};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
@@ -149,6 +149,24 @@ impl Engine {
             .await??;
         let run_id = found.ok_or(RunNotFound::WorkflowId { workflow_id: workflow_id.clone() })?;
         Ok(WorkflowHandle::new(client.clone(), workflow_id, run_id, output))
+    }
+
+    /// Gives a handle to an attempt at an activity by its token
+    /// ([`ActivityContext::task_token`](entracte_workflow::ActivityContext::task_token)), to end
+    /// it from elsewhere than its code (rule ASY-1).
+    pub fn async_activity(&self, token: TaskToken) -> AsyncActivity {
+        AsyncActivity::by_token(self.inner.client.clone(), token)
+    }
+
+    /// Gives a handle to the attempt that is under way at an activity of a workflow's open run,
+    /// by its ids; [`AsyncActivity::run_id`] names another run.
+    pub fn async_activity_by_id(
+        &self,
+        workflow_id: impl Into<String>,
+        activity_id: impl Into<String>,
+    ) -> AsyncActivity {
+        let client = self.inner.client.clone();
+        AsyncActivity::by_ids(client, workflow_id.into(), activity_id.into())
     }
 
     /// How much the journal has written since this engine started.

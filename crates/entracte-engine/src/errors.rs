@@ -1,5 +1,6 @@
 //! Errors of the engine, one enum per operation.
 
+mod activity;
 mod message;
 
 use entracte_model::{
@@ -8,6 +9,7 @@ use entracte_model::{
 use entracte_store::StoreError;
 use entracte_workflow::RegistryError;
 
+pub use self::activity::{ActivityNotFound, AsyncActivityError, PendingActivityError};
 pub use self::message::{QueryError, SignalError};
 use crate::actors::run::ParkCause;
 use crate::task_queues::TaskQueueOptionsError;

@@ -20,7 +20,11 @@ pub mod verify;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
-pub use self::client::{SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{AsyncActivity, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{
+    PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
+    UpdateActivityOptions,
+};
 pub use self::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState,
     PendingLocalActivityDescription, PendingTimerDescription, SignalsDescription,
@@ -28,8 +32,9 @@ pub use self::description::{
 };
 pub use self::engine::Engine;
 pub use self::errors::{
-    EngineStopped, QueryError, RunError, RunNotFound, ShutdownError, SignalError, StartEngineError,
-    StartWorkflowError, WorkflowError,
+    ActivityNotFound, AsyncActivityError, EngineStopped, PendingActivityError, QueryError,
+    RunError, RunNotFound, ShutdownError, SignalError, StartEngineError, StartWorkflowError,
+    WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;

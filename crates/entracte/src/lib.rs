@@ -32,20 +32,23 @@
 //! ```
 
 pub use entracte_engine::{
-    Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
-    OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
-    PendingActivityDescription, PendingActivityState, PendingLocalActivityDescription,
-    PendingTimerDescription, QueryError, RunError, RunNotFound, SendSignal, ShutdownError,
-    SignalError, SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError,
-    TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError, WorkflowDescription,
+    ActivityNotFound, AsyncActivity, AsyncActivityError, Durability, Engine, EngineBuilder,
+    EngineOptions, EngineStopped, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
+    ParkedDescription, ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
+    PendingActivityDescription, PendingActivityError, PendingActivityState,
+    PendingLocalActivityDescription, PendingTimerDescription, QueryError, ResetActivity, RunError,
+    RunNotFound, SendSignal, ShutdownError, SignalError, SignalsDescription, StartEngineError,
+    StartWorkflow, StartWorkflowError, TaskQueueDescription, TaskQueueOptions,
+    TaskQueueOptionsError, UnpauseActivity, UpdateActivityOptions, WorkflowDescription,
     WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
-    ActivityCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
-    FailureError, FailureKind, Headers, Payload, PayloadCodec, Priority, PriorityError,
-    PriorityOptions, ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp,
-    WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
+    ActivityCancellationType, ActivityOptions, ActivityOptionsUpdate, CodecError, Event,
+    EventAttributes, EventId, EventType, Failure, FailureError, FailureKind, Headers, Payload,
+    PayloadCodec, Priority, PriorityError, PriorityOptions, ResultExt, RetryState, RunId,
+    SourceLocation, TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;

@@ -7,6 +7,7 @@
 
 mod activities;
 mod admission;
+mod async_completion;
 mod calls;
 mod closing;
 mod deadlines;
@@ -17,6 +18,7 @@ mod input;
 mod local_activities;
 mod opening;
 mod parking;
+mod pending_operations;
 mod publishing;
 mod record;
 mod reporting;
@@ -28,9 +30,13 @@ use entracte_model::Seq;
 use entracte_model::event::SignalExternalFailedCause;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+pub(crate) use self::async_completion::{AsyncActivityAction, AsyncActivityCall, AttemptTarget};
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;
+pub(crate) use self::pending_operations::{
+    ActivityOperation, ActivityOperationCall, OperationTarget, ResetOptions, UnpauseOptions,
+};
 pub(crate) use self::publishing::published;
 pub(crate) use self::state::RunState;
 use super::attempt::AttemptOutcome;

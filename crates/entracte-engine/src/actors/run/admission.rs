@@ -81,9 +81,10 @@ impl RunState {
             return;
         };
         let Some(scheduled) = self.history.activities.get(&seq) else { return };
+        // Those in force, which may have been changed since it was scheduled (rule PAU-4).
+        let options = activity.options(scheduled);
         let since = activity.row.next_attempt_at;
-        let standing =
-            self.request(seq, attempt, &scheduled.activity_type, &scheduled.options, since);
+        let standing = self.request(seq, attempt, &scheduled.activity_type, options, since);
         self.stand(seq, attempt, standing);
     }
 
@@ -151,7 +152,8 @@ impl PendingActivity {
     /// Whether this attempt has only to be admitted.
     fn is_due(&self, attempt: u32) -> bool {
         let row = &self.row;
-        let waits = row.admitted_at.is_none() && !row.cancel_requested && !self.closing;
+        let is_held = row.cancel_requested || row.pause.is_some() || self.closing;
+        let waits = row.admitted_at.is_none() && !is_held;
         row.attempt == attempt && waits && matches!(self.standing, Standing::Outside)
     }
 

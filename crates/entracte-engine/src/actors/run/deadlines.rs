@@ -25,7 +25,7 @@ use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
 
 /// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
 /// thread takes longer.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The run's wake-up, and when it comes.
 pub(super) struct Alarm {
@@ -123,6 +123,7 @@ impl RunState {
         }
         match &activity.running {
             Some(running) => next_of_running(&activity.timeouts, running),
+            None if activity.row.result_pending => next_of_result_pending(activity, now),
             // The row that admits the attempt is on its way to the disk.
             None if activity.row.admitted_at.is_some() => None,
             None => self.next_of_waiting(activity, now),
@@ -148,6 +149,10 @@ impl RunState {
             Some(Entry { at, errand, is_engine_time: true })
         };
         let row = &activity.row;
+        if row.pause.is_some() {
+            // Neither its next attempt nor its timeouts come (rule TMO-9).
+            return None;
+        }
         let deadline =
             activity.timeouts.while_waiting(activity.scheduled_time, row.next_attempt_at);
         let timeout = deadline.and_then(|(at, which)| entry(at, Errand::TimeOut(which)));
@@ -161,7 +166,13 @@ impl RunState {
         if timeout.as_ref().is_some_and(|timeout| timeout.at <= now.instant) {
             return timeout;
         }
-        let attempt = entry(row.next_attempt_at, Errand::Attempt);
+        let mut attempt = entry(row.next_attempt_at, Errand::Attempt);
+        if let Some(leaving) = activity.leaving_code {
+            // Not beside the code of the attempt before, as long as there is hope.
+            attempt = attempt
+                .zip(leaving.until)
+                .map(|(attempt, until)| Entry { at: attempt.at.max(until), ..attempt });
+        }
         [timeout, attempt].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
     }
 
@@ -275,6 +286,18 @@ fn next_of_running(timeouts: &ActivityTimeouts, running: &RunningAttempt) -> Opt
     });
     let store = running.store_at.map(|at| entry(at, Errand::StoreHeartbeat));
     [timeout, store].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
+}
+
+/// The times count from the journal, as those of a wait do: nothing of the attempt is in memory.
+fn next_of_result_pending(activity: &PendingActivity, now: Now) -> Option<Entry> {
+    let row = &activity.row;
+    let (at, which) = activity.timeouts.while_result_pending(
+        activity.scheduled_time,
+        row.admitted_at?,
+        row.heartbeat_at,
+    )?;
+    let at = now.instant_of(at)?;
+    Some(Entry { at, errand: Errand::TimeOut(which), is_engine_time: true })
 }
 
 /// The failure of an attempt that ran into a timeout (rule RET-14).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entracte_model::{Payload, Seq, Timestamp};
+use entracte_model::{Payload, Seq, TaskToken, Timestamp};
 use entracte_store::rows::ActivityOutcome;
 use entracte_workflow::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, ErasedActivity,
@@ -32,12 +32,16 @@ pub(super) enum Effect {
     Started(NewRun),
     /// Run an attempt that has been admitted.
     StartAttempt { seq: Seq, attempt: u32 },
+    /// Tell an attempt that its activity was paused or reset.
+    TellAttempt { seq: Seq, attempt: u32, cause: CancelCause },
     /// Run the next attempt of a local activity.
     StartLocalActivity { seq: Seq },
     /// Tell a local activity that its workflow cancelled it.
     CancelLocalActivity { seq: Seq },
     /// Tell an attempt that its workflow cancelled it.
     CancelAttempt { seq: Seq },
+    /// Stop the code of an attempt that was ended from elsewhere.
+    StopCode { seq: Seq, code: Box<RunningAttempt> },
     /// Wait for a durable timer.
     StartTimer { seq: Seq, due: Timestamp },
     /// Wait no longer.
@@ -95,9 +99,13 @@ impl RunState {
             match effect {
                 Effect::Started(new_run) => self.answer_start(new_run),
                 Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
+                Effect::TellAttempt { seq, attempt, cause } => {
+                    self.tell_attempt(seq, attempt, cause);
+                }
                 Effect::StartLocalActivity { seq } => self.start_local(seq).await,
                 Effect::CancelLocalActivity { seq } => self.cancel_local(seq),
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
+                Effect::StopCode { seq, code } => self.stop_code(seq, &code),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
                 Effect::StopTimer { seq } => self.stop_timer(seq),
                 Effect::Arm { seq } => self.arm(seq),
@@ -122,8 +130,10 @@ impl RunState {
         if activity.row.attempt != attempt || activity.running.is_some() || is_closed {
             return;
         }
-        let standing = std::mem::take(&mut activity.standing);
-        let (Mode::Running, Standing::Admitted(permit)) = (self.mode, standing) else {
+        let (standing, is_paused) =
+            (std::mem::take(&mut activity.standing), activity.row.pause.is_some());
+        let (Mode::Running, false, Standing::Admitted(permit)) = (self.mode, is_paused, standing)
+        else {
             self.put_back(seq);
             return;
         };
@@ -186,9 +196,10 @@ impl RunState {
             workflow_type: rows.run.workflow_type.clone(),
             run_id: self.run_id,
             activity_id: scheduled.activity_id.clone(),
+            task_token: Some(TaskToken { run_id: self.run_id, seq, attempt }),
             activity_type: scheduled.activity_type.clone(),
-            attempt,
-            task_queue: scheduled.options.task_queue.as_str().into(),
+            attempt: activity.row.attempt_number(),
+            task_queue: activity.options(scheduled).task_queue.as_str().into(),
             scheduled_time: scheduled.scheduled_time,
             started_time,
             deadline,
@@ -284,6 +295,8 @@ impl RunState {
             Some(running) => {
                 running.canceller.cancel(CancelCause::Cancelled);
             }
+            // Whoever will end it learns of it by the answer to a heartbeat (rule HB-1).
+            None if activity.row.result_pending => {}
             // Not started: it is cancelled at once (rule ACX-3).
             None => {
                 let details = Payload::encode(NOT_STARTED).ok();

@@ -250,6 +250,7 @@ impl RunState {
             workflow_type: rows.run.workflow_type.clone(),
             run_id: self.run_id,
             activity_id: local.activity_id.clone(),
+            task_token: None,
             activity_type: local.activity_type.clone(),
             attempt: activity.attempt,
             task_queue: "".into(),
@@ -370,6 +371,7 @@ impl RunState {
             attempt: activity.attempt,
             failure: &failure,
             cancel_requested,
+            paused: false,
             now,
             expiration: activity.expiration(),
         });
@@ -392,6 +394,8 @@ impl RunState {
                 self.arm(seq);
                 Ok(())
             }
+            // Only of what is paused, which no local activity is.
+            RetryDecision::Wait => Ok(()),
             RetryDecision::Close(retry_state) => {
                 let last_failure = activity.last_failure.clone();
                 let outcome = match closing_outcome(failure, retry_state, last_failure, None) {

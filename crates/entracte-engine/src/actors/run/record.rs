@@ -134,15 +134,8 @@ impl RunState {
         let standing = self.request_first(scheduled, event.time);
         let admitted = matches!(standing, Standing::Admitted(_));
         let row = PendingActivityRow {
-            scheduled_event_id: event.id,
-            attempt: 1,
             admitted_at: admitted.then_some(event.time),
-            next_attempt_at: event.time,
-            last_failure: None,
-            last_attempt_ended_at: None,
-            heartbeat_details: None,
-            heartbeat_at: None,
-            cancel_requested: false,
+            ..PendingActivityRow::new(event.id, event.time)
         };
         change.rows.put_pending(self.pending_key(seq), &row);
         change.effects.push(if admitted {
