@@ -84,7 +84,7 @@ async fn a_tail_that_cannot_be_written_poisons_the_store() {
     let store = open(directory.path()).await.unwrap();
     // A second keeper, whose disk is full, and who has something to note.
     let progress = Arc::new(Progress::new(5, 0, usize::MAX));
-    let tail = TailFile::on_a_full_disk();
+    let tail = TailFile::on_a_full_disk().unwrap();
     let poison = store.shared.poison();
     let start = |opened: &Opened| {
         let (database, keyspaces) = (opened.database(), opened.keyspaces());
