@@ -206,56 +206,6 @@ async fn typed_details_go_from_the_activity_to_the_workflow_and_to_the_client() 
     assert_eq!(failure.to_string(), "no money: no");
 }
 
-/// What is logged on this thread, as level and message, while it is set.
-#[derive(Clone, Default)]
-struct Logged(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Logged {
-    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-        struct Message(String);
-        impl tracing::field::Visit for Message {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "message" {
-                    self.0 = format!("{value:?}");
-                }
-            }
-        }
-        let mut message = Message(String::new());
-        event.record(&mut message);
-        if message.0.contains("failed") {
-            let level = event.metadata().level();
-            self.0.lock().unwrap().push(format!("{level} {}", message.0));
-        }
-    }
-}
-
-async fn logged_failures(failure: Failure) -> (Failure, Vec<String>) {
-    use tracing_subscriber::layer::SubscriberExt;
-    let logged = Logged::default();
-    let subscriber = tracing_subscriber::registry().with(logged.clone());
-    let guard = tracing::subscriber::set_default(subscriber);
-    let (result, _) = play(twice(), move |_, ()| std::future::ready(Err(failure.clone()))).await;
-    drop(guard);
-    let failure = result.unwrap_err().failure().unwrap().clone();
-    let lines = logged.0.lock().unwrap().clone();
-    (failure, lines)
-}
-
-#[tokio::test(start_paused = true)]
-async fn fail_8_benign_failures_are_logged_at_debug_level_and_are_failures_in_all_else() {
-    let failure = Failure::application("NotYet", "not yet");
-    let (_, lines) = logged_failures(failure.clone()).await;
-    let loud = ["WARN an attempt failed", "WARN an attempt failed", "WARN a run failed"];
-    assert_eq!(lines, loud);
-    let (failure, lines) = logged_failures(failure.benign()).await;
-    assert!(failure.is_benign());
-    let FailureKind::Activity(activity) = failure.kind() else { panic!("{failure:?}") };
-    assert_eq!(activity.retry_state, RetryState::MaximumAttemptsReached);
-    let expected = "failed, as may be expected";
-    let [attempt, run] = ["an attempt", "a run"].map(|what| format!("DEBUG {what} {expected}"));
-    assert_eq!(lines, [attempt.clone(), attempt, run]);
-}
-
 #[tokio::test(start_paused = true)]
 async fn fail_2_details_and_contexts_of_a_nested_error_go_all_the_way() {
     let (result, _) = play(twice(), |_, ()| async {
