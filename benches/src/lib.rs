@@ -10,7 +10,7 @@
 //! one commit and one message.
 //!
 //! Other loads are put on the store alone: the latency of single [`commits`], and how long its
-//! [`opening`] takes.
+//! [`opening`] takes. And attempts can be left to wait in a [`queue`].
 
 pub mod cancel;
 pub mod commits;
@@ -21,6 +21,7 @@ pub mod figures;
 pub mod floor;
 pub mod load;
 pub mod opening;
+pub mod queue;
 
 pub use figures::{JournalFigures, Round};
 pub use load::{Load, LoadError};

@@ -4,6 +4,7 @@ pub mod damage;
 pub mod look;
 #[cfg(target_os = "linux")]
 pub mod power;
+pub mod queues;
 pub mod rules;
 pub mod small;
 pub mod steps;

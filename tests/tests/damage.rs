@@ -5,8 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use entracte::store::fjall::inspect;
@@ -34,10 +35,17 @@ fn setting() -> Setting {
     Setting { keep: Some(keep), ..setting }
 }
 
+/// A store to damage. Each is made once: it takes seconds, most of which are spent waiting.
 fn sample(setting: &Setting, kind: Kind, ending: Ending) -> Arc<Sample> {
-    let sample = Sample::build(kind, ending, &setting.program, &setting.scratch).unwrap();
-    check_undamaged(setting, &sample).unwrap();
-    sample
+    type Cell = Arc<OnceLock<Arc<Sample>>>;
+    static MADE: Mutex<BTreeMap<String, Cell>> = Mutex::new(BTreeMap::new());
+    let cell = MADE.lock().unwrap().entry(format!("{kind}-{ending}")).or_default().clone();
+    let make = || {
+        let sample = Sample::build(kind, ending, &setting.program, &setting.scratch).unwrap();
+        check_undamaged(setting, &sample).unwrap();
+        sample
+    };
+    cell.get_or_init(make).clone()
 }
 
 /// Runs a plan in which no store may fail, and checks that the plan could have found something.

@@ -6,6 +6,10 @@
 mod acknowledged;
 #[path = "it/activities.rs"]
 mod activities;
+#[path = "it/async_completion.rs"]
+mod async_completion;
+#[path = "it/async_completion_survives.rs"]
+mod async_completion_survives;
 #[path = "it/attempts_model.rs"]
 mod attempts_model;
 #[path = "it/blocking.rs"]
@@ -52,12 +56,20 @@ mod killed_actors;
 mod leftovers;
 #[path = "it/local_activities.rs"]
 mod local_activities;
+#[path = "it/local_activities_gate.rs"]
+mod local_activities_gate;
+#[path = "it/local_activities_interrupted.rs"]
+mod local_activities_interrupted;
 #[path = "it/local_activities_recovery.rs"]
 mod local_activities_recovery;
 #[path = "it/parking.rs"]
 mod parking;
 #[path = "it/payload_limits.rs"]
 mod payload_limits;
+#[path = "it/pending_operations.rs"]
+mod pending_operations;
+#[path = "it/pending_operations_survive.rs"]
+mod pending_operations_survive;
 #[path = "it/queries.rs"]
 mod queries;
 #[path = "it/recovery.rs"]
@@ -78,6 +90,10 @@ mod signals_lost_nowhere;
 mod starting;
 #[path = "it/storage_errors.rs"]
 mod storage_errors;
+#[path = "it/task_queues.rs"]
+mod task_queues;
+#[path = "it/task_queues_faults.rs"]
+mod task_queues_faults;
 #[path = "it/timeouts.rs"]
 mod timeouts;
 #[path = "it/timers.rs"]

@@ -4,6 +4,7 @@
 //! root                supervises all of them; stops the engine if one of its organs dies
 //! ├─ journal          the only writer: group commit, and the judge of every append
 //! ├─ directory        the one owner of "which run is in memory"
+//! ├─ task queue …     one per queue in which attempts wait, or have
 //! └─ run …            one per open run
 //!    ├─ attempt …     one per running activity attempt
 //!    └─ timer …       one per durable timer of the run's workflow
@@ -16,4 +17,5 @@ pub(crate) mod journal;
 pub(crate) mod presence;
 pub(crate) mod root;
 pub(crate) mod run;
+pub(crate) mod task_queue;
 pub(crate) mod timer;

@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::errors::StartEngineError;
 use crate::options::{Durability, EngineOptions};
 use crate::shared::{Health, JournalCounters, Shared};
+use crate::task_queues::{TaskQueueOptions, TaskQueues};
 
 /// Builds an engine: where it keeps its runs, what it can run, and how.
 ///
@@ -206,6 +207,28 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets the options of a task queue. Default of every queue, also of one that is not named
+    /// here: [`TaskQueueOptions::default`], 1,000 slots and no rate.
+    ///
+    /// The attempts that wait in a queue are bounded by the activities that open runs have
+    /// pending ([`open_runs_max`](Self::open_runs_max)); each of them is a small entry in memory.
+    pub fn task_queue(mut self, name: impl Into<String>, options: TaskQueueOptions) -> Self {
+        self.options.task_queues.insert(name.into(), options);
+        self
+    }
+
+    /// Sets how many attempts at an activity may run at a time, over all task queues: one or
+    /// more. Those beyond it wait in their queues, and nobody waits behind them. Local activities
+    /// do not count. Default without limit.
+    pub fn activity_concurrency_max<I, O>(
+        mut self,
+        activity: Activity<I, O>,
+        attempts: usize,
+    ) -> Self {
+        self.options.activity_concurrency_max.insert(activity.name().to_owned(), attempts);
+        self
+    }
+
     /// Puts each run's workflow out of memory after every event and replays it before the next
     /// one. Default false; for tests, where it finds workflow code that is not deterministic.
     pub fn replay_every_event(mut self, replay: bool) -> Self {
@@ -253,6 +276,7 @@ impl EngineBuilder {
     /// or read.
     pub async fn start(self) -> Result<Engine, StartEngineError> {
         self.registry.validate()?;
+        self.options.validate()?;
         attempt::install_hook();
         let store = match self.storage {
             Storage::Store(store) => store,
@@ -265,6 +289,8 @@ impl EngineBuilder {
                 store
             }
         };
+        let task_queues =
+            TaskQueues::new(&self.options.task_queues, &self.options.activity_concurrency_max);
         let floor = store.clock()?.unwrap_or(Timestamp::EPOCH);
         let shared = Arc::new(Shared {
             clock: EngineClock::new(self.options.virtual_time, floor),
@@ -274,6 +300,7 @@ impl EngineBuilder {
             health: Health::default(),
             counters: JournalCounters::default(),
             codes: Arc::default(),
+            task_queues: Arc::new(task_queues),
         });
         start_actors(shared, self.supervisor).await
     }
@@ -306,6 +333,7 @@ async fn start_actors(
         None => Actor::spawn(None, Root, root_arguments).await,
     };
     let (root, _) = spawned.map_err(failed("root"))?;
+    shared.task_queues.attach(root.clone());
     // From here on, an engine that is not returned takes its actors with it.
     let guard = crate::engine::RootGuard::new(root.get_cell());
     let (journal, _) = Actor::spawn_linked(None, Journal, Arc::clone(&shared), root.get_cell())

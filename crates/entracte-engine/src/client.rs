@@ -1,7 +1,9 @@
 //! How hosts talk to the runs of an engine.
 
+mod async_activity;
 mod handle;
 mod output;
+mod pending_activity;
 mod query;
 mod signal;
 mod start;
@@ -13,8 +15,13 @@ use entracte_model::Payload;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
+pub use self::async_activity::{AsyncActivity, HeartbeatAnswer};
 pub use self::handle::WorkflowHandle;
 pub(crate) use self::output::Output;
+pub use self::pending_activity::{
+    PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
+    UpdateActivityOptions,
+};
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;

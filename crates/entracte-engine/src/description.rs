@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use entracte_model::{
-    Failure, ParentClosePolicy, Payload, RunId, SourceLocation, Timestamp, WorkflowId,
-    WorkflowStatus,
+    ActivityOptions, Failure, ParentClosePolicy, Payload, RunId, SourceLocation, Timestamp,
+    WorkflowId, WorkflowStatus,
 };
-use entracte_store::rows::RunRow;
+use entracte_store::rows::{ActivityPause, RunRow};
 use entracte_workflow::{AwaitedSignal, UnreadSignals};
 
 use crate::actors::run::ParkCause;
@@ -57,11 +57,23 @@ pub struct PendingActivityDescription {
     pub activity_type: String,
     /// Whether an attempt runs.
     pub state: PendingActivityState,
-    /// The attempt that runs, or the next one; counted from 1.
+    /// The attempt that runs, or the next one; counted from 1, and from the last reset on.
     pub attempt: u32,
+    /// The queue that admits the attempts.
+    pub task_queue: String,
+    /// Since when the attempt waits in the queue, if it does.
+    pub queued_since: Option<Timestamp>,
+    /// Since when and why it is paused, if it is (rule PAU-2).
+    pub paused: Option<ActivityPause>,
+    /// Whether it was reset while the attempt ran: the next one is its first again (rule PAU-3).
+    pub reset_requested: bool,
+    /// Its options in force, which may have been changed since it was scheduled (rule PAU-4).
+    pub options: ActivityOptions,
+    /// Whether the code of that attempt has returned, and its result comes from elsewhere.
+    pub result_pending: bool,
     /// When the attempt that runs started.
     pub started_time: Option<Timestamp>,
-    /// When the next attempt starts, if none runs.
+    /// When the next attempt starts, if none runs and the activity is not paused.
     pub next_attempt_time: Option<Timestamp>,
     /// How long the back-off before the next attempt is, if none runs and one ran before.
     pub retry_interval: Option<Duration>,
@@ -111,12 +123,19 @@ pub struct PendingLocalActivityDescription {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PendingActivityState {
-    /// It waits for its next attempt.
+    /// It waits for the end of the back-off before its next attempt, or for an engine that does
+    /// not shut down.
     Scheduled,
+    /// Its next attempt waits in its task queue.
+    Queued,
     /// An attempt runs.
     Started,
     /// Its workflow has asked it to cancel.
     CancelRequested,
+    /// It is paused, and no attempt runs.
+    Paused,
+    /// It is paused; the attempt that runs has been told.
+    PauseRequested,
 }
 
 /// A child workflow that has not ended.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use entracte_model::{IdError, Payload, RunId, WorkflowId};
+use entracte_model::{IdError, Payload, RunId, TaskToken, WorkflowId};
 use entracte_store::Store;
 use entracte_workflow::Workflow;
 use ractor::{ActorCell, ActorRef};
@@ -13,10 +13,11 @@ use tokio::sync::oneshot;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::JournalMessage;
 use crate::builder::EngineBuilder;
-use crate::client::{Client, Output, StartWorkflow, WorkflowHandle};
+use crate::client::{AsyncActivity, Client, Output, StartWorkflow, WorkflowHandle};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
+use crate::task_queues::TaskQueueDescription;
 
 /// A running engine. Cheap to clone; all clones are the same engine.
 ///
@@ -81,6 +82,18 @@ impl Engine {
 
     /// Starts a workflow. Nothing happens before the returned value is awaited; it gives a
     /// handle when the start is durable.
+    ///
+    /// The input must be of the constant's type:
+    ///
+    /// ```compile_fail,E0308
+    /// use entracte_engine::Engine;
+    /// use entracte_workflow::Workflow;
+    ///
+    /// const ORDER: Workflow<String, u64> = Workflow::new("order");
+    /// async fn place(engine: &Engine) {
+    ///     engine.start_workflow(ORDER, 42).await.unwrap(); // expected `String`, found integer
+    /// }
+    /// ```
     pub fn start_workflow<I, O>(&self, workflow: Workflow<I, O>, input: I) -> StartWorkflow<I, O>
     where
         I: Serialize,
@@ -138,6 +151,24 @@ impl Engine {
         Ok(WorkflowHandle::new(client.clone(), workflow_id, run_id, output))
     }
 
+    /// Gives a handle to an attempt at an activity by its token
+    /// ([`ActivityContext::task_token`](entracte_workflow::ActivityContext::task_token)), to end
+    /// it from elsewhere than its code (rule ASY-1).
+    pub fn async_activity(&self, token: TaskToken) -> AsyncActivity {
+        AsyncActivity::by_token(self.inner.client.clone(), token)
+    }
+
+    /// Gives a handle to the attempt that is under way at an activity of a workflow's open run,
+    /// by its ids; [`AsyncActivity::run_id`] names another run.
+    pub fn async_activity_by_id(
+        &self,
+        workflow_id: impl Into<String>,
+        activity_id: impl Into<String>,
+    ) -> AsyncActivity {
+        let client = self.inner.client.clone();
+        AsyncActivity::by_ids(client, workflow_id.into(), activity_id.into())
+    }
+
     /// How much the journal has written since this engine started.
     #[must_use]
     pub fn journal_stats(&self) -> JournalStats {
@@ -150,6 +181,13 @@ impl Engine {
     #[must_use]
     pub fn overrunning_attempts(&self) -> Vec<OverrunningAttempt> {
         self.inner.shared.codes.overrunning()
+    }
+
+    /// What the task queues are doing, in the order of their names: those that are configured,
+    /// the default one, and those that are in use.
+    #[must_use]
+    pub fn task_queues(&self) -> Vec<TaskQueueDescription> {
+        self.inner.shared.task_queues.describe()
     }
 
     /// The engine's root actor, to link it, to watch it, or to kill it. Killing it is a crash

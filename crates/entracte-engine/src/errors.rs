@@ -1,13 +1,18 @@
 //! Errors of the engine, one enum per operation.
 
+mod activity;
 mod message;
 
-use entracte_model::{DecodeError, EncodeError, EventId, Failure, IdError, RunId, WorkflowId};
+use entracte_model::{
+    DecodeError, EncodeError, EventId, Failure, IdError, PriorityError, RunId, WorkflowId,
+};
 use entracte_store::StoreError;
 use entracte_workflow::RegistryError;
 
+pub use self::activity::{ActivityNotFound, AsyncActivityError, PendingActivityError};
 pub use self::message::{QueryError, SignalError};
 use crate::actors::run::ParkCause;
+use crate::task_queues::TaskQueueOptionsError;
 
 /// Says why an engine could not be started.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,6 +21,20 @@ pub enum StartEngineError {
     /// A workflow or activity is registered wrongly.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The options of a task queue are wrong.
+    #[error("the options of task queue `{task_queue}` are invalid: {source}")]
+    TaskQueue {
+        /// The name of the queue.
+        task_queue: String,
+        /// What is wrong.
+        source: TaskQueueOptionsError,
+    },
+    /// An activity may never run: its limit of attempts at a time is zero.
+    #[error("activity `{activity_type}` may run zero attempts at a time: at least one is needed")]
+    ActivityConcurrencyZero {
+        /// The durable name of the activity.
+        activity_type: String,
+    },
     /// The store could not be opened, or not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,6 +87,9 @@ pub enum StartWorkflowError {
         /// How large it may be.
         limit: usize,
     },
+    /// The fairness key or weight is wrong (rule PRI-2).
+    #[error(transparent)]
+    Priority(#[from] PriorityError),
     /// The headers are larger than the engine's `payload_bytes_max` (rule LIM-4).
     #[error("the headers of {bytes} bytes are larger than the {limit} bytes allowed")]
     HeadersTooLarge {

@@ -15,11 +15,16 @@ pub mod export;
 mod options;
 mod overrunning;
 mod shared;
+mod task_queues;
 pub mod verify;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
-pub use self::client::{SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{AsyncActivity, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{
+    PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
+    UpdateActivityOptions,
+};
 pub use self::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingChildDescription,
     PendingLocalActivityDescription, PendingTimerDescription, SignalsDescription,
@@ -27,9 +32,11 @@ pub use self::description::{
 };
 pub use self::engine::Engine;
 pub use self::errors::{
-    EngineStopped, QueryError, RunError, RunNotFound, ShutdownError, SignalError, StartEngineError,
-    StartWorkflowError, WorkflowError,
+    ActivityNotFound, AsyncActivityError, EngineStopped, PendingActivityError, QueryError,
+    RunError, RunNotFound, ShutdownError, SignalError, StartEngineError, StartWorkflowError,
+    WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;
 pub use self::shared::JournalStats;
+pub use self::task_queues::{TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError};

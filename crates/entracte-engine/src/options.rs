@@ -1,10 +1,15 @@
 //! Options of an engine.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use entracte_model::Timestamp;
+use entracte_model::{Timestamp, id};
+
+use crate::engine::shorten;
+use crate::errors::StartEngineError;
+use crate::task_queues::{TaskQueueOptions, TaskQueueOptionsError};
 
 /// What an answer of the engine survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,9 +90,34 @@ pub struct EngineOptions {
     /// replay before the next one. Default false; test engines do it, to find workflow code
     /// that is not deterministic.
     pub replay_every_event: bool,
+    /// The options of task queues, by their names. A queue that is not here has the defaults.
+    pub task_queues: BTreeMap<String, TaskQueueOptions>,
+    /// How many attempts at an activity may run at a time, over all queues, by its durable name.
+    /// An activity that is not here is not limited.
+    pub activity_concurrency_max: BTreeMap<String, usize>,
     /// The time at which an engine on virtual time starts; none for the system's clock, the
     /// default.
     pub virtual_time: Option<Timestamp>,
+}
+
+impl EngineOptions {
+    pub(crate) fn validate(&self) -> Result<(), StartEngineError> {
+        for (task_queue, options) in &self.task_queues {
+            let named = id::check(task_queue).map_err(TaskQueueOptionsError::from);
+            if let Err(source) = named.and_then(|()| options.validate()) {
+                let task_queue = shorten(task_queue);
+                return Err(StartEngineError::TaskQueue { task_queue, source });
+            }
+        }
+        let zero = self.activity_concurrency_max.iter().find(|(_, max)| **max == 0);
+        match zero {
+            Some((activity_type, _)) => {
+                let activity_type = activity_type.clone();
+                Err(StartEngineError::ActivityConcurrencyZero { activity_type })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for EngineOptions {
@@ -101,6 +131,8 @@ impl Default for EngineOptions {
             commit_appends_max: 4_096,
             shutdown_grace: Duration::from_secs(10),
             replay_every_event: false,
+            task_queues: BTreeMap::new(),
+            activity_concurrency_max: BTreeMap::new(),
             virtual_time: None,
         }
     }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use entracte_model::{RunId, Timestamp, WorkflowId};
 use entracte_workflow::ActivityInfo;
 
+use crate::task_queues::Permit;
+
 /// An attempt at a blocking activity that has ended, by a timeout or with its run, while its
 /// code still runs: nobody can stop it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,10 +74,16 @@ impl Codes {
 pub(crate) struct Code {
     id: CodeId,
     codes: Arc<Codes>,
+    /// Its slot is free when it has returned, not when its attempt has ended.
+    _permit: Option<Arc<Permit>>,
 }
 
 impl Code {
-    pub(crate) fn new(codes: &Arc<Codes>, info: &ActivityInfo) -> Self {
+    pub(crate) fn new(
+        codes: &Arc<Codes>,
+        info: &ActivityInfo,
+        permit: Option<Arc<Permit>>,
+    ) -> Self {
         let attempt = OverrunningAttempt {
             workflow_id: info.workflow_id.clone(),
             run_id: info.run_id,
@@ -88,7 +96,7 @@ impl Code {
         state.last = CodeId(state.last.0 + 1);
         let id = state.last;
         state.codes.insert(id, Entry { attempt, runs: false, is_left_behind: false });
-        Self { id, codes: Arc::clone(codes) }
+        Self { id, codes: Arc::clone(codes), _permit: permit }
     }
 
     pub(crate) fn id(&self) -> CodeId {
@@ -119,8 +127,8 @@ mod tests {
     fn only_code_that_runs_and_was_left_behind_is_listed() {
         let codes = Arc::default();
         let context = ActivityContext::test();
-        let code = Code::new(&codes, context.info());
-        let waiting = Code::new(&codes, context.info());
+        let code = Code::new(&codes, context.info(), None);
+        let waiting = Code::new(&codes, context.info(), None);
         code.begins();
         assert_eq!(codes.overrunning(), []);
         codes.left_behind(code.id());

@@ -10,6 +10,7 @@ use crate::clock::EngineClock;
 use crate::errors::EngineStopped;
 use crate::options::EngineOptions;
 use crate::overrunning::Codes;
+use crate::task_queues::TaskQueues;
 
 /// What all actors of one engine share: everything here is safe to touch from any of them.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) counters: JournalCounters,
     pub(crate) codes: Arc<Codes>,
+    pub(crate) task_queues: Arc<TaskQueues>,
 }
 
 /// Whether the engine still takes up and acknowledges anything.

@@ -24,7 +24,8 @@ use crate::payload::{DecodeError, EncodeError, Payload};
 /// A failure and, behind it, the chain of its causes.
 ///
 /// Any `std::error::Error` becomes a failure with `?`: a retryable application failure whose
-/// type is the name of the error's type, without its module path (rule FAIL-2). A failure
+/// type is the name of the error's type, without its module path and its parameters, and whose
+/// causes are the error's sources (rule FAIL-2). A failure
 /// that was received and is returned again stays the same failure (rule FAIL-11).
 ///
 /// ```
@@ -211,7 +212,8 @@ impl Failure {
         self
     }
 
-    /// Marks an application failure as expected: logged quietly (rule FAIL-8).
+    /// Marks an application failure as expected: logged quietly, and no alarm (rule FAIL-8).
+    /// In all else it is a failure as any other.
     #[must_use]
     pub fn benign(mut self) -> Self {
         if let FailureKind::Application(application) = &mut self.0.kind {
@@ -305,6 +307,17 @@ impl Failure {
         self.chain().any(|failure| matches!(failure.kind(), FailureKind::Canceled { .. }))
     }
 
+    /// Whether the failure is an expected one: whether the first application failure in the
+    /// chain is [benign](Self::benign) (rule FAIL-8).
+    #[must_use]
+    pub fn is_benign(&self) -> bool {
+        let first = self.chain().find_map(|failure| match failure.kind() {
+            FailureKind::Application(application) => Some(application.category),
+            _ => None,
+        });
+        first == Some(ApplicationErrorCategory::Benign)
+    }
+
     /// The type of the first timeout in the chain.
     #[must_use]
     pub fn timeout_type(&self) -> Option<TimeoutType> {
@@ -383,6 +396,19 @@ mod tests {
     fn context_keeps_a_failure_non_retryable() {
         let failure = Failure::non_retryable("Declined", "no").context("charge the card");
         assert!(!failure.is_retryable(&[]));
+    }
+
+    #[test]
+    fn fail_8_a_benign_failure_is_one_through_its_wrappers_and_is_retried_as_any_other() {
+        let benign = Failure::application("NotYet", "not yet").benign();
+        assert!(benign.is_benign() && benign.is_retryable(&[]));
+        let wrapped = Failure::activity(ActivityFailure::default(), benign.clone());
+        assert!(wrapped.context("wait for it").is_benign());
+        let around = Failure::application("Late", "too late").with_cause(benign);
+        assert!(!around.is_benign());
+        assert!(!Failure::timeout(TimeoutType::StartToClose, "slow").benign().is_benign());
+        let stored = serde_json::to_string(&Failure::application("T", "m").benign()).unwrap();
+        assert!(serde_json::from_str::<Failure>(&stored).unwrap().is_benign());
     }
 
     #[test]

@@ -8,8 +8,11 @@ pub mod failure;
 pub mod headers;
 pub mod id;
 pub mod options;
+pub mod options_update;
 pub mod payload;
+pub mod priority;
 pub mod retry;
+pub mod task_token;
 pub mod time;
 pub mod timeouts;
 
@@ -22,7 +25,10 @@ pub use self::options::{
     LocalActivityOptions, ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowOptionsError, WorkflowStatus,
 };
+pub use self::options_update::ActivityOptionsUpdate;
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};
+pub use self::priority::{Priority, PriorityError, PriorityOptions};
 pub use self::retry::{RetryPolicy, RetryPolicyError};
+pub use self::task_token::{TaskToken, TaskTokenError};
 pub use self::time::Timestamp;
 pub use self::timeouts::ActivityTimeouts;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::local_activity::{DEFAULT_LOCAL_RETRY_THRESHOLD, LocalActivityOptions};
+use crate::id::{self, IdError};
+use crate::priority::{PriorityError, PriorityOptions};
 use crate::retry::{RetryPolicy, RetryPolicyError};
 use crate::time::duration_option_serde;
 
@@ -45,6 +47,9 @@ pub struct ActivityOptions {
     /// [`TryCancel`](ActivityCancellationType::TryCancel).
     #[serde(skip_serializing_if = "is_default")]
     pub cancellation_type: ActivityCancellationType,
+    /// Where its attempts stand in their queue. Default: as its workflow (rule PRI-1).
+    #[serde(skip_serializing_if = "PriorityOptions::is_empty")]
+    pub priority: PriorityOptions,
 }
 
 // What is the default is not written: every scheduled activity carries its options.
@@ -67,6 +72,7 @@ impl Default for ActivityOptions {
             heartbeat_timeout: None,
             retry_policy: RetryPolicy::default(),
             cancellation_type: ActivityCancellationType::default(),
+            priority: PriorityOptions::default(),
         }
     }
 }
@@ -87,6 +93,15 @@ pub enum ActivityOptionsError {
     /// The retry policy is wrong.
     #[error(transparent)]
     RetryPolicy(#[from] RetryPolicyError),
+    /// The name of the task queue cannot be one (rule WID-8).
+    #[error("invalid task queue name: {source}")]
+    TaskQueue {
+        /// What is wrong with it.
+        source: IdError,
+    },
+    /// The fairness key or weight is wrong (rule PRI-2).
+    #[error(transparent)]
+    Priority(#[from] PriorityError),
 }
 
 impl ActivityOptions {
@@ -110,6 +125,8 @@ impl ActivityOptions {
             return Err(ActivityOptionsError::NoCloseTimeout);
         }
         self.retry_policy.validate()?;
+        id::check(&self.task_queue).map_err(|source| ActivityOptionsError::TaskQueue { source })?;
+        self.priority.validate()?;
         Ok(())
     }
 }

@@ -180,6 +180,8 @@ pub struct AttemptEnd<'a> {
     pub failure: &'a Failure,
     /// Whether cancellation of the activity has been requested.
     pub cancel_requested: bool,
+    /// Whether the activity is paused.
+    pub paused: bool,
     /// When it failed.
     pub now: Timestamp,
     /// The time at or before which a further attempt must start, if there is one
@@ -195,13 +197,13 @@ pub enum RetryDecision {
         /// How long to wait.
         delay: Duration,
     },
+    /// A further attempt when the activity is no longer paused.
+    Wait,
     /// No further attempt, for this reason.
     Close(RetryState),
 }
 
 /// Decides whether a failed attempt is followed by another one, in the order of rule RET-11.
-///
-/// Pausing, (e) in the rule, is decided by the caller, who knows of it.
 #[must_use]
 pub fn decide(end: &AttemptEnd<'_>) -> RetryDecision {
     let Some(policy) = end.policy else {
@@ -219,6 +221,9 @@ pub fn decide(end: &AttemptEnd<'_>) -> RetryDecision {
     }
     if !end.failure.is_retryable(&policy.non_retryable_error_types) {
         return RetryDecision::Close(RetryState::NonRetryableFailure);
+    }
+    if end.paused {
+        return RetryDecision::Wait;
     }
     if policy.maximum_attempts > 0 && end.attempt >= policy.maximum_attempts {
         return RetryDecision::Close(RetryState::MaximumAttemptsReached);
@@ -256,6 +261,7 @@ mod tests {
             attempt,
             failure,
             cancel_requested: false,
+            paused: false,
             now: Timestamp::from_unix_millis(1_000),
             expiration: None,
         }
@@ -360,7 +366,7 @@ mod tests {
         let policy = RetryPolicy { maximum_attempts: 1, ..RetryPolicy::default() };
         let close = |end: &AttemptEnd<'_>| match decide(end) {
             RetryDecision::Close(state) => state,
-            RetryDecision::Retry { .. } => RetryState::InProgress,
+            RetryDecision::Retry { .. } | RetryDecision::Wait => RetryState::InProgress,
         };
         let mut end = end(&policy, &declined, 1);
         end.policy = None;
@@ -373,9 +379,12 @@ mod tests {
         end.failure = &late;
         assert_eq!(close(&end), RetryState::Timeout);
         end.failure = &declined;
+        end.paused = true;
         assert_eq!(close(&end), RetryState::NonRetryableFailure);
         let plain = Failure::application("E", "e");
         end.failure = &plain;
+        assert_eq!(decide(&end), RetryDecision::Wait);
+        end.paused = false;
         assert_eq!(close(&end), RetryState::MaximumAttemptsReached);
     }
 

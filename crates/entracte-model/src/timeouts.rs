@@ -90,6 +90,27 @@ impl ActivityTimeouts {
         ])
     }
 
+    /// The timeout that an attempt runs into first whose result is pending: all from the
+    /// journaled times of its start and of the last heartbeat (rule TMO-6).
+    #[must_use]
+    pub fn while_result_pending(
+        &self,
+        first_scheduled: Timestamp,
+        started: Timestamp,
+        last_heartbeat: Option<Timestamp>,
+    ) -> Option<(Timestamp, TimeoutType)> {
+        // The last heartbeat may be that of an earlier attempt.
+        let heard = last_heartbeat.map_or(started, |last| last.max(started));
+        let after = |time: Timestamp, timeout: Option<Duration>| {
+            timeout.map(|timeout| time.saturating_add(timeout))
+        };
+        first([
+            (after(started, self.start_to_close), TimeoutType::StartToClose),
+            (self.expiration(first_scheduled), TimeoutType::ScheduleToClose),
+            (after(heard, self.heartbeat), TimeoutType::Heartbeat),
+        ])
+    }
+
     /// How often heartbeats are stored at most (rule HB-4).
     #[must_use]
     pub fn heartbeat_throttle(&self) -> Duration {
@@ -236,6 +257,22 @@ mod tests {
             timeouts.while_running(Some(seconds(3)), Some(seconds(18))),
             Some((seconds(3), TimeoutType::ScheduleToClose))
         );
+    }
+
+    #[test]
+    fn asy_1_timeouts_of_a_pending_result_count_from_journaled_times() {
+        let timeouts =
+            ActivityTimeouts::new(&options([Some(100), Some(10), Some(20), Some(5)]), None);
+        let at = |seconds: u64| Timestamp::from_unix_millis(seconds * 1_000);
+        let pending = |started, heard: Option<u64>| {
+            timeouts.while_result_pending(at(0), at(started), heard.map(at)).unwrap()
+        };
+        assert_eq!(pending(50, None), (at(55), TimeoutType::Heartbeat));
+        // That of an attempt before does not count.
+        assert_eq!(pending(50, Some(40)), (at(55), TimeoutType::Heartbeat));
+        assert_eq!(pending(50, Some(60)), (at(65), TimeoutType::Heartbeat));
+        assert_eq!(pending(50, Some(66)), (at(70), TimeoutType::StartToClose));
+        assert_eq!(pending(90, Some(99)), (at(100), TimeoutType::ScheduleToClose));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod numbers;
 mod open;
 mod options;
 mod progress;
+mod put_away;
 mod scrub;
 mod shared;
 mod tail;

@@ -16,7 +16,7 @@ pub use self::activity_closed::{ActivityClosed, ActivityOutcome};
 pub use self::codec::InvalidRow;
 pub use self::inbox::{InboxMessage, InboxRow};
 pub use self::local_activity::LocalActivityRow;
-pub use self::pending::PendingActivityRow;
+pub use self::pending::{ActivityPause, ActivityReset, PendingActivityRow};
 pub use self::published::PublishedRow;
 pub use self::run::{RunClose, RunRow};
 pub use self::workflow_id::WorkflowIdRow;

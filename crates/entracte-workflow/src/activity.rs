@@ -2,19 +2,21 @@
 //! tells that it is alive.
 
 mod heartbeat;
+mod result_pending;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
-use entracte_model::{DecodeError, Headers, Payload, RunId, Timestamp, WorkflowId};
+use entracte_model::{DecodeError, Headers, Payload, RunId, TaskToken, Timestamp, WorkflowId};
 use event_listener::{Event, Listener};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::heartbeat::Heartbeats;
 pub use self::heartbeat::{HeartbeatError, HeartbeatSink};
+pub use self::result_pending::is_result_pending;
 
 /// What an activity attempt knows of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +29,8 @@ pub struct ActivityInfo {
     pub run_id: RunId,
     /// The id of the activity within its run.
     pub activity_id: Arc<str>,
+    /// The token of the attempt; none where nothing can be ended from elsewhere.
+    pub task_token: Option<TaskToken>,
     /// The durable name of the activity.
     pub activity_type: Arc<str>,
     /// The number of the attempt, from 1.
@@ -49,7 +53,7 @@ pub struct ActivityInfo {
     pub headers: Headers,
 }
 
-/// Why an activity attempt is asked to stop.
+/// Why an activity attempt is asked to stop (rule HB-7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelCause {
@@ -62,10 +66,28 @@ pub enum CancelCause {
     Lost,
     /// The workflow closed; its result is no longer wanted.
     WorkflowClosed,
+    /// The attempt was completed, failed or reported as cancelled from elsewhere; its own result
+    /// is no longer wanted.
+    EndedElsewhere,
+    /// The activity was paused: there is no further attempt until it is unpaused. This one may
+    /// go on to its end, or stop; what it returns as cancelled counts as a failed attempt
+    /// (rules PAU-2 and ACX-8).
+    Paused,
+    /// The activity was reset: the next attempt is its first again. This one may go on to its
+    /// end, or stop; what it returns as cancelled counts as a failed attempt (rules PAU-3 and
+    /// ACX-8).
+    Reset,
     /// The engine shuts down; the attempt has the shutdown's grace period to end.
     EngineShutdown,
     /// The engine stopped without grace, because its storage failed.
     EngineStopped,
+}
+
+impl CancelCause {
+    /// Whether an attempt that goes on in spite of it may be asked to stop once more.
+    const fn is_provisional(self) -> bool {
+        matches!(self, Self::Paused | Self::Reset)
+    }
 }
 
 impl fmt::Display for CancelCause {
@@ -75,6 +97,9 @@ impl fmt::Display for CancelCause {
             Self::TimedOut => "timed out",
             Self::Lost => "the attempt was lost",
             Self::WorkflowClosed => "the workflow closed",
+            Self::EndedElsewhere => "ended from elsewhere",
+            Self::Paused => "the activity was paused",
+            Self::Reset => "the activity was reset",
             Self::EngineShutdown => "the engine shuts down",
             Self::EngineStopped => "the engine stopped",
         })
@@ -83,8 +108,24 @@ impl fmt::Display for CancelCause {
 
 #[derive(Debug, Default)]
 struct Cancellation {
-    cause: OnceLock<CancelCause>,
+    cause: Mutex<Option<CancelCause>>,
     event: Event,
+}
+
+impl Cancellation {
+    /// Sets the cause, unless there is one that stays; tells whether it did.
+    fn set(&self, cause: CancelCause) -> bool {
+        let mut current = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_set = current.is_none_or(CancelCause::is_provisional);
+        if is_set {
+            *current = Some(cause);
+        }
+        is_set
+    }
+
+    fn get(&self) -> Option<CancelCause> {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What an activity gets besides its input. Cheap to clone.
@@ -102,11 +143,13 @@ pub struct ActivityCanceller {
 }
 
 impl ActivityCanceller {
-    /// Asks the attempt to stop. Only the first cause counts; tells whether this was it.
+    /// Asks the attempt to stop. Only the first cause counts, except that what asks an attempt
+    /// of a paused or reset activity afterwards takes the place of that; tells whether this
+    /// cause counts now.
     pub fn cancel(&self, cause: CancelCause) -> bool {
-        let first = self.cancellation.cause.set(cause).is_ok();
+        let counts = self.cancellation.set(cause);
         self.cancellation.event.notify(usize::MAX);
-        first
+        counts
     }
 }
 
@@ -138,6 +181,7 @@ impl ActivityContext {
             workflow_type: "test".into(),
             run_id: RunId::from_time_and_random(Timestamp::EPOCH, [0; 10]),
             activity_id: "1".into(),
+            task_token: None,
             activity_type: "test".into(),
             attempt: 1,
             task_queue: DEFAULT_TASK_QUEUE.into(),
@@ -230,10 +274,11 @@ impl ActivityContext {
         self.cancel_cause().is_some()
     }
 
-    /// Why the attempt was asked to stop.
+    /// Why the attempt was asked to stop; if several times, as of an activity that is paused
+    /// and then cancelled, why the last time.
     #[must_use]
     pub fn cancel_cause(&self) -> Option<CancelCause> {
-        self.cancellation.cause.get().copied()
+        self.cancellation.get()
     }
 
     /// Waits until the attempt is asked to stop.
@@ -284,6 +329,17 @@ mod tests {
         }
         assert_eq!(ctx.cancel_cause(), Some(CancelCause::TimedOut));
         assert_eq!(CancelCause::TimedOut.to_string(), "timed out");
+    }
+
+    #[test]
+    fn hb_7_what_comes_after_a_pause_or_a_reset_takes_its_place() {
+        let (ctx, canceller) = ActivityContext::new(ActivityContext::test().info().clone());
+        assert!(canceller.cancel(CancelCause::Paused));
+        assert!(canceller.cancel(CancelCause::Reset));
+        assert_eq!(ctx.cancel_cause(), Some(CancelCause::Reset));
+        assert!(canceller.cancel(CancelCause::Cancelled));
+        assert!(!canceller.cancel(CancelCause::Paused));
+        assert_eq!(ctx.cancelled().now_or_never(), Some(CancelCause::Cancelled));
     }
 
     #[test]

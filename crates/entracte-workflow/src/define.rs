@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use entracte_model::options::DEFAULT_TASK_QUEUE;
-use entracte_model::{ActivityCancellationType, ActivityOptions};
+use entracte_model::{ActivityCancellationType, ActivityOptions, Priority, PriorityOptions};
 
 pub use self::message::{Query, Signal};
 
@@ -34,6 +34,9 @@ pub struct Activity<I, O> {
     retry_policy: RetryPolicy,
     task_queue: &'static str,
     cancellation_type: ActivityCancellationType,
+    priority: Option<Priority>,
+    fairness_key: Option<&'static str>,
+    fairness_weight: Option<f32>,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -50,6 +53,9 @@ impl<I, O> Activity<I, O> {
             retry_policy: RetryPolicy::DEFAULT,
             task_queue: DEFAULT_TASK_QUEUE,
             cancellation_type: ActivityCancellationType::TryCancel,
+            priority: None,
+            fairness_key: None,
+            fairness_weight: None,
             types: PhantomData,
         }
     }
@@ -108,6 +114,32 @@ impl<I, O> Activity<I, O> {
         self
     }
 
+    /// Sets how urgent an attempt is while it waits in its queue (rule PRI-1). Default: as
+    /// urgent as its workflow, and [`Priority::Normal`] if nothing is said there either.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Sets with whom the attempts share what their priority gets of the queue, such as a tenant:
+    /// the keys that wait take turns, in proportion to their weights. At most 64 bytes
+    /// (rule PRI-2). Default: the workflow's, and else empty, a key like any other.
+    #[must_use]
+    pub const fn fairness_key(mut self, key: &'static str) -> Self {
+        self.fairness_key = Some(key);
+        self
+    }
+
+    /// Sets how much the fairness key gets, in proportion to the others: a finite number above
+    /// zero; what is below 0.001 or above 1,000 counts as that (rule PRI-2). Default: the
+    /// workflow's, and else 1.0.
+    #[must_use]
+    pub const fn fairness_weight(mut self, weight: f32) -> Self {
+        self.fairness_weight = Some(weight);
+        self
+    }
+
     /// The durable name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -125,6 +157,11 @@ impl<I, O> Activity<I, O> {
             heartbeat_timeout: self.heartbeat_timeout,
             retry_policy: self.retry_policy.into(),
             cancellation_type: self.cancellation_type,
+            priority: PriorityOptions {
+                priority: self.priority,
+                fairness_key: self.fairness_key.map(Box::from),
+                fairness_weight: self.fairness_weight,
+            },
         }
     }
 }
@@ -271,7 +308,10 @@ mod tests {
         .heartbeat_timeout(Duration::from_secs(1))
         .retry_policy(RetryPolicy::none().non_retryable(&["Declined"]))
         .task_queue("payments")
-        .cancellation_type(ActivityCancellationType::Abandon);
+        .cancellation_type(ActivityCancellationType::Abandon)
+        .priority(Priority::High)
+        .fairness_key("tenant")
+        .fairness_weight(2.5);
 
     #[test]
     fn ret_1_the_constant_default_is_the_models_default() {
@@ -288,6 +328,12 @@ mod tests {
         assert_eq!(options.heartbeat_timeout, Some(Duration::from_secs(1)));
         assert_eq!(options.task_queue, "payments");
         assert_eq!(options.cancellation_type, ActivityCancellationType::Abandon);
+        let priority = PriorityOptions {
+            priority: Some(Priority::High),
+            fairness_key: Some("tenant".into()),
+            fairness_weight: Some(2.5),
+        };
+        assert_eq!(options.priority, priority);
         assert_eq!(options.retry_policy.maximum_attempts, 1);
         assert_eq!(options.retry_policy.non_retryable_error_types, ["Declined"]);
     }

@@ -49,6 +49,7 @@ pub use futures_util::future::BoxFuture;
 
 pub use self::activity::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, HeartbeatError, HeartbeatSink,
+    is_result_pending,
 };
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{

@@ -177,6 +177,36 @@ impl Registry {
     }
 
     /// Registers a workflow: a function of the form `async fn(WorkflowContext, I)`.
+    ///
+    /// What it keeps over an `.await` must be `Send`, for its run moves between threads:
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use entracte_workflow::{Registry, Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const NAP: Workflow<(), u64> = Workflow::new("nap");
+    /// async fn nap(ctx: WorkflowContext, (): ()) -> WorkflowResult<u64> {
+    ///     let kept = Arc::new(5);
+    ///     ctx.sleep(Duration::from_secs(1)).await;
+    ///     Ok(*kept)
+    /// }
+    /// Registry::new().workflow(NAP, nap);
+    /// ```
+    ///
+    /// With an `Rc` instead of the `Arc` it does not compile:
+    ///
+    /// ```compile_fail
+    /// use std::{rc::Rc, time::Duration};
+    /// use entracte_workflow::{Registry, Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const NAP: Workflow<(), u64> = Workflow::new("nap");
+    /// async fn nap(ctx: WorkflowContext, (): ()) -> WorkflowResult<u64> {
+    ///     let kept = Rc::new(5);
+    ///     ctx.sleep(Duration::from_secs(1)).await;
+    ///     Ok(*kept)
+    /// }
+    /// Registry::new().workflow(NAP, nap); // `Rc<u64>` cannot be sent between threads safely
+    /// ```
     pub fn workflow<I, O, F, Fut>(&mut self, workflow: Workflow<I, O>, function: F) -> &mut Self
     where
         I: DeserializeOwned + 'static,

@@ -32,19 +32,24 @@
 //! ```
 
 pub use entracte_engine::{
-    Durability, Engine, EngineBuilder, EngineOptions, EngineStopped, JournalStats,
-    OverrunningAttempt, ParkCause, ParkedDescription, ParseDurabilityError,
-    PendingActivityDescription, PendingActivityState, PendingChildDescription,
-    PendingLocalActivityDescription, PendingTimerDescription, QueryError, RunError, RunNotFound,
-    SendSignal, ShutdownError, SignalError, SignalsDescription, StartEngineError, StartWorkflow,
-    StartWorkflowError, WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    ActivityNotFound, AsyncActivity, AsyncActivityError, Durability, Engine, EngineBuilder,
+    EngineOptions, EngineStopped, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
+    ParkedDescription, ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
+    PendingActivityDescription, PendingActivityError, PendingActivityState,
+    PendingChildDescription, PendingLocalActivityDescription, PendingTimerDescription, QueryError,
+    ResetActivity, RunError, RunNotFound, SendSignal, ShutdownError, SignalError,
+    SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError, TaskQueueDescription,
+    TaskQueueOptions, TaskQueueOptionsError, UnpauseActivity, UpdateActivityOptions,
+    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
 };
 pub use entracte_model as model;
 pub use entracte_model::{
-    ActivityCancellationType, ChildWorkflowCancellationType, CodecError, Event, EventAttributes,
-    EventId, EventType, Failure, FailureError, FailureKind, Headers, ParentClosePolicy, Payload,
-    PayloadCodec, ResultExt, RetryState, RunId, SourceLocation, TimeoutType, Timestamp, WorkflowId,
-    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
+    ActivityCancellationType, ActivityOptions, ActivityOptionsUpdate,
+    ChildWorkflowCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
+    FailureError, FailureKind, Headers, ParentClosePolicy, Payload, PayloadCodec, Priority,
+    PriorityError, PriorityOptions, ResultExt, RetryState, RunId, SourceLocation, TaskToken,
+    TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;
@@ -61,10 +66,10 @@ pub use entracte_workflow::{
 pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-        ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy, Query,
-        QueryError, ResultExt, RetryPolicy, Saga, Signal, SignalError, Signals, Workflow,
-        WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy,
-        WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join, join_all, select,
-        try_join_all,
+        ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy, Priority,
+        Query, QueryError, ResultExt, RetryPolicy, Saga, Signal, SignalError, Signals,
+        TaskQueueOptions, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
+        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join,
+        join_all, select, try_join_all,
     };
 }

@@ -39,7 +39,7 @@ impl Screen {
         if attempt > 1 {
             let percent = percent(at, of);
             self.line(match at {
-                0 => format!("nothing was safe: attempt {attempt} begins again at 0"),
+                0 => format!("attempt {attempt} begins at 0: nothing of the copy was safe"),
                 _ => format!("resumed at {at} of {of} bytes ({percent} %), attempt {attempt}"),
             });
         }

@@ -112,9 +112,15 @@ impl Torn {
 /// # Errors
 /// If the store cannot be made.
 pub fn torn_tails(program: &Path, scratch: &Path) -> Result<Sweep, Trouble> {
-    let one = Torn::make(program, scratch, 1, 1)?;
-    let small = Torn::make(program, scratch, 12, 1)?;
-    let large = Torn::make(program, scratch, 3, LARGER)?;
+    let make = |more, larger| Torn::make(program, scratch, more, larger);
+    // Most of the time of each is spent waiting.
+    let (one, small, large) = std::thread::scope(|scope| {
+        let small = scope.spawn(|| make(12, 1));
+        let large = scope.spawn(|| make(3, LARGER));
+        (make(1, 1), small.join(), large.join())
+    });
+    let panicked = |_| Trouble::from("a store could not be made");
+    let (one, small, large) = (one?, small.map_err(panicked)??, large.map_err(panicked)??);
     let cuts = (one.batches.len() as u64 + 1) * REST.len() as u64;
     let flips = FLIPS_MAX.min(one.batches.len() as u64 * 8);
     let make = move |number: u64| {

@@ -61,30 +61,25 @@ pub enum Cuts {
 impl Cuts {
     /// Chooses the cuts of a recording.
     #[must_use]
-    pub fn choose(self, events: &[Event], random: &mut ChaCha8Rng) -> Vec<Cut> {
+    pub fn choose(self, recording: &Recording, random: &mut ChaCha8Rng) -> Vec<Cut> {
+        let Recording { events, cuts_from, .. } = recording;
         let mut cut = |place, rules| Cut { place, rules, seed: random.random() };
         let mut cuts: Vec<Cut> = match self {
             Self::Everywhere(times) => {
-                let places = (first_place(events)..=events.len())
+                let places = (*cuts_from..=events.len())
                     .flat_map(|place| (0..times).map(move |n| (place, n)));
                 places.map(|(place, time)| cut(place, (place + time) % RULES.len())).collect()
             }
-            Self::Sample(count) => sample(events, count, random),
+            Self::Sample(count) => sample(events, *cuts_from, count, random),
         };
         cuts.sort_unstable();
         cuts
     }
 }
 
-/// Where the first cut can be: what an earlier cut has left was there before anything happened.
-fn first_place(events: &[Event]) -> usize {
-    let synced = events.iter().position(|event| matches!(event, Event::AllSynced));
-    synced.map_or(0, |index| index + 1)
-}
-
-fn sample(events: &[Event], count: usize, random: &mut ChaCha8Rng) -> Vec<Cut> {
+fn sample(events: &[Event], from: usize, count: usize, random: &mut ChaCha8Rng) -> Vec<Cut> {
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, label) in labels(events).into_iter().enumerate().skip(first_place(events)) {
+    for (index, label) in labels(events).into_iter().enumerate().skip(from) {
         places.entry(label).or_default().push(index + 1);
     }
     let labels: Vec<&Vec<usize>> = places.values().collect();
@@ -123,7 +118,7 @@ impl Campaign {
     /// Those of the operating system.
     pub async fn run(&self, cuts: Cuts, seed: u64) -> io::Result<Report> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        self.run_cuts(&cuts.choose(&self.recording.events, &mut random)).await
+        self.run_cuts(&cuts.choose(&self.recording, &mut random)).await
     }
 
     /// What a cut leaves: the image, and what was told before.

@@ -99,6 +99,9 @@ pub struct Recording {
     pub name: String,
     /// What happened.
     pub events: Vec<Event>,
+    /// After how many events the first cut may be made: what happened before is known from
+    /// another recording.
+    pub cuts_from: usize,
 }
 
 impl Recording {
@@ -118,6 +121,13 @@ impl Recording {
     /// Those of the operating system, and if the file is no recording.
     pub fn load(path: &Path) -> io::Result<Self> {
         rmp_serde::from_read(BufReader::new(File::open(path)?)).map_err(io::Error::other)
+    }
+
+    /// What happens up to a place, where the process is killed.
+    #[must_use]
+    pub fn killed_at(&self, place: usize) -> Self {
+        let events = self.events[..place].to_vec();
+        Self { name: self.name.clone(), events, cuts_from: 0 }
     }
 
     /// What was told before a place.

@@ -34,6 +34,9 @@ pub enum Helper {
         /// After how many commits there is a pause.
         #[arg(long)]
         pause_after: Option<u64>,
+        /// Whether no table is written.
+        #[arg(long)]
+        lazy: bool,
     },
     /// Starts runs in an engine.
     #[command(hide = true)]
@@ -76,8 +79,8 @@ impl Helper {
     /// Those of the work. A fault that is found is none: it is printed.
     pub async fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
-            Self::Commit { data, told, commits, bytes, sync_every, pause_after } => {
-                let load = CommitLoad { commits, bytes, sync_every, pause_after };
+            Self::Commit { data, told, commits, bytes, sync_every, pause_after, lazy } => {
+                let load = CommitLoad { commits, bytes, sync_every, pause_after, is_lazy: lazy };
                 load::commit(&data, &told, load).await
             }
             Self::Run { data, told, starts, in_flight, durability } => {

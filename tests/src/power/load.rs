@@ -27,6 +27,8 @@ pub struct CommitLoad {
     pub sync_every: u64,
     /// After how many commits there is nothing to do for a while.
     pub pause_after: Option<u64>,
+    /// Whether everything stays in the journals, however much it is.
+    pub is_lazy: bool,
 }
 
 /// How long such a pause is: longer than the store waits with anything.
@@ -42,13 +44,20 @@ pub fn small_store() -> FjallOptions {
     }
 }
 
+/// Options with which no table is written.
+fn lazy_store() -> FjallOptions {
+    let gib = 1024 * 1024 * 1024;
+    FjallOptions { memtable_bytes_max: gib, journal_bytes_max: gib, ..FjallOptions::default() }
+}
+
 /// Opens the store in a directory, goes on with its commits, and closes it.
 ///
 /// # Errors
 /// Those of the store, and those of the file with what is told.
 pub async fn commit(data: &Path, told: &Path, load: CommitLoad) -> Result<(), Box<dyn Error>> {
     let told = Told::open(told)?;
-    let store = FjallStore::open(data, small_store()).await?;
+    let options = if load.is_lazy { lazy_store() } else { small_store() };
+    let store = FjallStore::open(data, options).await?;
     let first = last(&store)? + 1;
     for number in first..first + load.commits {
         told.line(format_args!("begin {number}"))?;

@@ -53,6 +53,8 @@ pub struct Recorder {
     /// The disk after all that has happened, to compare.
     disk: Disk,
     applied: usize,
+    /// After how many events the first cut may be made.
+    cuts_from: usize,
 }
 
 impl Recorder {
@@ -66,7 +68,8 @@ impl Recorder {
         let directory = scratch.canonicalize()?;
         fs::create_dir(directory.join("root"))?;
         let trace = Trace::new(&directory.join("root"), &directory.join("told"));
-        Ok(Self { strace, directory, trace, disk: Disk::new(Rules::POSIX), applied: 0 })
+        let disk = Disk::new(Rules::POSIX);
+        Ok(Self { strace, directory, trace, disk, applied: 0, cuts_from: 0 })
     }
 
     /// The directory that is recorded.
@@ -88,7 +91,46 @@ impl Recorder {
     pub fn begin_with(&mut self, image: &Image, told: &str) -> Result<(), RecordError> {
         image.write_to(&self.root())?;
         fs::write(self.told(), told)?;
-        Ok(self.trace.begin_with(image, told)?)
+        self.trace.begin_with(image, told)?;
+        self.cut_from_here();
+        Ok(())
+    }
+
+    /// Begins with what a process did until it was killed. Nothing of it is on the disk that it
+    /// had not synced, though all programs see it.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn begin_with_killed(&mut self, killed: &Recording) -> Result<(), RecordError> {
+        self.trace.begin_with_killed(&killed.events);
+        self.cut_from_here();
+        self.apply();
+        self.disk.now().write_to(&self.root())?;
+        Ok(fs::write(self.told(), killed.told_before(killed.events.len()))?)
+    }
+
+    /// Begins with what a program leaves that is not recorded itself.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the program fails.
+    pub fn prepare(&mut self, program: &mut Command) -> Result<(), RecordError> {
+        let output = program.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Err(RecordError::Failed {
+                program: program.get_program().display().to_string(),
+                status: output.status,
+                errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        let image = Image::read_from(&self.root())?;
+        self.trace.begin_with(&image, &fs::read_to_string(self.told())?)?;
+        self.cut_from_here();
+        Ok(())
+    }
+
+    /// What has happened so far is not cut.
+    fn cut_from_here(&mut self) {
+        self.cuts_from = self.trace.events().len();
     }
 
     /// Runs a program to its end, or kills it when it has told so many lines.
@@ -148,9 +190,7 @@ impl Recorder {
 
     /// Compares the model of the disk with the directory, byte by byte.
     fn compare(&mut self) -> Result<(), RecordError> {
-        let events = self.trace.events();
-        events[self.applied..].iter().for_each(|event| self.disk.apply(event));
-        self.applied = events.len();
+        self.apply();
         let found = Image::read_from(&self.root())?;
         match self.disk.now().difference(&found) {
             Some(difference) => Err(RecordError::Differs { difference }),
@@ -158,9 +198,17 @@ impl Recorder {
         }
     }
 
+    /// Lets the model of the disk follow.
+    fn apply(&mut self) {
+        let events = self.trace.events();
+        events[self.applied..].iter().for_each(|event| self.disk.apply(event));
+        self.applied = events.len();
+    }
+
     /// What has happened.
     #[must_use]
     pub fn finish(self, name: &str) -> Recording {
-        Recording { name: name.to_owned(), events: self.trace.into_events() }
+        let (events, cuts_from) = (self.trace.into_events(), self.cuts_from);
+        Recording { name: name.to_owned(), events, cuts_from }
     }
 }

@@ -11,7 +11,7 @@ use super::event::Recording;
 use super::first_opening::FirstOpening;
 use super::judge::Work;
 use super::judging::{Judging, in_memory};
-use super::scenario::Scenario;
+use super::scenario::{Left, Scenario};
 use crate::strace::{NoStrace, Strace};
 
 /// How many images are made of a process that recovers from a power cut.
@@ -74,7 +74,7 @@ impl Rig {
     }
 
     /// Records a scenario, and judges so many images of it. About one in five is one of a
-    /// second power cut: of a process that goes on from what the first one has left.
+    /// process that goes on from what a first power cut, or a kill, has left.
     ///
     /// # Errors
     /// If something cannot be recorded or judged.
@@ -86,23 +86,37 @@ impl Rig {
     ) -> Result<Report, Box<dyn Error>> {
         let recording = self.record(scenario)?;
         let campaign = self.campaign(recording, scenario.work, "");
-        let again = if scenario.can_go_on() { images / 5 / IMAGES_AGAIN } else { 0 };
+        let again = if scenario.is_large { 0 } else { images / 5 / IMAGES_AGAIN };
         let first = images.saturating_sub(again * IMAGES_AGAIN);
         let mut report = campaign.run(Cuts::Sample(first), seed).await?;
         let mut random = ChaCha8Rng::seed_from_u64(seed.wrapping_add(1));
-        for cut in Cuts::Sample(again).choose(&campaign.recording.events, &mut random) {
-            let (image, told) = campaign.left_by(cut);
-            let directory = tempfile::tempdir_in(&self.scratch)?;
-            let recording = scenario.record_again(
-                self.strace.clone(),
-                &self.judging.program,
-                directory.path(),
-                (&image, &told),
-            )?;
+        for cut in Cuts::Sample(again).choose(&campaign.recording, &mut random) {
+            let left = if scenario.can_be_cut_twice() && random.random() {
+                let (image, told) = campaign.left_by(cut);
+                Left::ByPowerCut(image, told)
+            } else {
+                Left::ByKill(campaign.recording.killed_at(cut.place))
+            };
             let suffix = format!("-again-{}", cut.place);
-            let again = self.campaign(recording, scenario.work, &suffix);
+            let again = self.go_on(scenario, &left, &suffix)?;
             report.add(again.run(Cuts::Sample(IMAGES_AGAIN), random.random()).await?);
         }
         Ok(report)
+    }
+
+    /// Lets one more process go on from what was left, and gives its recording.
+    ///
+    /// # Errors
+    /// If it cannot be recorded.
+    pub fn go_on(
+        &self,
+        scenario: &Scenario,
+        left: &Left,
+        suffix: &str,
+    ) -> Result<Campaign, Box<dyn Error>> {
+        let directory = tempfile::tempdir_in(&self.scratch)?;
+        let (strace, program) = (self.strace.clone(), &self.judging.program);
+        let recording = scenario.record_again(strace, program, directory.path(), left)?;
+        Ok(self.campaign(recording, scenario.work, suffix))
     }
 }

@@ -22,20 +22,35 @@ pub struct Scenario {
     pub is_large: bool,
 }
 
+/// What a process leaves for the next one.
+#[derive(Debug)]
+pub enum Left {
+    /// Its power was cut: what is on the disk, and what was told before.
+    ByPowerCut(Image, String),
+    /// It was killed: what it had not synced is there and pending.
+    ByKill(Recording),
+}
+
 /// One process.
 #[derive(Debug, Clone, Copy)]
 struct Process {
     arguments: &'static str,
     /// After how many told lines it is killed.
     kill_after: Option<usize>,
+    /// Whether it is recorded; if not, it comes first, and prepares what the next one finds.
+    is_recorded: bool,
 }
 
 const fn to_the_end(arguments: &'static str) -> Process {
-    Process { arguments, kill_after: None }
+    Process { arguments, kill_after: None, is_recorded: true }
 }
 
 const fn killed(arguments: &'static str, lines: usize) -> Process {
-    Process { arguments, kill_after: Some(lines) }
+    Process { arguments, kill_after: Some(lines), is_recorded: true }
+}
+
+const fn preparing(arguments: &'static str) -> Process {
+    Process { arguments, kill_after: None, is_recorded: false }
 }
 
 const fn commits(name: &'static str, processes: &'static [Process]) -> Scenario {
@@ -114,8 +129,19 @@ pub const ALL: &[Scenario] = &[
         name: "rotation",
         work: Work::Commits,
         processes: &[
-            to_the_end("commit --commits 130 --bytes 1000000 --sync-every 3"),
+            preparing("commit --commits 72 --bytes 1000000 --sync-every 3"),
+            to_the_end("commit --commits 9 --bytes 1000000 --sync-every 3"),
             to_the_end("commit --commits 20 --bytes 1000"),
+        ],
+        is_large: true,
+    },
+    // An opening finds more in the journals than it may leave there.
+    Scenario {
+        name: "too-long",
+        work: Work::Commits,
+        processes: &[
+            preparing("commit --commits 77 --bytes 1000000 --sync-every 7 --lazy"),
+            to_the_end("commit --commits 5 --bytes 1000"),
         ],
         is_large: true,
     },
@@ -147,8 +173,8 @@ impl Scenario {
         Ok(recorder.finish(self.name))
     }
 
-    /// Lets one more process go on from what a power cut has left, and records it: its power
-    /// can be cut again while it recovers.
+    /// Lets one more process go on from what was left, and records it: its power can be cut
+    /// while it recovers.
     ///
     /// # Errors
     /// [`RecordError`] if there is no complete recording.
@@ -157,10 +183,13 @@ impl Scenario {
         strace: Strace,
         program: &Path,
         scratch: &Path,
-        (image, told): (&Image, &str),
+        left: &Left,
     ) -> Result<Recording, RecordError> {
         let mut recorder = Recorder::new(strace, scratch)?;
-        recorder.begin_with(image, told)?;
+        match left {
+            Left::ByPowerCut(image, told) => recorder.begin_with(image, told)?,
+            Left::ByKill(killed) => recorder.begin_with_killed(killed)?,
+        }
         let process = match self.work {
             Work::Commits => to_the_end("commit --commits 3 --bytes 900"),
             Work::Runs | Work::BufferedRuns => to_the_end("run --starts 3 --in-flight 3"),
@@ -172,8 +201,8 @@ impl Scenario {
     /// Whether power can be cut twice: when it was cut once under an engine whose answers do
     /// not wait for the disk, what was told before no longer binds, and what it was is unknown.
     #[must_use]
-    pub fn can_go_on(&self) -> bool {
-        !self.is_large && self.work != Work::BufferedRuns
+    pub fn can_be_cut_twice(&self) -> bool {
+        self.work != Work::BufferedRuns
     }
 }
 
@@ -183,6 +212,10 @@ impl Process {
         command.args(self.arguments.split(' '));
         command.arg("--data").arg(recorder.root().join("engine"));
         command.arg("--told").arg(recorder.told());
-        recorder.run(&command, self.kill_after)
+        if self.is_recorded {
+            recorder.run(&command, self.kill_after)
+        } else {
+            recorder.prepare(&mut command)
+        }
     }
 }

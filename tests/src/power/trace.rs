@@ -161,6 +161,37 @@ impl Trace {
         Ok(())
     }
 
+    /// Begins with what a process did until it was killed: what it had not synced is still
+    /// pending.
+    pub fn begin_with_killed(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Create { directory, name, inode, is_directory } => {
+                    self.names.created(*directory, name, *inode, *is_directory);
+                }
+                Event::Rename { inode, from, to } => {
+                    self.names.remove(from.0, &from.1);
+                    self.names.put(to.0, &to.1, *inode);
+                }
+                Event::Remove { directory, name } => {
+                    self.names.remove(*directory, name);
+                }
+                Event::Write { inode, offset, data } => {
+                    let end = self.length(*inode).max(offset + data.len() as u64);
+                    self.lengths.insert(*inode, end);
+                }
+                Event::SetLength { inode, length } => {
+                    self.lengths.insert(*inode, *length);
+                }
+                Event::SyncBegin { sync, .. } => self.next_sync = self.next_sync.max(sync.0),
+                Event::Told { .. } => self.told_count += 1,
+                Event::SyncEnd { .. } | Event::AllSynced | Event::Ended { .. } => {}
+            }
+        }
+        self.events.extend_from_slice(events);
+        self.events.push(Event::Ended { is_killed: true });
+    }
+
     /// Reads one line.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use entracte::model::failure::FailureKind;
 use entracte::prelude::*;
+use entracte::store::{Store, keys};
 use entracte::{Event, EventAttributes as A, EventType};
 use entracte_testing::crash::CrashTest;
 use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine, check_store};
@@ -250,6 +251,7 @@ async fn chd_6_six_hundred_children_fall_with_their_parent() {
     engine.shutdown().await.unwrap();
     let runs = check_store(&*disk.reopen()).unwrap();
     assert_eq!(runs.len(), 601);
+    assert_nothing_under_way(&disk);
 }
 
 #[tokio::test(start_paused = true)]
@@ -511,6 +513,95 @@ fn chd_6_the_close_of_a_parent_survives_a_crash_at_every_commit() {
     }
 }
 
+/// Nothing that runs send to each other is left when all is quiet.
+fn assert_nothing_under_way(disk: &SimulatedDisk) {
+    let range = keys::deliveries_all();
+    let store = disk.reopen();
+    let rows = store.scan(range.space, &range.start, range.end.as_deref(), usize::MAX).unwrap();
+    assert!(rows.is_empty(), "{rows:#?}");
+}
+
+/// Kills one actor at each moment at which something can be on its way: nothing of it is lost.
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_is_killed_at_any_moment_loses_nothing_that_is_under_way() {
+    const FAMILY: [&str; 3] = ["s", "s-1", "s-2"];
+    for victim in FAMILY {
+        for moment in 0..60 {
+            let disk = SimulatedDisk::new(SimulatedOptions {
+                delay_max: Duration::ZERO,
+                ..Default::default()
+            });
+            let engine = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+            let run = engine.start_workflow(SUM, 2).workflow_id("s").await.unwrap();
+            for _ in 0..moment {
+                tokio::task::yield_now().await;
+            }
+            if let Ok(run) = engine.workflow_handle(DOUBLE, victim).await {
+                let actors = engine.run_actors().await.unwrap();
+                if let Some((_, actor)) = actors.iter().find(|(id, _)| *id == run.run_id()) {
+                    actor.kill();
+                }
+            }
+            let result = tokio::time::timeout(Duration::from_secs(60), run.result()).await;
+            assert_eq!(result.expect("the parent waits for ever").unwrap(), 6, "{victim} {moment}");
+            engine.shutdown().await.unwrap();
+            assert_nothing_under_way(&disk);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_6_a_parked_child_falls_with_its_parent_and_times_out_without_its_code() {
+    const UNKNOWN: Workflow<(), ()> = Workflow::new("unknown");
+    const HOPEFUL: Workflow<bool, String> = Workflow::new("hopeful");
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let engine = workflows(TestEngine::on_store(disk.reopen()))
+        .workflow(HOPEFUL, async |ctx: WorkflowContext, waits: bool| {
+            let child = ctx.child(UNKNOWN, ()).workflow_id(format!("unknown-{waits}"));
+            let child = child.run_timeout(Duration::from_secs(600)).start().await?;
+            if waits {
+                return Ok(child.result().await.unwrap_err().to_string());
+            }
+            Ok("did not wait".to_owned())
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(HOPEFUL, false).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "did not wait");
+    let child = engine.workflow_handle(UNKNOWN, "unknown-false").await.unwrap();
+    let error = child.result().await.unwrap_err();
+    assert!(matches!(error, WorkflowError::Terminated { .. }), "{error}");
+    let run = engine.start_workflow(HOPEFUL, true).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "Child workflow timeout");
+    engine.shutdown().await.unwrap();
+    check_store(&*disk.reopen()).unwrap();
+    assert_nothing_under_way(&disk);
+}
+
+/// The answer does not wait until somebody mends the code of who is asked.
+#[tokio::test(start_paused = true)]
+async fn can_8_a_parked_workflow_knows_at_once_that_it_is_asked_to_cancel() {
+    const UNKNOWN: Workflow<(), ()> = Workflow::new("unknown");
+    const IMPATIENT: Workflow<(), String> = Workflow::new("impatient");
+    let engine = workflows(TestEngine::builder())
+        .workflow(IMPATIENT, async |ctx: WorkflowContext, ()| {
+            let child = ctx
+                .child(UNKNOWN, ())
+                .cancellation_type(ChildWorkflowCancellationType::WaitCancellationRequested)
+                .start()
+                .await?;
+            child.cancel("enough");
+            Ok(child.result().await.unwrap_err().to_string())
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(IMPATIENT, ()).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "canceled");
+    engine.shutdown().await.unwrap();
+}
+
 /// Kills parents and children at random while they are at work.
 #[tokio::test(start_paused = true)]
 async fn killed_parents_and_children_are_made_again() {
@@ -537,5 +628,6 @@ async fn killed_parents_and_children_are_made_again() {
         }
         engine.shutdown().await.unwrap();
         assert_eq!(check_store(&*disk.reopen()).unwrap().len(), 84);
+        assert_nothing_under_way(&disk);
     }
 }

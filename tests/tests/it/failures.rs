@@ -205,3 +205,23 @@ async fn typed_details_go_from_the_activity_to_the_workflow_and_to_the_client() 
     assert_eq!(failure.root_cause().details(), Some(Ok(declined)));
     assert_eq!(failure.to_string(), "no money: no");
 }
+
+#[tokio::test(start_paused = true)]
+async fn fail_2_details_and_contexts_of_a_nested_error_go_all_the_way() {
+    let (result, _) = play(twice(), |_, ()| async {
+        let declined = Declined { code: 51, advice: "ask the bank".to_owned() };
+        let failure = Failure::non_retryable("Declined", "no").with_details(&declined)?;
+        Err(failure.into_error()).context("charge the card").context("pay the order")
+    })
+    .await;
+    let error = result.unwrap_err();
+    let failure = error.failure().unwrap();
+    assert_eq!(failure.to_string(), "pay the order: charge the card: no");
+    let contexts: Vec<_> = failure.cause().unwrap().contexts().collect();
+    assert_eq!(contexts, ["pay the order", "charge the card"]);
+    assert_eq!(failure.application_type(), Some("Declined"));
+    assert_eq!(failure.details::<Declined>().unwrap().unwrap().code, 51);
+    // What it is not is told with its type.
+    let wrong = failure.details::<u64>().unwrap().unwrap_err();
+    assert!(wrong.to_string().contains("is not a `u64`"), "{wrong}");
+}

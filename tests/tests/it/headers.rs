@@ -8,7 +8,7 @@ use entracte::{
     ClientCall, ClientCallKind, EventAttributes, Headers, Interceptor, Payload, PropagateHeaders,
     StartWorkflowError, WorkflowCall, WorkflowCallKind, WorkflowInfo,
 };
-use entracte_testing::TestEngine;
+use entracte_testing::{CrashTest, Outcome, TestEngine};
 
 const TELL: Activity<String, String> =
     Activity::new("tell").start_to_close_timeout(Duration::from_secs(10));
@@ -30,23 +30,22 @@ async fn tell(ctx: ActivityContext, name: String) -> ActivityResult<String> {
     Ok(text(ctx.headers(), &name))
 }
 
+/// Calls with what it was started and signalled with.
+async fn ask(ctx: WorkflowContext, (): ()) -> WorkflowResult<String> {
+    let started = text(ctx.headers(), "user");
+    let mut signals = ctx.signals(GO);
+    assert!(signals.headers().is_empty());
+    let value = signals.recv().await;
+    let signaled = text(signals.headers(), "user");
+    let called = headers("user", &format!("{started}+{signaled}"));
+    let told = ctx.activity(TELL, "user".to_owned()).headers(called).await?;
+    Ok(format!("{value} {told}"))
+}
+
 #[tokio::test(start_paused = true)]
 async fn wrk_3_headers_reach_workflow_signal_and_activity_and_are_in_the_history() {
-    let engine = TestEngine::builder()
-        .workflow(ASK, |ctx: WorkflowContext, ()| async move {
-            let started = text(ctx.headers(), "user");
-            let mut signals = ctx.signals(GO);
-            assert!(signals.headers().is_empty());
-            let value = signals.recv().await;
-            let signaled = text(signals.headers(), "user");
-            let called = headers("user", &format!("{started}+{signaled}"));
-            let told = ctx.activity(TELL, "user".to_owned()).headers(called).await?;
-            Ok(format!("{value} {told}"))
-        })
-        .activity(TELL, tell)
-        .start()
-        .await
-        .unwrap();
+    let engine =
+        TestEngine::builder().workflow(ASK, ask).activity(TELL, tell).start().await.unwrap();
     let run = engine.start_workflow(ASK, ()).headers(headers("user", "ada")).await.unwrap();
     run.signal(GO, "go".to_owned()).headers(headers("user", "bob")).await.unwrap();
     assert_eq!(run.result().await.unwrap(), "go ada+bob");
@@ -86,6 +85,33 @@ async fn wrk_3_headers_go_along_with_a_signal_to_another_workflow() {
     let sender = engine.start_workflow(SEND, "receiver".to_owned()).headers(own).await.unwrap();
     sender.result().await.unwrap();
     assert_eq!(receiver.result().await.unwrap(), "ada long none");
+}
+
+#[test]
+fn wrk_3_headers_survive_a_crash_at_every_commit() {
+    let report = CrashTest::new(
+        |engine| {
+            // The first attempt fails, so that the second one is read from the store.
+            let tell_later = |ctx: ActivityContext, name| async move {
+                if ctx.attempt() == 1 {
+                    return Err(Failure::application("NotYet", "not yet"));
+                }
+                tell(ctx, name).await
+            };
+            engine.workflow(ASK, ask).activity(TELL, tell_later)
+        },
+        async |engine| {
+            let start = engine.start_workflow(ASK, ()).workflow_id("one").request_id("one");
+            let run = start.headers(headers("user", "ada")).await?;
+            let signal = run.signal(GO, "go".to_owned()).request_id("go");
+            signal.headers(headers("user", "bob")).await?;
+            Ok(())
+        },
+    )
+    .run()
+    .unwrap();
+    let outcomes: Vec<_> = report.outcomes.values().flatten().cloned().collect();
+    assert_eq!(outcomes, [Outcome::Completed(Payload::encode("go ada+bob").unwrap())]);
 }
 
 #[tokio::test(start_paused = true)]

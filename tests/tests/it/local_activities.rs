@@ -470,3 +470,42 @@ async fn a_workflow_that_returns_takes_its_local_activities_along() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn acx_5_and_acx_6_after_the_request_there_is_no_retry_and_the_end_is_what_it_is() {
+    type Ending = fn() -> ActivityResult<u64>;
+    let completes: Ending = || Ok(7);
+    let fails: Ending = || Err(flaky());
+    for (ending, expected) in [(completes, "7"), (fails, "CancelRequested: Flaky")] {
+        let begun = Arc::new(Notify::new());
+        let begins = Arc::clone(&begun);
+        let engine = TestEngine::builder()
+            .workflow(CALL, async |ctx: WorkflowContext, number| {
+                ctx.local_activity(LOOK, number).await
+            })
+            .activity(LOOK, move |ctx: ActivityContext, _| {
+                begins.notify_one();
+                async move {
+                    ctx.cancelled().await;
+                    ending()
+                }
+            })
+            .start()
+            .await
+            .unwrap();
+        let run = engine.start_workflow(CALL, 40).await.unwrap();
+        begun.notified().await;
+        run.cancel("enough").await.unwrap();
+        let found = match run.result().await {
+            Ok(number) => number.to_string(),
+            Err(error) => {
+                let failure = error.failure().unwrap();
+                let FailureKind::Activity(activity) = failure.kind() else { panic!("{failure:?}") };
+                let kind = failure.application_type().unwrap_or_default();
+                format!("{:?}: {kind}", activity.retry_state)
+            }
+        };
+        assert_eq!(found, expected);
+        assert_eq!(markers(&run.history().await.unwrap())[0].attempt, 1);
+    }
+}

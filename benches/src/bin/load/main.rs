@@ -9,6 +9,7 @@ mod cancel;
 mod commits;
 mod opening;
 mod place;
+mod queue;
 mod sequence;
 
 /// Puts a load on the engine or its store and on their floor, and prints what each took.
@@ -28,6 +29,8 @@ enum Kind {
     Cancel(cancel::Cancel),
     /// Stores whose journals hold much: how long they take to open.
     Opening(opening::Openings),
+    /// Attempts that wait in a task queue: their memory, and how fast they get done.
+    Queue(queue::Queue),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Kind::Commits(commits) => commits::run(&commits),
         Kind::Cancel(cancel) => cancel::run(&cancel),
         Kind::Opening(openings) => opening::run(&openings),
+        Kind::Queue(queue) => queue::run(&queue),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,6 +26,7 @@ use self::panics::watch;
 use super::presence::Presence;
 use super::run::RunMessage;
 use crate::overrunning::Codes;
+use crate::task_queues::Permit;
 
 pub(crate) struct Attempt;
 
@@ -41,6 +42,8 @@ pub(crate) struct AttemptArguments {
     pub(crate) codes: Arc<Codes>,
     pub(crate) run: ActorRef<RunMessage>,
     pub(crate) presence: Presence,
+    /// Given back when the code has ended; none for a local activity, which needs no slot.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// What came of an attempt.
@@ -80,15 +83,19 @@ impl Actor for Attempt {
 async fn execute(arguments: AttemptArguments) -> AttemptOutcome {
     let AttemptArguments { activity, interceptors, context, canceller, input, codes, .. } =
         arguments;
+    // Code that outlives its attempt keeps the slot.
+    let permit = arguments.permit.map(Arc::new);
+    let permit_of_code = permit.clone();
     let code = move |context, input| match activity {
         ErasedActivity::Async(activity) => activity(context, input),
         ErasedActivity::Blocking(activity) => {
-            blocking::start(activity, context, input, &codes).boxed()
+            blocking::start(activity, context, input, &codes, permit_of_code).boxed()
         }
     };
     // The call itself may panic as well as the future it returns.
     let work = watch(|| interceptors.execute_activity(context, input, code))?;
     let result = Watched { work: Some(work), canceller }.await?;
+    drop(permit);
     if result.data().len() > arguments.result_bytes_max {
         return Err(Failure::non_retryable(
             "PayloadTooLarge",

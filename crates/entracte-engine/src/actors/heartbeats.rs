@@ -50,6 +50,14 @@ impl Heartbeats {
         self.lock().time
     }
 
+    /// A heartbeat came from elsewhere than the code: what the code has told before it is out of
+    /// date.
+    pub(crate) fn heard_elsewhere(&self) {
+        let mut latest = self.lock();
+        latest.time = Some(Instant::now());
+        (latest.untaken, latest.told) = (None, false);
+    }
+
     /// Takes what came last, and when; the next heartbeat tells the run again.
     pub(crate) fn take(&self) -> Option<(Payload, Instant)> {
         let mut latest = self.lock();

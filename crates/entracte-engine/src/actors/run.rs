@@ -6,6 +6,8 @@
 //! in memory can be rebuilt from the store at any time, and is, whenever the actor is killed.
 
 mod activities;
+mod admission;
+mod async_completion;
 mod calls;
 mod children;
 mod closing;
@@ -19,8 +21,10 @@ mod local_activities;
 mod opening;
 mod parent_close;
 mod parking;
+mod pending_operations;
 mod publishing;
 mod record;
+mod reporting;
 mod run_timeout;
 mod signals;
 mod state;
@@ -31,10 +35,14 @@ use entracte_model::event::SignalExternalFailedCause;
 use entracte_store::keys::DeliveryKey;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+pub(crate) use self::async_completion::{AsyncActivityAction, AsyncActivityCall, AttemptTarget};
 pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
 pub(crate) use self::deliveries::answer_to;
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;
+pub(crate) use self::pending_operations::{
+    ActivityOperation, ActivityOperationCall, OperationTarget, ResetOptions, UnpauseOptions,
+};
 pub(crate) use self::publishing::published;
 pub(crate) use self::state::RunState;
 use super::attempt::AttemptOutcome;
@@ -51,6 +59,8 @@ pub(crate) enum RunMessage {
     AttemptEnded { seq: Seq, attempt: u32, outcome: AttemptOutcome },
     /// An attempt has something new to tell.
     Heartbeat { seq: Seq, attempt: u32 },
+    /// The queue of an attempt has granted it a slot.
+    SlotGranted { seq: Seq, attempt: u32 },
     /// An actor under this run has ended. The run sends this to itself when it hears of it,
     /// because news of an actor's end overtakes the messages it sent before.
     ChildExited { actor: ActorId },
@@ -119,6 +129,7 @@ impl Actor for Run {
                 state.attempt_ended(seq, attempt, outcome)?;
             }
             RunMessage::Heartbeat { seq, attempt } => state.heartbeat(seq, attempt),
+            RunMessage::SlotGranted { seq, attempt } => state.slot_granted(seq, attempt)?,
             RunMessage::ChildExited { actor } => state.child_exited(actor)?,
             RunMessage::TimerDue { seq } => state.timer_due(seq)?,
             RunMessage::ExternalSignaled { seq, not_arrived } => {

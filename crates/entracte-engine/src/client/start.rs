@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::{
-    EncodeError, Headers, Payload, RunId, WorkflowId, WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy, id,
+    EncodeError, Headers, Payload, Priority, PriorityOptions, RunId, WorkflowId,
+    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, id,
 };
 use entracte_workflow::{ClientCall, ClientCallKind, Workflow};
 use serde::Serialize;
@@ -37,6 +37,7 @@ pub struct StartWorkflow<I, O> {
     request_id: Option<String>,
     reuse_policy: WorkflowIdReusePolicy,
     conflict_policy: WorkflowIdConflictPolicy,
+    priority: PriorityOptions,
 }
 
 impl<I: Serialize, O> StartWorkflow<I, O> {
@@ -70,6 +71,7 @@ impl<I, O> StartWorkflow<I, O> {
             request_id: None,
             reuse_policy: WorkflowIdReusePolicy::default(),
             conflict_policy: WorkflowIdConflictPolicy::default(),
+            priority: PriorityOptions::default(),
         }
     }
 
@@ -97,6 +99,28 @@ impl<I, O> StartWorkflow<I, O> {
     /// [`Fail`](WorkflowIdConflictPolicy::Fail): the start is refused.
     pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
         self.conflict_policy = policy;
+        self
+    }
+
+    /// Sets how urgent the run's activities are while they wait in their queues, unless they say
+    /// so themselves (rule PRI-1). Default [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority.priority = Some(priority);
+        self
+    }
+
+    /// Sets with whom the run's activities share what their priority gets of a queue, such as a
+    /// tenant, unless they say so themselves; at most 64 bytes (rule PRI-2). Default empty, a
+    /// key like any other.
+    pub fn fairness_key(mut self, key: impl Into<String>) -> Self {
+        self.priority.fairness_key = Some(key.into().into_boxed_str());
+        self
+    }
+
+    /// Sets how much the fairness key gets, in proportion to the others: a finite number above
+    /// zero; what is below 0.001 or above 1,000 counts as that (rule PRI-2). Default 1.0.
+    pub fn fairness_weight(mut self, weight: f32) -> Self {
+        self.priority.fairness_weight = Some(weight);
         self
     }
 
@@ -184,6 +208,7 @@ impl<I, O> StartWorkflow<I, O> {
             });
         }
         let input = self.input.clone()?;
+        self.priority.validate()?;
         let random = || Uuid::new_v4().to_string();
         let workflow_id = self.workflow_id.clone().unwrap_or_else(random);
         let request_id = self.request_id.clone().unwrap_or_else(random);
@@ -214,7 +239,8 @@ impl<I, O> StartWorkflow<I, O> {
         let ClientCall { input, headers, .. } = call;
         let new =
             WorkflowExecutionStarted::new(run_id, workflow_id, workflow_type, input, request_id);
-        Ok(WorkflowExecutionStarted { headers, ..new })
+        let priority = self.priority.clone();
+        Ok(WorkflowExecutionStarted { headers, priority, ..new })
     }
 }
 

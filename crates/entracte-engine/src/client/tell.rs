@@ -6,7 +6,9 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
-use crate::errors::{EngineStopped, RunError, SignalError};
+use crate::errors::{
+    AsyncActivityError, EngineStopped, PendingActivityError, RunError, SignalError,
+};
 
 /// An error of telling a run something.
 pub(super) trait TellError: From<EngineStopped> {
@@ -36,15 +38,17 @@ macro_rules! tell_error {
 
 tell_error!(RunError);
 tell_error!(SignalError);
+tell_error!(AsyncActivityError);
+tell_error!(PendingActivityError);
 
 impl Client {
     /// Tells a run something until there is an answer; gives the answer, and how often the run
     /// was told.
-    pub(super) async fn tell<E: TellError>(
+    pub(super) async fn tell<T, E: TellError>(
         &self,
         run_id: RunId,
-        call: impl Fn(oneshot::Sender<Result<(), E>>) -> RunCall,
-    ) -> (Result<(), E>, u32) {
+        call: impl Fn(oneshot::Sender<Result<T, E>>) -> RunCall,
+    ) -> (Result<T, E>, u32) {
         let mut asked = 0;
         if let Some(stopped) = self.stopped() {
             return (Err(stopped.into()), asked);

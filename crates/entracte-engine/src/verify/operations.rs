@@ -10,7 +10,7 @@ use entracte_store::keys::{
 use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow, PendingActivityRow};
 use entracte_workflow::HistoryState;
 
-use super::problem::{IndexRow, Problem};
+use super::problem::{IndexRow, PendingActivityFault, Problem};
 use super::rows::{Sink, hex};
 use super::walk::Walk;
 
@@ -126,6 +126,11 @@ impl Operations {
         for row in self.unknown(history, start) {
             sink(Problem::UnknownOperation { run_id, row });
         }
+        for (seq, row) in &self.pending {
+            if let Some(fault) = row.as_ref().and_then(fault_of) {
+                sink(Problem::PendingActivity { run_id, seq: *seq, fault });
+            }
+        }
         for row in self.missing(history, start) {
             sink(Problem::MissingRow { run_id, row });
         }
@@ -187,7 +192,10 @@ impl Operations {
     /// Whether the next attempt of an activity waits until a time.
     fn waits_until(&self, seq: Seq, due: Timestamp) -> bool {
         match self.pending.get(&seq) {
-            Some(Some(row)) => row.admitted_at.is_none() && row.next_attempt_at == due,
+            Some(Some(row)) => {
+                let waits = row.admitted_at.is_none() && row.pause.is_none();
+                waits && row.next_attempt_at == due
+            }
             // What cannot be read may fit.
             Some(None) => true,
             None => self.pending_is_broken,
@@ -239,6 +247,16 @@ fn times_out_at(history: &HistoryState, start: Timestamp) -> Option<Timestamp> {
     let started = history.started.as_ref()?;
     let own = started.run_timeout.map(|timeout| start.saturating_add(timeout));
     [own, started.execution_expiration].into_iter().flatten().min()
+}
+
+fn fault_of(row: &PendingActivityRow) -> Option<PendingActivityFault> {
+    if row.result_pending && row.admitted_at.is_none() {
+        return Some(PendingActivityFault::ResultOfNothing);
+    }
+    if row.reset.is_some() && row.admitted_at.is_none() {
+        return Some(PendingActivityFault::ResetOfNothing);
+    }
+    (row.attempts_reset >= row.attempt).then_some(PendingActivityFault::AttemptsReset)
 }
 
 fn row_problem<K: Key>(key: &[u8], error: InvalidRow, sink: Sink<'_>) {

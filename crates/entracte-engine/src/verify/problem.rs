@@ -180,6 +180,16 @@ pub enum Problem {
         /// The row.
         row: IndexRow,
     },
+    /// The row of a pending activity says things that exclude each other.
+    #[error("run {run_id}: the row of pending activity {seq} says that {fault}")]
+    PendingActivity {
+        /// The run.
+        run_id: RunId,
+        /// The activity.
+        seq: Seq,
+        /// What it says.
+        fault: PendingActivityFault,
+    },
     /// There is no clock row, though something was journaled.
     #[error("the clock's row is missing; run {run_id} goes up to {last}")]
     ClockMissing {
@@ -307,6 +317,22 @@ impl From<DueKey> for IndexRow {
             _ => Self::Other { seq, due },
         }
     }
+}
+
+/// What the row of a pending activity cannot say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PendingActivityFault {
+    /// The result of an attempt is pending that has not been admitted.
+    #[error("the result is pending of an attempt that has not been admitted")]
+    ResultOfNothing,
+    /// It was reset while an attempt ran, and none is admitted.
+    #[error("it was reset while an attempt ran, but none is admitted")]
+    ResetOfNothing,
+    /// More attempts were reset than there were.
+    #[error("more of its attempts were reset than there were")]
+    AttemptsReset,
 }
 
 impl fmt::Display for IndexRow {

@@ -20,6 +20,7 @@ use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
+use crate::priority::PriorityOptions;
 use crate::time::{Timestamp, duration_option_serde, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
@@ -157,6 +158,9 @@ pub struct WorkflowExecutionStarted {
     pub attempt: u32,
     /// The seed of the run's random numbers (rule DET-3).
     pub randomness_seed: u64,
+    /// What the run's activities inherit (rule PRI-1).
+    #[serde(default, skip_serializing_if = "PriorityOptions::is_empty")]
+    pub priority: PriorityOptions,
     /// The workflow that started the run as its child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentExecution>,
@@ -194,6 +198,7 @@ impl WorkflowExecutionStarted {
             first_execution_run_id: run_id,
             attempt: 1,
             randomness_seed: run_id.randomness_seed(),
+            priority: PriorityOptions::default(),
             parent: None,
             root: None,
             execution_timeout: None,

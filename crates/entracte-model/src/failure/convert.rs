@@ -63,24 +63,35 @@ fn own_message(text: &str, cause: Option<&Failure>) -> String {
     }
 }
 
-/// The name of a type without its module path: `my::io::Error<a::B>` is `Error<B>`.
-fn short_type_name<T>() -> String {
-    let mut short = String::new();
-    let mut segment = String::new();
-    for char in std::any::type_name::<T>().chars() {
-        match char {
-            ':' => segment.clear(),
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => segment.push(char),
-            _ => {
-                short.push_str(&segment);
-                segment.clear();
-                short.push(char);
-            }
+/// The name of a type as it is told: without its module path and its parameters, and through
+/// the pointers around it. Retry policies and callers match on it, and it stands in histories,
+/// so what is inside of a generic type must not be able to change it.
+///
+/// `my::GatewayError<reqwest::Error>` is `GatewayError`, and so is a `Box` or `Arc` of it.
+fn short_type_name<T: ?Sized>() -> String {
+    let mut name = std::any::type_name::<T>();
+    loop {
+        name = name.trim_start_matches(['&', ' ']);
+        name = name.strip_prefix("mut ").or(name.strip_prefix("dyn ")).unwrap_or(name);
+        // Of `dyn Error + Send` the first one counts.
+        name = name
+            .split_once(" + ")
+            .filter(|(first, _)| !first.contains('<'))
+            .map_or(name, |it| it.0);
+        let (path, parameters) = match name.split_once('<') {
+            Some((path, rest)) => (path, rest.strip_suffix('>')),
+            None => (name, None),
+        };
+        let last = path.rsplit("::").next().unwrap_or(path);
+        match parameters {
+            Some(inner) if POINTERS.contains(&last) => name = inner,
+            _ => return last.to_owned(),
         }
     }
-    short.push_str(&segment);
-    short
 }
+
+/// The types that are errors because what they point to is one.
+const POINTERS: [&str; 2] = ["Arc", "Box"];
 
 /// A [`Failure`] as a standard error, for callers that want one.
 ///
@@ -171,9 +182,56 @@ mod tests {
         assert_eq!(again, original);
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("the gateway is closed")]
+    struct GatewayError<E>(std::marker::PhantomData<E>);
+
     #[test]
-    fn type_names_lose_their_paths() {
-        assert_eq!(short_type_name::<std::num::ParseIntError>(), "ParseIntError");
-        assert_eq!(short_type_name::<Option<std::string::String>>(), "Option<String>");
+    fn fail_2_a_type_s_name_has_neither_path_nor_parameters_nor_pointers() {
+        use std::sync::Arc;
+        fn type_of<E: Error + Send + Sync + 'static>(error: E) -> String {
+            Failure::from(error).application_type().unwrap().to_owned()
+        }
+        let gateway = || GatewayError::<Vec<std::fmt::Error>>(std::marker::PhantomData);
+        assert_eq!(type_of("x".parse::<u8>().unwrap_err()), "ParseIntError");
+        assert_eq!(type_of(gateway()), "GatewayError");
+        assert_eq!(type_of(Box::new(gateway())), "GatewayError");
+        assert_eq!(type_of(Arc::new(gateway())), "GatewayError");
+        assert_eq!(type_of(Arc::new(Box::new(refused()))), "Error");
+        type Shared = Arc<dyn Error + Send + Sync>;
+        assert_eq!(short_type_name::<Shared>(), "Error");
+        assert_eq!(short_type_name::<&'static mut str>(), "str");
+        assert_eq!(short_type_name::<Box<dyn Iterator<Item = Vec<u8>> + Send>>(), "Iterator");
+    }
+
+    #[test]
+    fn fail_2_sources_are_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("book the transfer")]
+        struct BookError(#[source] LedgerError);
+        let failure = Failure::from(BookError(LedgerError(refused())));
+        let messages: Vec<_> = failure.chain().map(Failure::message).collect();
+        assert_eq!(messages, ["book the transfer", "open the ledger", "connection refused"]);
+        let types: Vec<_> = failure.chain().filter_map(Failure::application_type).collect();
+        // What stands behind a `dyn Error` has no name any more.
+        assert_eq!(types, ["BookError", "", ""]);
+        let failure = failure.context("pay the bill");
+        assert_eq!(
+            failure.to_string(),
+            "pay the bill: book the transfer: open the ledger: connection refused"
+        );
+        assert_eq!(failure.application_type(), Some("BookError"));
+    }
+
+    #[test]
+    fn fail_11_a_failure_within_an_error_is_a_cause_with_all_that_it_tells() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("settle")]
+        struct SettleError(#[source] FailureError);
+        let declined = Failure::non_retryable("Declined", "no").with_details(&51).unwrap();
+        let failure = Failure::from(SettleError(declined.clone().into_error()));
+        assert_eq!(failure.cause(), Some(&declined));
+        assert_eq!(failure.details::<u32>(), Some(Ok(51)));
+        assert_eq!(failure.to_string(), "settle: no");
     }
 }

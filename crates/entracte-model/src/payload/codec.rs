@@ -5,9 +5,9 @@ use super::Payload;
 /// Changes every payload on its way to the disk, and back: it encrypts, for instance, or
 /// compresses.
 ///
-/// Arguments, results, heartbeat and failure details, signals and published values are
-/// payloads. Names, ids, times, options and the messages of failures are not, and are stored as
-/// they are; put nothing secret into them.
+/// Arguments, results, headers, heartbeat and failure details, signals and published values are
+/// payloads. Names (those of headers too), ids, times, options and the messages of failures are
+/// not, and are stored as they are; put nothing secret into them.
 ///
 /// A codec is called for every row that is written or read, so it must be quick and must not
 /// wait for a network. It may give a different payload each time for the same one, as

@@ -101,15 +101,10 @@ fn batch(run_id: RunId) -> Batch {
 
 fn pending() -> PendingActivityRow {
     PendingActivityRow {
-        scheduled_event_id: EventId::FIRST,
         attempt: 2,
-        admitted_at: None,
-        next_attempt_at: Timestamp::EPOCH,
         last_failure: Some(failure()),
         heartbeat_details: Some(secret()),
-        heartbeat_at: None,
-        last_attempt_ended_at: None,
-        cancel_requested: false,
+        ..PendingActivityRow::new(EventId::FIRST, Timestamp::EPOCH)
     }
 }
 

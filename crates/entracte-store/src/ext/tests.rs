@@ -152,17 +152,7 @@ async fn runs_are_found_by_either_id_and_listed_in_order() {
 }
 
 fn pending(attempt: u32) -> PendingActivityRow {
-    PendingActivityRow {
-        scheduled_event_id: EventId::new(5),
-        attempt,
-        admitted_at: None,
-        next_attempt_at: Timestamp::EPOCH,
-        last_failure: None,
-        last_attempt_ended_at: None,
-        heartbeat_details: None,
-        heartbeat_at: None,
-        cancel_requested: false,
-    }
+    PendingActivityRow { attempt, ..PendingActivityRow::new(EventId::new(5), Timestamp::EPOCH) }
 }
 
 fn cancel_request() -> InboxRow {

@@ -58,7 +58,7 @@ pub fn copy_readable(path: &Path, target: &Path) -> Result<Vec<Space>, StoreErro
 pub fn open_readable(copy: &Path, options: &FjallOptions) -> Result<FjallStore, StoreError> {
     let lock = Arc::new(DirectoryLock::take(copy)?);
     let database = open_database(copy, JOURNAL_DIRECTORY, options)?;
-    let progress = Arc::new(Progress::new(0, usize::MAX));
+    let progress = Arc::new(Progress::new(0, 0, usize::MAX));
     let poison = Poison::default();
     // A new cell can be set.
     let _ = poison.set("it is a copy for reading".into());

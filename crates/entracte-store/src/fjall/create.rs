@@ -54,7 +54,7 @@ pub(super) fn make_journal(
     lock: &Arc<DirectoryLock>,
 ) -> Result<(), StoreError> {
     let database = open_database(directory, JOURNAL_DIRECTORY_NEW, options)?;
-    let progress = Arc::new(Progress::new(0, usize::MAX));
+    let progress = Arc::new(Progress::new(0, 0, usize::MAX));
     let opened = Opened::new(directory, database, progress, store_id, lock.clone());
     let mut batch = Batch::new();
     batch.put_format(FORMAT_SUPPORTED);

@@ -13,7 +13,7 @@ use super::errors;
 use super::keeper::Keeper;
 use super::lock::DirectoryLock;
 use super::numbers::CommitRow;
-use super::progress::Progress;
+use super::progress::{Guard, Progress};
 use super::scrub::Scrub;
 use crate::batch::{Batch, Op};
 use crate::error::StoreError;
@@ -166,6 +166,7 @@ impl Opened {
         }
         self.wait_for_room()?;
         let mut progress = self.progress.lock();
+        self.begin(&mut progress)?;
         let is_synced = mode != PersistMode::Buffer || progress.is_rotating;
         let mode =
             if mode == PersistMode::Buffer && is_synced { PersistMode::SyncData } else { mode };
@@ -191,15 +192,27 @@ impl Opened {
         progress.is_buffered |= !is_synced;
         write.commit().map_err(|error| self.name("commit a batch", error))?;
         progress.committed(journal_bytes(batch), is_synced);
+        progress.is_broken = false;
         Ok(())
     }
 
     /// Makes everything committed so far survive a power loss.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         let mut progress = self.progress.lock();
+        self.begin(&mut progress)?;
         let synced = self.database.persist(PersistMode::SyncData);
         synced.map_err(|error| self.name("sync the journal", error))?;
         progress.all_synced();
+        progress.is_broken = false;
+        Ok(())
+    }
+
+    /// Notes that a write has begun, unless an earlier one has failed, or panicked: a number must
+    /// not be given twice, and a sync after a failed one proves nothing.
+    fn begin(&self, progress: &mut Guard<'_>) -> Result<(), StoreError> {
+        if std::mem::replace(&mut progress.is_broken, true) {
+            return Err(StoreError::Poisoned { reason: "an earlier write has failed".into() });
+        }
         Ok(())
     }
 
@@ -218,31 +231,61 @@ impl Opened {
     /// fjall would wait by itself, but in steps of 100 ms, and without an end once its threads
     /// have stopped after a failed write: this ends with that failure instead.
     fn wait_for_room(&self) -> Result<(), StoreError> {
-        let waiting = || {
-            let count =
-                |space: &Keyspace| (space.sealed_memtable_count(), space.tree.l0_run_count());
-            let counts: Vec<_> = self.keyspaces.iter().map(count).collect();
-            let is_full = counts.iter().any(|(memtables, runs)| {
-                *memtables >= SEALED_MEMTABLES_MAX || *runs >= UNSORTED_RUNS_MAX
-            });
-            is_full.then_some(counts)
+        let is_full = |space: &Keyspace| {
+            space.sealed_memtable_count() >= SEALED_MEMTABLES_MAX
+                || space.tree.l0_run_count() >= UNSORTED_RUNS_MAX
         };
-        let Some(mut counts) = waiting() else { return Ok(()) };
-        let mut since = Instant::now();
-        while let Some(now) = waiting() {
-            // An error if fjall has stopped itself.
-            let alive = self.database.persist(PersistMode::Buffer);
-            alive.map_err(|error| self.name("commit a batch", error))?;
-            if now != counts {
-                (counts, since) = (now, Instant::now());
-            } else if since.elapsed() > STALL_MAX {
-                let reason = format!("no table was written for {}s", STALL_MAX.as_secs());
-                return Err(StoreError::Backend { reason });
-            }
-            std::thread::sleep(ROOM_CHECK_INTERVAL);
-        }
-        Ok(())
+        let waited = wait_for_tables(&self.database, &self.keyspaces, is_full);
+        waited.map_err(|error| error.named("commit a batch", &self.path))
     }
+}
+
+/// Why tables are not written that are waited for.
+#[derive(Debug)]
+pub(super) enum NoTables {
+    /// fjall has stopped itself.
+    Stopped(fjall::Error),
+    /// Nothing has happened for too long.
+    Stalled,
+}
+
+impl NoTables {
+    pub(super) fn named(self, doing: &'static str, path: &Path) -> StoreError {
+        match self {
+            Self::Stopped(error) => errors::name(doing, Some(path), error),
+            Self::Stalled => {
+                let reason = format!("no table was written for {}s", STALL_MAX.as_secs());
+                StoreError::Backend { reason }
+            }
+        }
+    }
+}
+
+/// Waits until something is no longer so for any space, which is for fjall's threads to bring
+/// about.
+pub(super) fn wait_for_tables(
+    database: &Database,
+    keyspaces: &Keyspaces,
+    is_so: impl Fn(&Keyspace) -> bool,
+) -> Result<(), NoTables> {
+    let waiting = || {
+        let count = |space: &Keyspace| (space.sealed_memtable_count(), space.tree.l0_run_count());
+        let is_any = keyspaces.iter().any(&is_so);
+        is_any.then(|| keyspaces.iter().map(count).collect::<Vec<_>>())
+    };
+    let Some(mut counts) = waiting() else { return Ok(()) };
+    let mut since = Instant::now();
+    while let Some(now) = waiting() {
+        // An error if fjall has stopped itself.
+        database.persist(PersistMode::Buffer).map_err(NoTables::Stopped)?;
+        if now != counts {
+            (counts, since) = (now, Instant::now());
+        } else if since.elapsed() > STALL_MAX {
+            return Err(NoTables::Stalled);
+        }
+        std::thread::sleep(ROOM_CHECK_INTERVAL);
+    }
+    Ok(())
 }
 
 /// How much a batch takes in the journal, roughly, in bytes.

@@ -218,7 +218,9 @@ fn rotate(database: &Database, progress: &Progress, keyspace: &Keyspace) -> Resu
     let mut state = progress.lock();
     if state.is_buffered {
         // Nothing may reach a table that is not synced in the journal.
+        state.is_broken = true;
         database.persist(PersistMode::SyncData).map_err(failed)?;
+        state.is_broken = false;
         state.all_synced();
         return keyspace.rotate_memtable().map_err(failed).map(drop);
     }

@@ -161,6 +161,26 @@ pub(super) fn sync_tree(directory: &Path) -> io::Result<()> {
     sync(directory)
 }
 
+/// Makes the names of all files of a store survive a power loss. A process that was killed may
+/// have given them without syncing them, and from now on they are relied on: what is written
+/// into a file whose name is lost is lost too.
+pub(super) fn sync_names(directory: &Path) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_io("sync the store's names", Some(directory), error);
+    sync_directories(&directory.join(JOURNAL_DIRECTORY)).map_err(failed)?;
+    sync(directory).map_err(failed)
+}
+
+/// Syncs a directory and those below it, but not the files in them.
+fn sync_directories(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_directories(&entry.path())?;
+        }
+    }
+    sync(directory)
+}
+
 /// Makes the entries of a directory survive a power loss.
 pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     sync(directory)

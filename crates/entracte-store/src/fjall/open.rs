@@ -19,7 +19,7 @@ use super::options::FjallOptions;
 use super::progress::Progress;
 use super::scrub::Scrub;
 use super::tail::TailFile;
-use super::{errors, torn};
+use super::{errors, put_away, torn};
 use crate::error::StoreError;
 use crate::keys::FORMAT_KEY;
 use crate::rows::InvalidRow;
@@ -49,13 +49,20 @@ pub(super) fn open(
     }
     torn::cut_off(directory, &findings.cuts)?;
     layout::restore_journal_lock(directory)?;
+    layout::sync_names(directory)?;
     let mut tail = TailFile::open(directory)?;
-    let database = open_database(directory, JOURNAL_DIRECTORY, options)?;
+    let mut database = open_database(directory, JOURNAL_DIRECTORY, options)?;
+    let mut bytes = findings.beyond_tables_bytes;
+    if put_away::is_due(&findings, options) {
+        bytes = 0;
+        guarded(directory, || put_away::put_away(directory, database, findings.last))?;
+        database = open_database(directory, JOURNAL_DIRECTORY, options)?;
+    }
     // fjall syncs the journal before it reads it, so what was found is durable by now.
     if findings.last > tail.synced() {
         tail.write(findings.last)?;
     }
-    let progress = Progress::new(findings.last, keeper::look_after_bytes(options));
+    let progress = Progress::new(findings.last, bytes, keeper::look_after_bytes(options));
     let progress = Arc::new(progress);
     let store_id = findings.tail.store_id;
     let mut opened = Opened::new(directory, database, progress.clone(), store_id, lock);

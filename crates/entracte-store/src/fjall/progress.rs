@@ -19,7 +19,8 @@ pub(super) struct State {
     pub(super) last: u64,
     /// The highest number that is known to be synced.
     pub(super) synced: u64,
-    /// How much was committed since the store was opened, roughly, in bytes.
+    /// How much was committed, roughly, in bytes: since the store was opened, and before, as far
+    /// as it is not in the tables.
     pub(super) bytes: u64,
     /// Whether there was ever a commit that was not synced at once.
     pub(super) is_buffered: bool,
@@ -30,6 +31,9 @@ pub(super) struct State {
     pub(super) is_look_due: bool,
     /// Whether the keeper is to end.
     pub(super) is_ending: bool,
+    /// Whether a commit or a sync has begun and not come to a good end: what it has left is not
+    /// known, so that no other one may follow.
+    pub(super) is_broken: bool,
     unlooked_bytes: usize,
 }
 
@@ -41,14 +45,16 @@ pub(super) struct Guard<'a> {
 }
 
 impl Progress {
-    /// Begins behind the last commit, which is known to be synced.
-    pub(super) fn new(last: u64, look_after_bytes: usize) -> Self {
-        let state = State { last, synced: last, ..State::default() };
+    /// Begins behind the last commit, which is known to be synced. So many bytes of commits are
+    /// in memtables already: the first commit has the keeper look at them.
+    pub(super) fn new(last: u64, bytes: u64, look_after_bytes: usize) -> Self {
+        let unlooked_bytes = look_after_bytes;
+        let state = State { last, synced: last, bytes, unlooked_bytes, ..State::default() };
         Self { state: Mutex::new(state), changed: Condvar::new(), look_after_bytes }
     }
 
     pub(super) fn lock(&self) -> Guard<'_> {
-        // A commit that panicked has not counted itself, and its store takes no more writes.
+        // What a commit that panicked has left is told by `is_broken`.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Guard { state, progress: self }
     }
@@ -64,7 +70,7 @@ impl Guard<'_> {
     pub(super) fn committed(&mut self, bytes: usize, is_synced: bool) {
         self.state.last += 1;
         self.state.bytes += bytes as u64;
-        self.state.unlooked_bytes += bytes;
+        self.state.unlooked_bytes = self.state.unlooked_bytes.saturating_add(bytes);
         if self.state.unlooked_bytes >= self.progress.look_after_bytes {
             self.state.unlooked_bytes = 0;
             self.state.is_look_due = true;

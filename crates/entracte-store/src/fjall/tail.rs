@@ -88,6 +88,15 @@ impl TailFile {
         Ok(Self { file, path, last })
     }
 
+    /// A tail's file on a disk that is full.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn on_a_full_disk() -> io::Result<Self> {
+        let path = PathBuf::from("/dev/full");
+        let tail = Tail { store_id: 9, synced: 0 };
+        let file = OpenOptions::new().write(true).open(&path)?;
+        Ok(Self { file, path, last: Slot { sequence: 0, tail } })
+    }
+
     pub(super) fn synced(&self) -> u64 {
         self.last.tail.synced
     }

@@ -13,6 +13,8 @@ use crate::error::StoreError;
 pub(super) const TORN_DIRECTORY: &str = "torn";
 /// How many torn ends are kept; the oldest ones go first.
 const KEPT_MAX: usize = 32;
+/// How long they may be together, in bytes; the newest one is always kept.
+const KEPT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Keeps what stands behind each cut aside and cuts it off, the newest file first.
 ///
@@ -52,7 +54,7 @@ fn keep_aside(directory: &Path, cut: &Cut) -> io::Result<String> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    forget_oldest(&torn)?;
+    forget_oldest(&torn, len as u64)?;
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let journal = cut.path.file_stem().unwrap_or_default().to_string_lossy();
     let name = format!("{millis:014}-{journal}-{}", cut.offset);
@@ -63,14 +65,26 @@ fn keep_aside(directory: &Path, cut: &Cut) -> io::Result<String> {
     Ok(name)
 }
 
-/// Makes room for one more.
-fn forget_oldest(torn: &Path) -> io::Result<()> {
-    let mut names: Vec<_> = fs::read_dir(torn)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<_>>()?;
-    names.sort_unstable();
-    for oldest in names.iter().take((names.len() + 1).saturating_sub(KEPT_MAX)) {
+/// Makes room for one more of some length. What a person has put there is left alone, unless it
+/// is a file.
+fn forget_oldest(torn: &Path, bytes: u64) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(torn)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_file() {
+            kept.push((entry.path(), metadata.len()));
+        }
+    }
+    kept.sort_unstable();
+    let mut count = kept.len();
+    let mut together = bytes + kept.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    for (oldest, bytes) in kept {
+        if count < KEPT_MAX && together <= KEPT_BYTES_MAX {
+            break;
+        }
         fs::remove_file(oldest)?;
+        (count, together) = (count - 1, together - bytes);
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 use std::fmt::Debug;
+use std::time::Duration;
 
 use entracte_model::event::{
     ChildWorkflowExecutionCompleted, LocalActivityMarker, LocalActivityOutcome,
     WorkflowExecutionSignaled, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    EventAttributes, EventId, Failure, Headers, ParentClosePolicy, Payload, RetryState, RunId, Seq,
-    SourceLocation, TimeoutType, Timestamp, WorkflowId, WorkflowIdReusePolicy, WorkflowStatus,
+    ActivityOptions, EventAttributes, EventId, Failure, Headers, ParentClosePolicy, Payload,
+    RetryState, RunId, Seq, SourceLocation, TimeoutType, Timestamp, WorkflowId,
+    WorkflowIdReusePolicy, WorkflowStatus,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -74,11 +76,25 @@ prop_compose! {
         scheduled_event_id in event_ids(), attempt: u32, admitted_at in option::of(times()),
         next_attempt_at in times(), last_failure in option::of(failures()),
         heartbeat_details in option::of(payloads()), heartbeat_at in option::of(times()),
-        last_attempt_ended_at in option::of(times()), cancel_requested: bool,
+        last_attempt_ended_at in option::of(times()), cancel_requested: bool, result_pending: bool,
+        operations in (
+            any::<u32>(), option::of((times(), "[a-z]{0,9}")), option::of(any::<(bool, bool)>()),
+            option::of(1_u64..9),
+        ),
     ) -> PendingActivityRow {
+        let (attempts_reset, paused, reset, start_to_close) = operations;
+        let options = start_to_close.map(|seconds| Box::new(ActivityOptions {
+            start_to_close_timeout: Some(Duration::from_secs(seconds)),
+            ..ActivityOptions::default()
+        }));
         PendingActivityRow {
+            attempts_reset,
+            pause: paused.map(|(since, reason)| ActivityPause { since, reason }),
+            reset: reset.map(|(heartbeat, told)| ActivityReset { heartbeat, told }),
+            options,
             scheduled_event_id, attempt, admitted_at, next_attempt_at, last_failure,
             last_attempt_ended_at, heartbeat_details, heartbeat_at, cancel_requested,
+            result_pending,
         }
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::options::ActivityOptionsError;
 use entracte_model::{
-    ActivityCancellationType, ActivityOptions, DecodeError, Failure, Headers, Payload, RetryPolicy,
-    RetryState, id,
+    ActivityCancellationType, ActivityOptions, DecodeError, Failure, Headers, Payload, Priority,
+    RetryPolicy, RetryState, id,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -102,6 +102,27 @@ impl<O> ActivityCall<O> {
     /// Sets what a cancellation of the activity waits for (rule ACX-1). Default: the constant's.
     pub fn cancellation_type(mut self, cancellation_type: ActivityCancellationType) -> Self {
         self.call.options.cancellation_type = cancellation_type;
+        self
+    }
+
+    /// Sets how urgent an attempt is while it waits in its queue (rule PRI-1). Default: the
+    /// constant's.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.call.options.priority.priority = Some(priority);
+        self
+    }
+
+    /// Sets with whom the attempts share what their priority gets of the queue; at most 64 bytes
+    /// (rule PRI-2). Default: the constant's.
+    pub fn fairness_key(mut self, key: impl Into<String>) -> Self {
+        self.call.options.priority.fairness_key = Some(key.into().into_boxed_str());
+        self
+    }
+
+    /// Sets how much the fairness key gets, in proportion to the others (rule PRI-2). Default:
+    /// the constant's.
+    pub fn fairness_weight(mut self, weight: f32) -> Self {
+        self.call.options.priority.fairness_weight = Some(weight);
         self
     }
 

@@ -40,6 +40,17 @@ impl ExternalWorkflow {
     /// [shielded](crate::WorkflowContext::shield). What has been sent cannot be taken back:
     /// dropping the future after the turn in which it was first awaited changes nothing.
     ///
+    /// The value must be of the constant's type:
+    ///
+    /// ```compile_fail,E0308
+    /// use entracte_workflow::{Signal, WorkflowContext, WorkflowResult};
+    ///
+    /// const APPROVE: Signal<bool> = Signal::new("approve");
+    /// async fn approve(ctx: WorkflowContext, order: String) -> WorkflowResult<()> {
+    ///     ctx.external_workflow(order).signal(APPROVE, "yes").await // expected `bool`, found `&str`
+    /// }
+    /// ```
+    ///
     /// A signal whose payload is larger than the engine allows ends the run, as any other
     /// command does (rule LIM-4).
     #[track_caller]

@@ -9,6 +9,7 @@ mod combine;
 mod external_signals;
 mod foreign;
 mod inert;
+mod interceptors;
 mod local_activities;
 mod machine;
 mod mismatch;

@@ -9,10 +9,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::power_cut::print_failures;
-use crate::power::campaign::Cuts;
+use crate::power::campaign::{Cuts, Report};
+use crate::power::event::Recording;
 use crate::power::first_opening::Kill;
 use crate::power::rig::Rig;
-use crate::power::scenario::FIRST_OPENING;
+use crate::power::scenario::{FIRST_OPENING, Left};
 
 /// What a run of first openings is asked for.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +25,10 @@ pub struct FirstOpeningArguments {
     /// each system call.
     #[arg(long, default_value_t = 100)]
     chains: usize,
+    /// How often the power of the next opening is cut, for each thing that happens in the first
+    /// one, at which that is killed.
+    #[arg(long, default_value_t = 4)]
+    again: usize,
     /// What chance does.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -66,9 +71,29 @@ impl FirstOpeningArguments {
         }
         let campaign = rig.campaign(rig.record(&FIRST_OPENING)?, FIRST_OPENING.work, "");
         let report = campaign.run(Cuts::Everywhere(self.times), self.seed).await?;
-        println!("{report}");
+        println!("power cuts of the first opening\n{report}");
         print_failures(&report);
-        Ok(faults == 0 && report.failures.is_empty())
+        let again = self.cut_after_kills(&rig, &campaign.recording).await?;
+        println!("power cuts of the opening after one that was killed\n{again}");
+        print_failures(&again);
+        Ok(faults == 0 && report.failures.is_empty() && again.failures.is_empty())
+    }
+
+    /// Kills the first opening at each thing that happens, and cuts the power of the next one:
+    /// what the first one had not synced may be lost then.
+    async fn cut_after_kills(
+        &self,
+        rig: &Rig,
+        recording: &Recording,
+    ) -> Result<Report, Box<dyn Error>> {
+        let mut report = Report::default();
+        for place in 1..=recording.events.len() {
+            let left = Left::ByKill(recording.killed_at(place));
+            let campaign = rig.go_on(&FIRST_OPENING, &left, &format!("-killed-{place}"))?;
+            let seed = self.seed.wrapping_add(place as u64);
+            report.add(campaign.run(Cuts::Sample(self.again), seed).await?);
+        }
+        Ok(report)
     }
 
     /// Where each directory is killed: one at each call, and others over and over.

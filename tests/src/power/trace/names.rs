@@ -48,12 +48,23 @@ impl Names {
 
     pub(super) fn create(&mut self, directory: Inode, name: &str, is_directory: bool) -> Inode {
         let inode = Inode(self.next);
-        self.next += 1;
+        self.created(directory, name, inode, is_directory);
+        inode
+    }
+
+    /// Takes over something that was created before.
+    pub(super) fn created(
+        &mut self,
+        directory: Inode,
+        name: &str,
+        inode: Inode,
+        is_directory: bool,
+    ) {
+        self.next = self.next.max(inode.0 + 1);
         if is_directory {
             self.directories.insert(inode, HashMap::new());
         }
         self.put(directory, name, inode);
-        inode
     }
 
     pub(super) fn put(&mut self, directory: Inode, name: &str, inode: Inode) {

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::panics::watch;
 use super::{AttemptOutcome, lost_attempt};
 use crate::overrunning::{Code, CodeId, Codes};
+use crate::task_queues::Permit;
 
 /// Starts the code on a thread for such work.
 pub(super) fn start(
@@ -19,12 +20,15 @@ pub(super) fn start(
     context: ActivityContext,
     input: Vec<Payload>,
     codes: &Arc<Codes>,
+    permit: Option<Arc<Permit>>,
 ) -> BlockingAttempt {
-    let code = Code::new(codes, context.info());
+    let code = Code::new(codes, context.info(), permit);
     let id = code.id();
+    // What an interceptor has put around the attempt is around its log lines there too.
+    let span = tracing::Span::current();
     let handle = tokio::task::spawn_blocking(move || {
         code.begins();
-        watch(|| activity(context, input)).flatten()
+        span.in_scope(|| watch(|| activity(context, input))).flatten()
     });
     BlockingAttempt { handle, id, codes: Arc::clone(codes) }
 }

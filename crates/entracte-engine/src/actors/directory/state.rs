@@ -19,7 +19,8 @@ use crate::actors::run::{
 };
 use crate::description::WorkflowDescription;
 use crate::errors::{
-    EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError, WorkflowError,
+    ActivityNotFound, EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError,
+    WorkflowError,
 };
 use crate::shared::Shared;
 
@@ -221,6 +222,12 @@ impl DirectoryState {
             RunCall::Signal { reply, .. } => {
                 let _ = reply.send(Err(SignalError::AlreadyClosed { run_id }));
             }
+            RunCall::ActivityOperation(call) => {
+                let _ = call.reply.send(Err(ActivityNotFound::RunClosed { run_id }.into()));
+            }
+            RunCall::AsyncActivity(call) => {
+                let _ = call.reply.send(Err(ActivityNotFound::RunClosed { run_id }.into()));
+            }
             RunCall::Query { query, reply } => {
                 let _ = reply.send(published(self.store(), run_id, &query));
             }
@@ -299,6 +306,7 @@ impl DirectoryState {
 
     pub(super) fn drain(&mut self, reply: oneshot::Sender<()>) {
         self.shared.health.shut_down();
+        self.shared.task_queues.close();
         for call in self.lost.drain().flat_map(|(_, calls)| calls) {
             refuse(call, &EngineStopped { reason: "it was shut down".to_owned() });
         }
@@ -362,6 +370,8 @@ fn refuse(call: RunCall, stopped: &EngineStopped) {
             let _ = reply.send(Err(stopped.clone().into()));
         }
         RunCall::Signal { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
+        RunCall::AsyncActivity(call) => drop(call.reply.send(Err(stopped.clone().into()))),
+        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(stopped.clone().into()))),
         RunCall::Query { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
     }
 }
@@ -375,6 +385,8 @@ fn fail(call: RunCall, error: StoreError) {
             let _ = reply.send(Err(error.into()));
         }
         RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
+        RunCall::AsyncActivity(call) => drop(call.reply.send(Err(error.into()))),
+        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(error.into()))),
         RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }
@@ -390,6 +402,8 @@ fn not_found(call: RunCall, run_id: RunId) {
             let _ = reply.send(Err(error.into()));
         }
         RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
+        RunCall::AsyncActivity(call) => drop(call.reply.send(Err(error.into()))),
+        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(error.into()))),
         RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }

@@ -2,14 +2,19 @@
 
 use entracte_model::failure::ApplicationFailure;
 use entracte_model::retry::{AttemptEnd, RetryDecision, decide};
-use entracte_model::{Failure, FailureKind, Payload, RetryState, Seq, TimeoutType};
+use entracte_model::{
+    Failure, FailureKind, Payload, RetryState, Seq, TaskToken, TimeoutType, Timestamp,
+};
 use entracte_store::rows::{ActivityClosed, ActivityOutcome};
+use entracte_workflow::is_result_pending;
 use ractor::{ActorId, ActorProcessingErr};
 
+use super::admission::Standing;
 use super::deadlines::timed_out;
 use super::effects::Effect;
 use super::heartbeats::take_heartbeat;
 use super::input::Input;
+use super::reporting::report_attempt;
 use super::state::{Child, Mode, PendingActivity, RunState};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
 
@@ -31,8 +36,13 @@ impl RunState {
         if self.activities.get(&seq).is_some_and(stopping) || !self.takes_end_of(seq, attempt) {
             return Ok(());
         }
+        let run_id = self.run_id;
         match outcome {
             Ok(result) => self.close_activity(seq, ActivityOutcome::Completed { result }),
+            Err(failure) if is_result_pending(&failure, TaskToken { run_id, seq, attempt }) => {
+                self.leave_result_pending(seq);
+                Ok(())
+            }
             Err(failure) => self.attempt_failed(seq, attempt, failure),
         }
     }
@@ -55,6 +65,7 @@ impl RunState {
     pub(super) fn child_exited(&mut self, actor: ActorId) -> Result<(), ActorProcessingErr> {
         match self.children.remove(&actor) {
             Some(Child::Attempt { seq, attempt }) => {
+                self.code_is_gone(seq, actor);
                 let running = self.activities.get(&seq).and_then(|it| it.running.as_ref());
                 if let Some(running) = running.filter(|running| running.actor.get_id() == actor) {
                     let failure = match running.stopping {
@@ -96,7 +107,8 @@ impl RunState {
             return Ok(());
         }
         let now = self.now();
-        let Some(activity) = self.activities.get(&seq) else { return Ok(()) };
+        let activity = self.activities.get(&seq).filter(|it| it.row.attempt == attempt);
+        let Some(activity) = activity else { return Ok(()) };
         let Some(scheduled) = self.history.activities.get(&seq) else { return Ok(()) };
         let cancel_requested = activity.row.cancel_requested;
         let failure = match (failure.kind(), cancel_requested) {
@@ -109,16 +121,23 @@ impl RunState {
             _ => failure,
         };
         let decision = decide(&AttemptEnd {
-            policy: Some(&scheduled.options.retry_policy),
-            attempt,
+            policy: Some(&activity.options(scheduled).retry_policy),
+            // After a reset the next attempt is the first, whatever the policy has left.
+            attempt: if activity.row.reset.is_some() { 0 } else { activity.row.attempt_number() },
             failure: &failure,
             cancel_requested,
+            paused: activity.row.pause.is_some(),
             now,
             expiration: activity.timeouts.expiration(activity.scheduled_time),
         });
+        report_attempt(self.run_id, &scheduled.activity_type, attempt, &failure, &decision);
         match decision {
             RetryDecision::Retry { delay } => {
-                self.retry_activity(seq, failure, now.saturating_add(delay));
+                self.retry_activity(seq, failure, Some(now.saturating_add(delay)));
+                Ok(())
+            }
+            RetryDecision::Wait => {
+                self.retry_activity(seq, failure, None);
                 Ok(())
             }
             RetryDecision::Close(retry_state) => {
@@ -130,44 +149,29 @@ impl RunState {
         }
     }
 
-    /// Keeps what the next attempt needs; retries leave no events (rule RET-19).
-    fn retry_activity(&mut self, seq: Seq, failure: Failure, at: entracte_model::Timestamp) {
+    /// Keeps what the next attempt needs; retries leave no events (rule RET-19). Without a time
+    /// it waits until the activity is unpaused.
+    fn retry_activity(&mut self, seq: Seq, failure: Failure, at: Option<Timestamp>) {
         let key = self.pending_key(seq);
-        let due_key = self.retry_key(seq, at);
+        let due_key = at.map(|at| self.retry_key(seq, at));
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
         activity.row.attempt += 1;
+        if let Some(reset) = activity.row.reset.take() {
+            activity.row.forget_attempts(reset.heartbeat);
+        }
         activity.row.admitted_at = None;
-        activity.row.next_attempt_at = at;
+        activity.row.result_pending = false;
+        activity.row.next_attempt_at = at.unwrap_or(change.time);
         // The whole failure was judged; what is kept of it is bounded (rule RET-20).
         activity.row.last_failure = Some(failure.within(Failure::LAST_FAILURE_BYTES_MAX));
         activity.row.last_attempt_ended_at = Some(change.time);
-        activity.due = Some(at);
+        activity.due = at;
         change.rows.put_pending(key, &activity.row);
-        change.rows.put_due(due_key);
+        if let Some(due_key) = due_key {
+            change.rows.put_due(due_key);
+        }
         change.effects.push(Effect::Arm { seq });
-        self.append(change);
-    }
-
-    /// The back-off is over: the attempt is marked as admitted before its code runs.
-    pub(super) fn retry_due(&mut self, seq: Seq, attempt: u32) {
-        if self.mode != Mode::Running || self.is_closed() {
-            return;
-        }
-        let key = self.pending_key(seq);
-        let mut change = self.change();
-        let Some(activity) = self.activities.get_mut(&seq) else { return };
-        let row = &activity.row;
-        if row.attempt != attempt || row.admitted_at.is_some() || row.cancel_requested {
-            return;
-        }
-        activity.row.admitted_at = Some(change.time);
-        change.rows.put_pending(key, &activity.row);
-        let due = activity.due.take();
-        if let Some(due) = due {
-            change.rows.delete_due(self.retry_key(seq, due));
-        }
-        change.effects.push(Effect::StartAttempt { seq, attempt });
         self.append(change);
     }
 
@@ -177,6 +181,7 @@ impl RunState {
         let key = self.pending_key(seq);
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
+        activity.standing = Standing::Outside;
         activity.row.admitted_at = None;
         change.rows.put_pending(key, &activity.row);
         self.append(change);
@@ -192,11 +197,12 @@ impl RunState {
         if std::mem::replace(&mut activity.closing, true) {
             return Ok(());
         }
+        activity.standing = Standing::Outside;
         let row = &activity.row;
         let closed = ActivityClosed {
             seq,
             scheduled_event_id: row.scheduled_event_id,
-            attempt: row.attempt,
+            attempt: row.attempt_number(),
             started_at: row.admitted_at,
             last_failure: row.last_failure.clone(),
             outcome,

@@ -8,16 +8,22 @@ use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
+use super::async_completion::{AsyncActivityCall, AsyncActivityReply};
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
+use super::pending_operations::{ActivityOperationCall, ActivityOperationReply};
 use super::publishing::Query;
 use super::state::{PendingActivity, RunState};
+use crate::client::HeartbeatAnswer;
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingChildDescription,
     PendingTimerDescription, WorkflowDescription,
 };
-use crate::errors::{QueryError, RunError, SignalError, StartWorkflowError, WorkflowError};
+use crate::errors::{
+    AsyncActivityError, PendingActivityError, QueryError, RunError, SignalError,
+    StartWorkflowError, WorkflowError,
+};
 
 /// A start that a client asks for.
 pub(crate) struct StartRequest {
@@ -64,6 +70,10 @@ pub(crate) enum RunCall {
         signaled: Box<WorkflowExecutionSignaled>,
         reply: SignalReply,
     },
+    /// Tell an attempt something from elsewhere than its code.
+    AsyncActivity(Box<AsyncActivityCall>),
+    /// Pause, unpause, reset or change pending activities.
+    ActivityOperation(Box<ActivityOperationCall>),
     /// Tell what the run has published; never opens a run.
     Query {
         query: String,
@@ -78,6 +88,8 @@ pub(super) enum Answer {
     Describe(DescribeReply, Box<WorkflowDescription>),
     Done(DoneReply, Result<(), RunError>),
     Signal(SignalReply, Result<(), SignalError>),
+    AsyncActivity(AsyncActivityReply, Result<HeartbeatAnswer, AsyncActivityError>),
+    ActivityOperation(ActivityOperationReply, Result<(), PendingActivityError>),
 }
 
 impl Answer {
@@ -89,6 +101,8 @@ impl Answer {
             Self::Describe(reply, description) => drop(reply.send(Ok(*description))),
             Self::Done(reply, answer) => drop(reply.send(answer)),
             Self::Signal(reply, answer) => drop(reply.send(answer)),
+            Self::AsyncActivity(reply, answer) => drop(reply.send(answer)),
+            Self::ActivityOperation(reply, answer) => drop(reply.send(answer)),
         }
     }
 }
@@ -124,6 +138,8 @@ impl RunState {
                 self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
             }
             RunCall::Signal { signaled, reply } => self.signal(*signaled, reply)?,
+            RunCall::AsyncActivity(call) => self.async_activity(*call)?,
+            RunCall::ActivityOperation(call) => self.activity_operation(*call),
             RunCall::Query { query, reply } => self.queries.push(Query { name: query, reply }),
         }
         Ok(())
@@ -308,19 +324,30 @@ fn describe_activity(
 ) -> PendingActivityDescription {
     let row = activity.row.clone();
     let waits = row.admitted_at.is_none();
+    let is_paused = row.pause.is_some();
+    let is_due = waits && !is_paused;
     let interval = |ended| row.next_attempt_at.saturating_since(ended);
     PendingActivityDescription {
         activity_id: scheduled.activity_id.to_string(),
         activity_type: scheduled.activity_type.to_string(),
-        state: match (row.cancel_requested, waits) {
-            (true, _) => PendingActivityState::CancelRequested,
-            (false, true) => PendingActivityState::Scheduled,
-            (false, false) => PendingActivityState::Started,
+        state: match (row.cancel_requested, is_paused, waits) {
+            (true, ..) => PendingActivityState::CancelRequested,
+            (false, true, true) => PendingActivityState::Paused,
+            (false, true, false) => PendingActivityState::PauseRequested,
+            (false, false, true) if activity.is_queued() => PendingActivityState::Queued,
+            (false, false, true) => PendingActivityState::Scheduled,
+            (false, false, false) => PendingActivityState::Started,
         },
-        attempt: row.attempt,
+        attempt: row.attempt_number(),
+        task_queue: activity.options(scheduled).task_queue.clone(),
+        queued_since: activity.is_queued().then_some(row.next_attempt_at),
+        paused: row.pause.clone(),
+        reset_requested: row.reset.is_some(),
+        options: activity.options(scheduled).clone(),
+        result_pending: row.result_pending,
         started_time: row.admitted_at,
-        next_attempt_time: waits.then_some(row.next_attempt_at),
-        retry_interval: row.last_attempt_ended_at.filter(|_| waits).map(interval),
+        next_attempt_time: is_due.then_some(row.next_attempt_at),
+        retry_interval: row.last_attempt_ended_at.filter(|_| is_due).map(interval),
         last_failure: row.last_failure,
         last_attempt_ended_time: row.last_attempt_ended_at,
         heartbeat_details: row.heartbeat_details,

@@ -77,6 +77,8 @@ impl RunState {
         let expiration = options.execution_timeout.map(|after| event.time.saturating_add(after));
         let started = WorkflowExecutionStarted {
             headers: initiated.headers.clone(),
+            // Unless it sets its own, an activity of the child inherits it further (rule PRI-1).
+            priority: own.priority.clone(),
             parent: Some(parent),
             root: Some(own.root.clone().unwrap_or_else(this)),
             execution_timeout: options.execution_timeout,

@@ -16,6 +16,7 @@ use crate::actors::journal::JournalMessage;
 impl RunState {
     /// The run is closed, and that is durable.
     pub(super) fn closed(&mut self) {
+        self.report_close();
         if let Some(event) = &self.close_event {
             for reply in self.result_waiters.drain(..) {
                 let _ = reply.send(Ok(event.clone()));
@@ -29,6 +30,7 @@ impl RunState {
     pub(super) fn drain(&mut self) {
         if self.mode == Mode::Running {
             self.mode = Mode::Draining;
+            self.leave_queues();
             self.tell_attempts(CancelCause::EngineShutdown);
         }
     }
@@ -39,6 +41,7 @@ impl RunState {
         if matches!(self.mode, Mode::Running | Mode::Draining) {
             self.store_heartbeats();
             self.mode = Mode::CutOff;
+            self.leave_queues();
             self.tell_attempts(CancelCause::EngineStopped);
             self.stop_children();
         }
@@ -47,6 +50,7 @@ impl RunState {
     /// The engine can acknowledge nothing more: whatever is not durable is forgotten.
     pub(super) fn engine_stopped(&mut self) {
         self.mode = Mode::Stopped;
+        self.leave_queues();
         self.tell_attempts(CancelCause::EngineStopped);
         self.appends.clear();
         self.ready.clear();
@@ -63,6 +67,7 @@ impl RunState {
             return;
         }
         self.mode = Mode::Leaving { asked: false };
+        self.leave_queues();
         self.tell_attempts(CancelCause::WorkflowClosed);
         self.stop_children();
     }

@@ -25,7 +25,7 @@ use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
 
 /// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
 /// thread takes longer.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The run's wake-up, and when it comes.
 pub(super) struct Alarm {
@@ -43,8 +43,8 @@ enum Errand {
     TimeOut(TimeoutType),
     /// Its attempt was told to stop and has not.
     GiveUp(TimeoutType),
-    /// The back-off before its next attempt is over.
-    Retry,
+    /// Its next attempt is due: the back-off before it is over, or it waited for this engine.
+    Attempt,
 }
 
 /// An entry: what is to be done, when, and in which order with others of the same time.
@@ -61,7 +61,7 @@ impl Entry {
         let precedence = match self.errand {
             Errand::TimeOut(which) | Errand::GiveUp(which) => which.precedence(),
             Errand::StoreHeartbeat => 0,
-            Errand::Retry => u8::MAX,
+            Errand::Attempt => u8::MAX,
         };
         (self.at, event_id, precedence)
     }
@@ -123,6 +123,7 @@ impl RunState {
         }
         match &activity.running {
             Some(running) => next_of_running(&activity.timeouts, running),
+            None if activity.row.result_pending => next_of_result_pending(activity, now),
             // The row that admits the attempt is on its way to the disk.
             None if activity.row.admitted_at.is_some() => None,
             None => self.next_of_waiting(activity, now),
@@ -139,7 +140,7 @@ impl RunState {
         }
         let at = local.next_attempt_at.filter(|_| self.mode == Mode::Running)?;
         let at = now.instant_of(at)?;
-        Some(Entry { at, errand: Errand::Retry, is_engine_time: true })
+        Some(Entry { at, errand: Errand::Attempt, is_engine_time: true })
     }
 
     fn next_of_waiting(&self, activity: &PendingActivity, now: Now) -> Option<Entry> {
@@ -148,11 +149,16 @@ impl RunState {
             Some(Entry { at, errand, is_engine_time: true })
         };
         let row = &activity.row;
+        if row.pause.is_some() {
+            // Neither its next attempt nor its timeouts come (rule TMO-9).
+            return None;
+        }
         let deadline =
             activity.timeouts.while_waiting(activity.scheduled_time, row.next_attempt_at);
         let timeout = deadline.and_then(|(at, which)| entry(at, Errand::TimeOut(which)));
-        // A cancelled activity gets no further attempt, and a draining engine starts none.
-        if row.cancel_requested || self.mode != Mode::Running {
+        // A cancelled activity gets no further attempt, and a draining engine starts none. One
+        // that is in its queue is told from there.
+        if row.cancel_requested || self.mode != Mode::Running || activity.is_queued() {
             return timeout;
         }
         // What is past its deadline is not started any more, whichever of the two came first:
@@ -160,8 +166,14 @@ impl RunState {
         if timeout.as_ref().is_some_and(|timeout| timeout.at <= now.instant) {
             return timeout;
         }
-        let retry = entry(row.next_attempt_at, Errand::Retry);
-        [timeout, retry].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
+        let mut attempt = entry(row.next_attempt_at, Errand::Attempt);
+        if let Some(leaving) = activity.leaving_code {
+            // Not beside the code of the attempt before, as long as there is hope.
+            attempt = attempt
+                .zip(leaving.until)
+                .map(|(attempt, until)| Entry { at: attempt.at.max(until), ..attempt });
+        }
+        [timeout, attempt].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
     }
 
     /// The alarm: do everything whose time has come, in order, and set the next one.
@@ -209,7 +221,7 @@ impl RunState {
         let Some(activity) = self.activities.get_mut(&seq) else { return Ok(()) };
         let attempt = activity.row.attempt;
         match (errand, &mut activity.running) {
-            (Errand::Retry, _) => self.retry_due(seq, attempt),
+            (Errand::Attempt, _) => self.attempt_due(seq, attempt),
             (Errand::StoreHeartbeat, _) => self.store_heartbeat(seq),
             (Errand::TimeOut(which), Some(running)) => stop(running, which),
             (Errand::TimeOut(which), None) => {
@@ -229,7 +241,7 @@ impl RunState {
     fn run_local_errand(&mut self, seq: Seq, errand: Errand) -> Result<(), ActorProcessingErr> {
         let Some(local) = self.local.pending.get_mut(&seq) else { return Ok(()) };
         match (errand, &mut local.running) {
-            (Errand::Retry, _) => self.ready.push_back(Effect::StartLocalActivity { seq }),
+            (Errand::Attempt, _) => self.ready.push_back(Effect::StartLocalActivity { seq }),
             (Errand::TimeOut(which), Some(running)) => stop(running, which),
             (Errand::GiveUp(which), Some(_)) => {
                 let attempt = local.attempt;
@@ -274,6 +286,18 @@ fn next_of_running(timeouts: &ActivityTimeouts, running: &RunningAttempt) -> Opt
     });
     let store = running.store_at.map(|at| entry(at, Errand::StoreHeartbeat));
     [timeout, store].into_iter().flatten().min_by_key(|entry| entry.order(EventId::default()))
+}
+
+/// The times count from the journal, as those of a wait do: nothing of the attempt is in memory.
+fn next_of_result_pending(activity: &PendingActivity, now: Now) -> Option<Entry> {
+    let row = &activity.row;
+    let (at, which) = activity.timeouts.while_result_pending(
+        activity.scheduled_time,
+        row.admitted_at?,
+        row.heartbeat_at,
+    )?;
+    let at = now.instant_of(at)?;
+    Some(Entry { at, errand: Errand::TimeOut(which), is_engine_time: true })
 }
 
 /// The failure of an attempt that ran into a timeout (rule RET-14).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entracte_model::{Payload, Seq, Timestamp};
+use entracte_model::{Payload, Seq, TaskToken, Timestamp};
 use entracte_store::rows::ActivityOutcome;
 use entracte_workflow::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, ErasedActivity,
@@ -12,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr};
 use tokio::time::Instant;
 
 use super::RunMessage;
+use super::admission::Standing;
 use super::calls::Answer;
 use super::opening::NewRun;
 use super::publishing::Query;
@@ -20,6 +21,7 @@ use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
+use crate::task_queues::Permit;
 
 /// What a cancelled activity says that no attempt was running of (rule ACX-3).
 const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
@@ -30,12 +32,16 @@ pub(super) enum Effect {
     Started(Box<NewRun>),
     /// Run an attempt that has been admitted.
     StartAttempt { seq: Seq, attempt: u32 },
+    /// Tell an attempt that its activity was paused or reset.
+    TellAttempt { seq: Seq, attempt: u32, cause: CancelCause },
     /// Run the next attempt of a local activity.
     StartLocalActivity { seq: Seq },
     /// Tell a local activity that its workflow cancelled it.
     CancelLocalActivity { seq: Seq },
     /// Tell an attempt that its workflow cancelled it.
     CancelAttempt { seq: Seq },
+    /// Stop the code of an attempt that was ended from elsewhere.
+    StopCode { seq: Seq, code: Box<RunningAttempt> },
     /// Wait for a durable timer.
     StartTimer { seq: Seq, due: Timestamp },
     /// Wait no longer.
@@ -97,9 +103,13 @@ impl RunState {
             match effect {
                 Effect::Started(new_run) => self.answer_start(*new_run),
                 Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
+                Effect::TellAttempt { seq, attempt, cause } => {
+                    self.tell_attempt(seq, attempt, cause);
+                }
                 Effect::StartLocalActivity { seq } => self.start_local(seq).await,
                 Effect::CancelLocalActivity { seq } => self.cancel_local(seq),
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
+                Effect::StopCode { seq, code } => self.stop_code(seq, &code),
                 Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
                 Effect::StopTimer { seq } => self.stop_timer(seq),
                 Effect::Arm { seq } => self.arm(seq),
@@ -121,14 +131,19 @@ impl RunState {
     }
 
     async fn start_attempt(&mut self, seq: Seq, attempt: u32) {
-        let Some(activity) = self.activities.get(&seq) else { return };
-        if activity.row.attempt != attempt || activity.running.is_some() || self.is_closed() {
+        let is_closed = self.is_closed();
+        let Some(activity) = self.activities.get_mut(&seq) else { return };
+        if activity.row.attempt != attempt || activity.running.is_some() || is_closed {
             return;
         }
-        if self.mode != Mode::Running {
+        let (standing, is_paused) =
+            (std::mem::take(&mut activity.standing), activity.row.pause.is_some());
+        let (Mode::Running, false, Standing::Admitted(permit)) = (self.mode, is_paused, standing)
+        else {
             self.put_back(seq);
             return;
-        }
+        };
+        let Some(activity) = self.activities.get(&seq) else { return };
         let expiration = activity.timeouts.expiration(activity.scheduled_time);
         let left = expiration.map(|at| at.saturating_since(self.now()));
         let heartbeats = Arc::new(Heartbeats::new(
@@ -138,7 +153,8 @@ impl RunState {
             self.shared.options.payload_bytes_max,
         ));
         let sink = Arc::clone(&heartbeats);
-        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt, sink) else {
+        let Some((arguments, canceller)) = self.attempt_arguments(seq, attempt, sink, permit)
+        else {
             return;
         };
         let supervisor = self.myself.get_cell();
@@ -174,6 +190,7 @@ impl RunState {
         seq: Seq,
         attempt: u32,
         heartbeats: Arc<Heartbeats>,
+        permit: Permit,
     ) -> Option<(AttemptArguments, ActivityCanceller)> {
         let activity = self.activities.get(&seq)?;
         let scheduled = self.history.activities.get(&seq)?;
@@ -185,9 +202,10 @@ impl RunState {
             workflow_type: rows.run.workflow_type.clone(),
             run_id: self.run_id,
             activity_id: scheduled.activity_id.clone(),
+            task_token: Some(TaskToken { run_id: self.run_id, seq, attempt }),
             activity_type: scheduled.activity_type.clone(),
-            attempt,
-            task_queue: scheduled.options.task_queue.as_str().into(),
+            attempt: activity.row.attempt_number(),
+            task_queue: activity.options(scheduled).task_queue.as_str().into(),
             scheduled_time: scheduled.scheduled_time,
             started_time,
             deadline,
@@ -207,6 +225,7 @@ impl RunState {
             codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
+            permit: Some(permit),
         };
         Some((arguments, canceller))
     }
@@ -251,6 +270,7 @@ impl RunState {
             codes: Arc::clone(&self.shared.codes),
             run: self.myself.clone(),
             presence: self.presence.clone(),
+            permit: None,
         };
         Some((arguments, canceller))
     }
@@ -281,6 +301,8 @@ impl RunState {
             Some(running) => {
                 running.canceller.cancel(CancelCause::Cancelled);
             }
+            // Whoever will end it learns of it by the answer to a heartbeat (rule HB-1).
+            None if activity.row.result_pending => {}
             // Not started: it is cancelled at once (rule ACX-3).
             None => {
                 let details = Payload::encode(NOT_STARTED).ok();

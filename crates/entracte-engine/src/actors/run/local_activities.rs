@@ -29,6 +29,7 @@ use super::activities::{closing_outcome, uninvited_cancel};
 use super::deadlines::timed_out;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
+use super::reporting::report_attempt;
 use super::state::{Change, Mode, RunState, RunningAttempt};
 use crate::actors::attempt::{AttemptOutcome, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
@@ -249,6 +250,7 @@ impl RunState {
             workflow_type: rows.run.workflow_type.clone(),
             run_id: self.run_id,
             activity_id: local.activity_id.clone(),
+            task_token: None,
             activity_type: local.activity_type.clone(),
             attempt: activity.attempt,
             task_queue: "".into(),
@@ -369,9 +371,12 @@ impl RunState {
             attempt: activity.attempt,
             failure: &failure,
             cancel_requested,
+            paused: false,
             now,
             expiration: activity.expiration(),
         });
+        let activity_type = &activity.local.activity_type;
+        report_attempt(self.run_id, activity_type, activity.attempt, &failure, &decision);
         match decision {
             RetryDecision::Retry { delay } if delay > options.local_retry_threshold => {
                 let backoff = LocalActivityOutcome::Backoff {
@@ -389,6 +394,8 @@ impl RunState {
                 self.arm(seq);
                 Ok(())
             }
+            // Only of what is paused, which no local activity is.
+            RetryDecision::Wait => Ok(()),
             RetryDecision::Close(retry_state) => {
                 let last_failure = activity.last_failure.clone();
                 let outcome = match closing_outcome(failure, retry_state, last_failure, None) {

@@ -170,14 +170,16 @@ impl RunState {
         let EventAttributes::ActivityTaskScheduled(scheduled) = attributes else { return None };
         let attempt = row.attempt;
         let (is_admitted, is_cancelled) = (row.admitted_at.is_some(), row.cancel_requested);
+        let is_lost = is_admitted && !row.result_pending;
         let mut activity = PendingActivity::new(row, &scheduled, time, self.run_timeout_length());
-        activity.due = (!is_admitted).then_some(activity.row.next_attempt_at);
+        let is_due = !is_admitted && activity.row.pause.is_none();
+        activity.due = is_due.then_some(activity.row.next_attempt_at);
         self.activities.insert(seq, activity);
-        if is_admitted {
+        if is_lost {
             return Some((seq, attempt));
         }
         // One that waits and was asked to cancel does not wait any more (rule ACX-3).
-        self.ready.push_back(if is_cancelled {
+        self.ready.push_back(if is_cancelled && !is_admitted {
             Effect::CancelAttempt { seq }
         } else {
             Effect::Arm { seq }

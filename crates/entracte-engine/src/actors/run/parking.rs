@@ -120,6 +120,12 @@ impl RunState {
         }
     }
 
+    /// Keeps every input that waits for its turn.
+    pub(super) fn keep_inputs(&mut self) {
+        let waiting: Vec<_> = self.inputs.drain(..).collect();
+        self.keep(waiting);
+    }
+
     fn keep_one(&mut self, queued: &mut QueuedInput, change: &mut Change) {
         let Some(message) = queued.input.to_inbox() else { return };
         let sequence = self.inbox_next;

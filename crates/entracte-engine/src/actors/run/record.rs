@@ -7,11 +7,12 @@ use entracte_store::keys::{self, DueKey, DueKind, InboxKey, PendingActivityKey};
 use entracte_store::rows::{PendingActivityRow, RunClose, RunRow, WorkflowIdRow};
 use entracte_workflow::HistoryError;
 
+use super::admission::Standing;
 use super::effects::Effect;
 use super::input::QueuedInput;
 use super::local_activities::LocalChanges;
 use super::publishing::Published;
-use super::state::{Change, Mode, PendingActivity, RunRows, RunState};
+use super::state::{Change, PendingActivity, RunRows, RunState};
 use crate::actors::journal::WorkflowIdClaim;
 
 impl RunState {
@@ -152,17 +153,11 @@ impl RunState {
         change: &mut Change,
     ) {
         let seq = scheduled.seq;
-        let admitted = self.mode == Mode::Running;
+        let standing = self.request_first(scheduled, event.time);
+        let admitted = matches!(standing, Standing::Admitted(_));
         let row = PendingActivityRow {
-            scheduled_event_id: event.id,
-            attempt: 1,
             admitted_at: admitted.then_some(event.time),
-            next_attempt_at: event.time,
-            last_failure: None,
-            last_attempt_ended_at: None,
-            heartbeat_details: None,
-            heartbeat_at: None,
-            cancel_requested: false,
+            ..PendingActivityRow::new(event.id, event.time)
         };
         change.rows.put_pending(self.pending_key(seq), &row);
         change.effects.push(if admitted {
@@ -170,10 +165,10 @@ impl RunState {
         } else {
             Effect::Arm { seq }
         });
-        self.activities.insert(
-            seq,
-            PendingActivity::new(row, scheduled, event.time, self.run_timeout_length()),
-        );
+        let mut activity =
+            PendingActivity::new(row, scheduled, event.time, self.run_timeout_length());
+        activity.standing = standing;
+        self.activities.insert(seq, activity);
     }
 
     fn record_end(&mut self, scheduled_event_id: EventId, change: &mut Change) {
@@ -196,6 +191,9 @@ impl RunState {
         let key = self.pending_key(seq);
         if let Some(activity) = self.activities.get_mut(&seq) {
             activity.row.cancel_requested = true;
+            if activity.is_queued() {
+                activity.standing = Standing::Outside;
+            }
             change.rows.put_pending(key, &activity.row);
             change.effects.push(Effect::CancelAttempt { seq });
         }
@@ -211,6 +209,7 @@ impl RunState {
     /// Writes the close into the rows that name the run, and deletes everything that waits.
     fn record_close(&mut self, status: WorkflowStatus, event: &Event, change: &mut Change) {
         self.close_event = Some(event.attributes.clone());
+        self.leave_queues();
         if let Some(rows) = &mut self.rows {
             rows.run.status = status;
             rows.run.close = Some(RunClose { time: event.time, last_event_id: event.id });

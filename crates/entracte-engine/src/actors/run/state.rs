@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use entracte_model::event::ActivityTaskScheduled;
 use entracte_model::{
-    ActivityTimeouts, EventAttributes, EventId, Headers, Payload, RunId, Seq, TimeoutType,
-    Timestamp,
+    ActivityOptions, ActivityTimeouts, EventAttributes, EventId, Headers, Payload, RunId, Seq,
+    TimeoutType, Timestamp,
 };
 use entracte_store::Batch;
 use entracte_store::keys::{DeliveryKey, DueKey};
 use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
-use entracte_workflow::{ActivityCanceller, HistoryState, Machine};
+use entracte_workflow::{ActivityCanceller, HistoryState, Machine, ScheduledActivity};
 use ractor::{ActorId, ActorRef, MessagingErr};
 use tokio::time::{Duration, Instant};
 
+use super::admission::Standing;
+use super::async_completion::LeavingCode;
 use super::deadlines::Alarm;
 use super::effects::Effect;
 use super::input::QueuedInput;
@@ -121,6 +123,11 @@ pub(super) struct PendingActivity {
     /// When the attempt that waits is due, if a row says so.
     pub(super) due: Option<Timestamp>,
     pub(super) running: Option<RunningAttempt>,
+    /// Where its attempt stands that does not run.
+    pub(super) standing: Standing,
+    /// The code of an attempt that was ended from elsewhere, until it is gone: the next attempt
+    /// does not overlap it.
+    pub(super) leaving_code: Option<LeavingCode>,
     /// Whether its end is known and only waits for its turn.
     pub(super) closing: bool,
 }
@@ -132,16 +139,25 @@ impl PendingActivity {
         scheduled_time: Timestamp,
         run_timeout: Option<Duration>,
     ) -> Self {
+        let options = row.options.as_deref().unwrap_or(&scheduled.options);
+        let timeouts = ActivityTimeouts::new(options, run_timeout);
         Self {
             row,
             input: scheduled.input.clone(),
             headers: scheduled.headers.clone(),
             scheduled_time,
-            timeouts: ActivityTimeouts::new(&scheduled.options, run_timeout),
+            timeouts,
             due: None,
             running: None,
+            standing: Standing::Outside,
+            leaving_code: None,
             closing: false,
         }
+    }
+
+    /// The options in force: those of its event, or what has taken their place (rule PAU-4).
+    pub(super) fn options<'a>(&'a self, scheduled: &'a ScheduledActivity) -> &'a ActivityOptions {
+        self.row.options.as_deref().unwrap_or(&scheduled.options)
     }
 }
 

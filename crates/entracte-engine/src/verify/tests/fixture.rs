@@ -146,15 +146,9 @@ fn put_run(run_id: RunId, status: WorkflowStatus, batch: &mut Batch) {
 
 fn pending(admitted_at: Option<Timestamp>, next_attempt_at: Timestamp) -> PendingActivityRow {
     PendingActivityRow {
-        scheduled_event_id: EventId::new(2),
         attempt: 2,
         admitted_at,
-        next_attempt_at,
-        last_failure: None,
-        last_attempt_ended_at: None,
-        heartbeat_details: None,
-        heartbeat_at: None,
-        cancel_requested: false,
+        ..PendingActivityRow::new(EventId::new(2), next_attempt_at)
     }
 }
 

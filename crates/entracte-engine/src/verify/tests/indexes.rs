@@ -10,7 +10,9 @@ use entracte_model::{
 use entracte_store::keys::{
     CLOCK_KEY, DueKey, DueKind, HistoryKey, InboxKey, Key, LocalActivityKey, PendingActivityKey,
 };
-use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow, PendingActivityRow};
+use entracte_store::rows::{
+    ActivityPause, ActivityReset, InboxMessage, InboxRow, LocalActivityRow, PendingActivityRow,
+};
 use entracte_store::{Batch, Space};
 
 use super::*;
@@ -27,15 +29,8 @@ fn pending(run_id: RunId, seq: u32) -> PendingActivityKey {
 
 fn pending_row(scheduled_event_id: u64) -> PendingActivityRow {
     PendingActivityRow {
-        scheduled_event_id: EventId::new(scheduled_event_id),
-        attempt: 1,
         admitted_at: Some(time(70)),
-        next_attempt_at: time(70),
-        last_failure: None,
-        last_attempt_ended_at: None,
-        heartbeat_details: None,
-        heartbeat_at: None,
-        cancel_requested: false,
+        ..PendingActivityRow::new(EventId::new(scheduled_event_id), time(70))
     }
 }
 
@@ -62,6 +57,41 @@ async fn rows_that_are_left_over_from_closed_and_unknown_runs_are_told() {
             ]
         );
     }
+}
+
+#[tokio::test]
+async fn rows_of_pending_activities_that_contradict_themselves_are_told() {
+    let waits = PendingActivityRow { admitted_at: None, ..pending_row(2) };
+    let reset = Some(ActivityReset::default());
+    for (row, fault) in [
+        (
+            PendingActivityRow { result_pending: true, ..waits.clone() },
+            "the result is pending of an attempt that has not been admitted",
+        ),
+        (
+            PendingActivityRow { reset, ..waits },
+            "it was reset while an attempt ran, but none is admitted",
+        ),
+        (
+            PendingActivityRow { attempts_reset: 1, ..pending_row(2) },
+            "more of its attempts were reset than there were",
+        ),
+    ] {
+        let found = problems(|batch| batch.put_pending(pending(WAITING, 1), &row)).await;
+        let text = format!("run {WAITING}: the row of pending activity 1 says that {fault}");
+        assert_eq!(found, [text]);
+    }
+    // Whatever an operator can do to it is in order.
+    let operated = PendingActivityRow {
+        attempt: 3,
+        attempts_reset: 2,
+        result_pending: true,
+        reset,
+        pause: Some(ActivityPause { since: time(70), reason: "mending".to_owned() }),
+        ..pending_row(2)
+    };
+    let found = problems(|batch| batch.put_pending(pending(WAITING, 1), &operated)).await;
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[tokio::test]

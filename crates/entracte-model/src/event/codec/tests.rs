@@ -9,6 +9,7 @@ use crate::headers::Headers;
 use crate::id::{RunId, Seq, WorkflowId};
 use crate::options::{ActivityOptions, ChildWorkflowOptions, ParentClosePolicy};
 use crate::payload::Payload;
+use crate::priority::{Priority, PriorityOptions};
 
 fn failure(text: &str) -> Failure {
     let cause = Failure::timeout(TimeoutType::StartToClose, text).context("inner");
@@ -46,6 +47,11 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     A::WorkflowExecutionStarted(WorkflowExecutionStarted {
                         headers,
                         randomness_seed: number,
+                        priority: PriorityOptions {
+                            priority: Some(Priority::High),
+                            fairness_key: Some(text.clone().into()),
+                            fairness_weight: None,
+                        },
                         root: child.as_ref().map(|parent| WorkflowExecution {
                             workflow_id: parent.workflow_id.clone(),
                             run_id,
@@ -100,6 +106,10 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         headers,
                         options: ActivityOptions {
                             start_to_close_timeout: Some(Duration::from_nanos(number)),
+                            priority: PriorityOptions {
+                                fairness_weight: Some(0.25),
+                                ..PriorityOptions::default()
+                            },
                             ..ActivityOptions::default()
                         },
                         source,

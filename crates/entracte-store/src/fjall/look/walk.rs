@@ -20,6 +20,10 @@ pub(in super::super) struct Findings {
     pub(in super::super) tail: Tail,
     /// Every commit up to this number is in the tables.
     pub(in super::super) in_tables: u64,
+    /// How long the journal files are, without the free parts at their ends, in bytes.
+    pub(in super::super) journal_bytes: u64,
+    /// How much of that is commits that are not in the tables of all spaces, in bytes.
+    pub(in super::super) beyond_tables_bytes: u64,
     /// The numbers of the commits in the journal files, up to the first one that is missing.
     pub(in super::super) in_journals: Option<RangeInclusive<u64>>,
     /// The last commit before which nothing is missing.
@@ -50,6 +54,8 @@ pub(super) struct Walk {
     tail: Tail,
     in_tables: u64,
     partly_in_tables: u64,
+    journal_bytes: u64,
+    beyond_tables_bytes: u64,
     first: Option<u64>,
     /// The number and the sequence number of the last commit before anything was missing.
     last: Option<(u64, u64)>,
@@ -84,6 +90,8 @@ impl Walk {
             tail,
             in_tables,
             partly_in_tables,
+            journal_bytes: 0,
+            beyond_tables_bytes: 0,
             first: None,
             last: None,
             synced: tail.synced.max(partly_in_tables),
@@ -99,6 +107,7 @@ impl Walk {
     /// Reads through a file that is newer than those before it.
     pub(super) fn file(&mut self, path: &Path, bytes: &[u8]) {
         let is_later_file = self.file.replace(path.to_path_buf()).is_some();
+        self.journal_bytes += bytes.len() as u64;
         if is_later_file {
             // A journal is synced before the next one is begun.
             self.synced = self.synced.max(self.highest);
@@ -109,6 +118,9 @@ impl Walk {
                 Piece::Commit(commit) => {
                     if is_later_file && offset == 0 {
                         self.synced = self.synced.max(commit.row.number - 1);
+                    }
+                    if commit.row.number > self.in_tables {
+                        self.beyond_tables_bytes += (commit.end - offset) as u64;
                     }
                     self.commit(commit, place);
                 }
@@ -202,6 +214,8 @@ impl Walk {
         Findings {
             tail: self.tail,
             in_tables: self.in_tables,
+            journal_bytes: self.journal_bytes,
+            beyond_tables_bytes: self.beyond_tables_bytes,
             in_journals: self.first.zip(self.last).map(|(first, (last, _))| first..=last),
             last,
             synced: self.synced,

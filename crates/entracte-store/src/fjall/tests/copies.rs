@@ -145,7 +145,7 @@ async fn a_torn_end_is_kept_aside() {
 async fn no_more_torn_ends_are_kept_than_a_person_will_look_at() {
     let directory = ten_commits().await;
     let torn = directory.path().join("torn");
-    fs::create_dir(&torn).unwrap();
+    fs::create_dir_all(torn.join("0-of-somebody")).unwrap();
     for n in 0..40 {
         fs::write(torn.join(format!("{n:014}-0-0")), "old").unwrap();
     }
@@ -155,6 +155,16 @@ async fn no_more_torn_ends_are_kept_than_a_person_will_look_at() {
     fs::write(&journal, bytes).unwrap();
     open(directory.path()).await.unwrap().close().await.unwrap();
     let found = inspect(directory.path()).unwrap();
-    assert_eq!(found.torn.len(), 32);
+    assert_eq!(found.torn.len(), 32 + 1);
+    assert!(torn.join("0-of-somebody").exists(), "what is no torn end is left alone");
     assert_ne!(fs::read(found.torn.last().unwrap()).unwrap(), b"old", "the newest one is there");
+    // However long they are, the newest one is kept, and not much more.
+    let oldest = fs::File::create(torn.join(format!("{:014}-0-0", 1))).unwrap();
+    oldest.set_len(200 * 1024 * 1024).unwrap();
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes.push(1);
+    fs::write(&journal, bytes).unwrap();
+    open(directory.path()).await.unwrap().close().await.unwrap();
+    assert!(!torn.join(format!("{:014}-0-0", 1)).exists());
+    assert_eq!(inspect(directory.path()).unwrap().torn.len(), 32 + 1);
 }

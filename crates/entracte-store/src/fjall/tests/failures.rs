@@ -37,6 +37,30 @@ async fn a_failure_in_the_background_poisons_the_store() {
     assert!(matches!(store.get(Space::State, b"k"), Err(StoreError::Closed)));
 }
 
+/// The next commit may have the lock before anybody has heard of the failure.
+#[tokio::test]
+async fn nothing_follows_a_write_that_has_not_come_to_a_good_end() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    store.commit(batch("k", "v"), Persist::Sync).await.unwrap();
+    store.shared.with(|opened| opened.progress().lock().is_broken = true);
+    let refused = store.commit(batch("k", "w"), Persist::Sync).await;
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    let refused = store.sync().await;
+    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    drop(store);
+    let store = open(directory.path()).await.unwrap();
+    assert_eq!(store.get(Space::State, b"k").unwrap().unwrap(), "v");
+}
+
+#[test]
+fn a_panic_of_the_storage_crates_while_opening_is_a_named_error() {
+    let path = Path::new("/data");
+    let opened = crate::fjall::open::guarded(path, || -> Result<(), _> { panic!("off by one") });
+    let text = opened.unwrap_err().to_string();
+    assert_eq!(text, "the storage engine failed: opening /data panicked: off by one");
+}
+
 #[tokio::test]
 async fn the_first_failure_is_the_one_that_is_told() {
     let directory = TempDir::new().unwrap();

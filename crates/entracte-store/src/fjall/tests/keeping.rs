@@ -1,10 +1,16 @@
 //! What the keeper does behind the commits.
 
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
 use lsm_tree::AbstractTree;
 
 use super::*;
 use crate::fjall::database::Opened;
+use crate::fjall::keeper::Keeper;
 use crate::fjall::layout::JOURNAL_DIRECTORY;
+use crate::fjall::progress::Progress;
+use crate::fjall::tail::TailFile;
 
 fn tail_of(directory: &Path) -> u64 {
     crate::fjall::tail::read(directory).unwrap().synced
@@ -45,15 +51,53 @@ async fn the_tail_follows_what_is_synced_and_never_goes_ahead() {
     store.close().await.unwrap();
 }
 
+/// While commits go on, the tail lags by about a second: here, by less than three.
+#[tokio::test]
+async fn the_tail_does_not_lag_far_behind() {
+    const LAG_MAX: Duration = Duration::from_secs(3);
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    let start = Instant::now();
+    let mut synced = VecDeque::new();
+    for number in 2_u64.. {
+        store.commit(batch("k", "v"), Persist::Sync).await.unwrap();
+        synced.push_back((Instant::now(), number));
+        let now = Instant::now();
+        let tail = tail_of(directory.path());
+        assert!(tail <= number, "the tail is at {tail}, ahead of {number}");
+        while synced.front().is_some_and(|(at, _)| now - *at > LAG_MAX) {
+            let (_, number) = synced.pop_front().unwrap();
+            assert!(tail >= number, "the tail is at {tail}, far behind {number}");
+        }
+        if start.elapsed() > LAG_MAX + Duration::from_secs(1) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(tail_of(directory.path()) > 1);
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_tail_that_cannot_be_written_poisons_the_store() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path()).await.unwrap();
-    // What the keeper says when it fails; a file that is open cannot be taken away from it.
+    // A second keeper, whose disk is full, and who has something to note.
+    let progress = Arc::new(Progress::new(5, 0, usize::MAX));
+    let tail = TailFile::on_a_full_disk().unwrap();
     let poison = store.shared.poison();
-    poison.set("the keeper failed".into()).unwrap();
+    let start = |opened: &Opened| {
+        let (database, keyspaces) = (opened.database(), opened.keyspaces());
+        Keeper::start(database, keyspaces, progress, tail, &SMALL, poison.clone())
+    };
+    let keeper = store.shared.with(start).unwrap();
+    while poison.get().is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(keeper);
     let refused = store.commit(batch("k", "v"), Persist::Sync).await;
-    assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
+    let Err(StoreError::Poisoned { reason }) = &refused else { panic!("{refused:?}") };
+    assert!(reason.starts_with("no space left to write the tail"), "{reason}");
 }
 
 /// What reaches a memtable while the keeper closes it outside of the lock must be in the journal.
@@ -123,6 +167,81 @@ async fn quiet_spaces_do_not_keep_the_journals() {
     assert_eq!(store.scan(Space::State, b"", None, 999).unwrap().len(), 200);
 }
 
+/// A program that runs for a moment every hour must not find ever longer journals.
+#[tokio::test]
+async fn openings_that_are_soon_over_do_not_pile_up_journals() {
+    let directory = TempDir::new().unwrap();
+    let options = FjallOptions {
+        memtable_bytes_max: 16 * 1024 * 1024,
+        journal_bytes_max: 16 * 1024 * 1024,
+        ..SMALL
+    };
+    // In all more than twice of what the journals may hold; each one less than makes a memtable
+    // full, or old.
+    const OPENINGS: u32 = 28;
+    let mut longest = 0;
+    for n in 0..OPENINGS {
+        let store = FjallStore::open(directory.path(), options).await.unwrap();
+        let mut batch = Batch::new();
+        batch.put(Space::State, n.to_be_bytes(), vec![n as u8; 7_000_000]);
+        store.commit(batch, Persist::Sync).await.unwrap();
+        store.commit(batch_of(n), Persist::Sync).await.unwrap();
+        store.close().await.unwrap();
+        let found = crate::fjall::look::look(directory.path(), 0).unwrap().findings;
+        longest = longest.max(found.journal_bytes);
+    }
+    // What an opening may find, and what it has added.
+    let allowed = 64_000_000 + options.journal_bytes_max + 7_100_000;
+    assert!(longest <= allowed, "the journals held {longest} bytes");
+    assert!(longest > 64_000_000, "this shows nothing");
+    let store = FjallStore::open(directory.path(), options).await.unwrap();
+    assert_eq!(store.scan(Space::State, b"", None, 999).unwrap().len(), OPENINGS as usize);
+    assert_eq!(store.scan(Space::History, b"", None, 999).unwrap().len(), OPENINGS as usize);
+}
+
+fn batch_of(n: u32) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(Space::History, n.to_be_bytes(), "few");
+    batch
+}
+
+/// More in the journals than the options allow: it is put into tables by the opening.
+#[tokio::test]
+async fn an_opening_empties_journals_that_are_too_long() {
+    const COMMITS: u32 = 30;
+    let directory = TempDir::new().unwrap();
+    let gib = 1024 * 1024 * 1024;
+    let lazy = FjallOptions { memtable_bytes_max: gib, journal_bytes_max: gib, ..SMALL };
+    let store = FjallStore::open(directory.path(), lazy).await.unwrap();
+    for n in 0..COMMITS {
+        let mut batch = batch_of(n);
+        batch.put(Space::State, n.to_be_bytes(), vec![n as u8; 3_000_000]);
+        store.commit(batch, Persist::Buffer).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let found = || crate::fjall::look::look(directory.path(), 0).unwrap().findings;
+    assert_eq!(found().in_tables, 0, "all of it is in the journals");
+    let options = FjallOptions { journal_bytes_max: 16 * 1024 * 1024, ..SMALL };
+    for opening in 1..=2 {
+        let store = FjallStore::open(directory.path(), options).await.unwrap();
+        assert_eq!(store.scan(Space::State, b"", None, 999).unwrap().len(), COMMITS as usize);
+        assert_eq!(store.scan(Space::History, b"", None, 999).unwrap().len(), COMMITS as usize);
+        store.commit(batch("k", "v"), Persist::Sync).await.unwrap();
+        store.commit(lost("k"), Persist::Sync).await.unwrap();
+        store.close().await.unwrap();
+        let found = found();
+        assert_eq!(found.last, 1 + u64::from(COMMITS) + 2 * opening);
+        assert!(found.in_tables > u64::from(COMMITS), "{found:?}");
+        assert!(found.journal_bytes < 10_000, "{found:?}");
+    }
+}
+
+fn lost(key: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.delete(Space::State, key);
+    batch
+}
+
 /// The keeper holds on to tables that were compacted away, but not for ever.
 #[tokio::test]
 async fn tables_that_were_compacted_away_go_when_nothing_is_committed() {
@@ -134,21 +253,20 @@ async fn tables_that_were_compacted_away_go_when_nothing_is_committed() {
         batch.put(Space::State, (n % 7).to_be_bytes(), vec![n as u8; 64 * 1024]);
         store.commit(batch, Persist::Buffer).await.unwrap();
     }
-    let live = || -> usize {
-        let count = |opened: &Opened| {
-            let tables = opened.keyspaces().iter().map(|it| it.tree.current_version());
-            tables.map(|version| version.iter_tables().count()).sum()
-        };
-        store.shared.with(count)
+    let live = |opened: &Opened| {
+        opened.keyspaces().of(Space::State).tree.current_version().iter_tables().count()
     };
-    let on_disk = || -> usize {
-        let keyspaces = directory.path().join(JOURNAL_DIRECTORY).join("keyspaces");
-        let tables = |id: usize| keyspaces.join(id.to_string()).join("tables");
-        (1..=3).map(|id| fs::read_dir(tables(id)).unwrap().count()).sum()
-    };
+    let tables = directory.path().join(JOURNAL_DIRECTORY).join("keyspaces/3/tables");
+    let on_disk = || fs::read_dir(&tables).unwrap().count();
     let compacted = || store.shared.with(|opened| opened.database().compactions_completed());
-    while compacted() == 0 || on_disk() > live() {
-        tokio::task::yield_now().await;
+    while compacted() == 0 || on_disk() > store.shared.with(live) {
+        // fjall itself holds on to old versions of all spaces until it writes the next table.
+        let mut little = Batch::new();
+        little.put(Space::Meta, "little", "it is not enough for the keeper to look");
+        store.commit(little, Persist::Buffer).await.unwrap();
+        let write = |opened: &Opened| opened.keyspaces().of(Space::Meta).rotate_memtable();
+        store.shared.with(write).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     store.close().await.unwrap();
 }

@@ -31,7 +31,7 @@ fn write() -> (TempDir, Vec<u8>) {
     fs::rename(path.join(JOURNAL_DIRECTORY_NEW), path.join(JOURNAL_DIRECTORY)).unwrap();
     let database = open_database(path, JOURNAL_DIRECTORY, &options).unwrap();
     let opened =
-        Opened::new(path, database, Arc::new(Progress::new(1, usize::MAX)), STORE_ID, lock);
+        Opened::new(path, database, Arc::new(Progress::new(1, 0, usize::MAX)), STORE_ID, lock);
     let mut batch = Batch::new();
     batch.put(Space::History, "event", "happened");
     batch.put(Space::State, "run", vec![7; 300]);
@@ -106,7 +106,7 @@ fn the_tables_tell_how_far_they_reach() {
     let lock = Arc::new(DirectoryLock::take(path).unwrap());
     let database = open_database(path, JOURNAL_DIRECTORY, &FjallOptions::default()).unwrap();
     let opened =
-        Opened::new(path, database, Arc::new(Progress::new(4, usize::MAX)), STORE_ID, lock);
+        Opened::new(path, database, Arc::new(Progress::new(4, 0, usize::MAX)), STORE_ID, lock);
     for (number, space) in (4..).zip(Space::ALL) {
         opened.keyspaces().of(space).rotate_memtable_and_wait().unwrap();
         let persisted = trees::look(&journal, STORE_ID).unwrap().persisted;
