@@ -56,7 +56,7 @@ pub(super) struct LeavingCode {
 /// Why nothing can be done to the activities of a run.
 pub(super) enum Unusable {
     NotFound(ActivityNotFound),
-    HistoryUnusable { run_id: RunId, cause: ParkCause },
+    History { run_id: RunId, cause: ParkCause },
     EngineStopped(EngineStopped),
 }
 
@@ -64,7 +64,7 @@ impl From<Unusable> for AsyncActivityError {
     fn from(unusable: Unusable) -> Self {
         match unusable {
             Unusable::NotFound(not_found) => not_found.into(),
-            Unusable::HistoryUnusable { run_id, cause } => Self::HistoryUnusable { run_id, cause },
+            Unusable::History { run_id, cause } => Self::HistoryUnusable { run_id, cause },
             Unusable::EngineStopped(stopped) => stopped.into(),
         }
     }
@@ -134,7 +134,7 @@ impl RunState {
             return Some(Unusable::NotFound(ActivityNotFound::RunClosed { run_id }));
         }
         if let Some(RunError::HistoryUnusable { run_id, cause }) = self.refusal_of_inputs() {
-            return Some(Unusable::HistoryUnusable { run_id, cause });
+            return Some(Unusable::History { run_id, cause });
         }
         if !matches!(self.mode, Mode::Running | Mode::Draining) {
             let stopped = self.shared.health.stopped();

@@ -290,7 +290,7 @@ impl From<Unusable> for PendingActivityError {
     fn from(unusable: Unusable) -> Self {
         match unusable {
             Unusable::NotFound(not_found) => not_found.into(),
-            Unusable::HistoryUnusable { run_id, cause } => Self::HistoryUnusable { run_id, cause },
+            Unusable::History { run_id, cause } => Self::HistoryUnusable { run_id, cause },
             Unusable::EngineStopped(stopped) => stopped.into(),
         }
     }
