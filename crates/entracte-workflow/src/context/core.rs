@@ -12,7 +12,7 @@ mod published;
 mod signals;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,8 +80,8 @@ pub(crate) struct State {
     /// in which a workflow drops its futures is not a decision of its author.
     cancellations: BTreeMap<Seq, Command>,
     cancel_waiters: BTreeMap<u64, Waker>,
-    /// The workflow ids of children that are not known to have started. Looked up only.
-    starting: HashSet<WorkflowId>,
+    /// The workflow ids of children that are not known to have started.
+    starting: BTreeSet<WorkflowId>,
     cancel_waiter_last: u64,
     immediate_resolutions: u32,
     signals: SignalQueues,
@@ -110,7 +110,7 @@ impl Core {
             commands: Vec::new(),
             cancellations: BTreeMap::new(),
             cancel_waiters: BTreeMap::new(),
-            starting: HashSet::new(),
+            starting: BTreeSet::new(),
             cancel_waiter_last: 0,
             immediate_resolutions: 0,
             signals: SignalQueues::default(),
