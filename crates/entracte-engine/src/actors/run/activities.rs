@@ -182,6 +182,10 @@ impl RunState {
         let mut change = self.change();
         let Some(activity) = self.activities.get_mut(&seq) else { return };
         activity.standing = Standing::Outside;
+        if let Some(reset) = activity.row.reset.take() {
+            // It was to hold from the attempt after this one on, which has not run.
+            activity.row.forget_attempts(reset.heartbeat);
+        }
         activity.row.admitted_at = None;
         change.rows.put_pending(key, &activity.row);
         self.append(change);
