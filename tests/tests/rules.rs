@@ -48,6 +48,10 @@ fn what_does_not_fit_is_named() {
     );
     assert_eq!(problems(&replaced("| SIG-9 | phrase | | not yet |")), Vec::<String>::new());
     assert_eq!(
+        problems(&replaced("| SIG-9 | phrase | | pending |")),
+        [format!("line {sig_9_at}: SIG-9 has neither a test nor a reason")]
+    );
+    assert_eq!(
         problems(&replaced("| SIG-9 | phrase | `a.rs::test`, `a.rs::gone` `gone` | not yet |")),
         [
             format!("line {sig_9_at}: SIG-9 names `a.rs::gone`, which is not there"),
