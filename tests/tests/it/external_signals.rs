@@ -163,6 +163,47 @@ fn sig_9_signals_between_workflows_arrive_once_whichever_commit_crashes() {
     }
 }
 
+/// Sends without waiting for an answer: all signals and the close are one turn. What is dropped
+/// in the turn that sends it vanishes, so it is kept.
+const SEND_AND_CLOSE: Workflow<(String, u64), ()> = Workflow::new("send-and-close");
+
+async fn send_and_close(ctx: WorkflowContext, (to, numbers): (String, u64)) -> WorkflowResult<()> {
+    let other = ctx.external_workflow(to);
+    let mut signals: Vec<_> = (0..numbers).map(|number| other.signal(ADD, number)).collect();
+    signals.push(other.signal(STOP, ()));
+    let mut sending = Box::pin(join_all(signals));
+    std::future::poll_fn(|task| {
+        let _ = sending.as_mut().poll(task);
+        std::task::Poll::Ready(())
+    })
+    .await;
+    std::mem::forget(sending);
+    Ok(())
+}
+
+#[test]
+fn sig_9_what_a_closing_workflow_sends_arrives_once_whichever_commit_crashes() {
+    let set_up = |builder: EngineBuilder| {
+        builder.workflow(COLLECT, collect).workflow(SEND_AND_CLOSE, send_and_close)
+    };
+    let report = CrashTest::new(set_up, async |engine| {
+        let receiver = engine.start_workflow(COLLECT, ()).workflow_id("to").request_id("to");
+        receiver.await?;
+        let sender = engine.start_workflow(SEND_AND_CLOSE, input("to", 2));
+        sender.workflow_id("from").request_id("from").await?;
+        Ok(())
+    })
+    .run()
+    .unwrap();
+    assert_eq!(report.outcomes.len(), 2, "{:?}", report.outcomes);
+    let outcomes = report.outcomes.values().flatten();
+    let results = outcomes.filter_map(|outcome| match outcome {
+        Outcome::Completed(result) => result.decode::<Vec<u64>>().ok(),
+        _ => panic!("{outcome:?}"),
+    });
+    assert_eq!(results.collect::<Vec<_>>(), [[0, 1]]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn sig_9_killed_actors_lose_no_signal_and_deliver_none_twice() {
     let mut killed = 0;

@@ -144,6 +144,11 @@ fn answer_key(sender: RunId, run_id: RunId, to: DeliveryKey) -> DeliveryKey {
 pub(super) fn event_of(message: &InboxMessage, history: &HistoryState) -> Option<EventAttributes> {
     use entracte_model::event::WorkflowExecutionCancelRequested as CancelRequested;
     let reason = match message {
+        // A copy may have come before its sender closed (rule SIG-3).
+        InboxMessage::Signaled(signaled) => {
+            let is_new = !history.signals.contains(&signaled.request_id);
+            return is_new.then(|| EventAttributes::WorkflowExecutionSignaled(signaled.clone()));
+        }
         InboxMessage::Event(event) => return is_awaited(event, history).then(|| (**event).clone()),
         InboxMessage::ParentClosed { policy: ParentClosePolicy::RequestCancel } => BY_PARENT_CLOSE,
         InboxMessage::ExternalCancelRequested { reason, .. } => reason,

@@ -2,14 +2,16 @@
 //!
 //! The run that gets a signal is known from the turn that sends it, and the request id says
 //! which event of which run sent it. So it can be sent again after a crash, and is taken once
-//! (rule SIG-3). What is to be sent has a row among what is due, until the answer is an event.
+//! (rule SIG-3). What is to be sent has a row among what is due, until the answer is an event. A
+//! sender that closes before that leaves the signal to its receiver, as a delivery.
 
 use entracte_model::event::{
     ExternalWorkflowExecutionSignaled, SignalExternalFailedCause,
     SignalExternalWorkflowExecutionFailed, WorkflowExecutionSignaled,
 };
 use entracte_model::{Event, EventAttributes, RunId, Seq, Timestamp, WorkflowId};
-use entracte_store::keys::{DueKey, DueKind};
+use entracte_store::keys::{DeliveryKey, DeliveryKind, DueKey, DueKind};
+use entracte_store::rows::InboxMessage;
 use entracte_store::{StoreError, StoreExt};
 use entracte_workflow::{HistoryState, SentSignal};
 use ractor::ActorProcessingErr;
@@ -76,6 +78,23 @@ impl RunState {
         if let Some(sent) = self.history.sent_signals.get(&seq) {
             change.rows.delete_due(self.sent_signal_key(seq, sent.initiated_time));
         }
+    }
+
+    /// The run closes, and does not wait for answers any more: what it has sent and does not know
+    /// to have arrived is left to its receivers, in the batch of the close. A copy that is under
+    /// way has the same request id.
+    pub(super) fn hand_over_sent_signals(&self, change: &mut Change) {
+        for (seq, sent) in &self.history.sent_signals {
+            self.record_sent_signal_end(*seq, change);
+            let Some(target) = sent.initiated.run_id.filter(|target| *target != self.run_id) else {
+                continue;
+            };
+            let (sender, event_id) = (self.run_id, sent.initiated_event_id);
+            let kind = DeliveryKind::Sent;
+            let key = DeliveryKey { run_id: target, sender, event_id, kind };
+            self.deliver(key, InboxMessage::Signaled(signaled(self.run_id, sent)), change);
+        }
+        change.effects.retain(|effect| !matches!(effect, Effect::SignalExternal { .. }));
     }
 
     fn sent_signal_key(&self, seq: Seq, due: Timestamp) -> DueKey {

@@ -236,9 +236,7 @@ impl RunState {
         for (seq, timer) in &self.history.timers {
             change.rows.delete_due(self.timer_key(*seq, timer.due));
         }
-        for seq in self.history.sent_signals.keys() {
-            self.record_sent_signal_end(*seq, change);
-        }
+        self.hand_over_sent_signals(change);
         for queued in std::mem::take(&mut self.inputs) {
             self.strike(&queued, change);
         }

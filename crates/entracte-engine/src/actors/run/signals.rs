@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use entracte_model::EventAttributes;
 use entracte_model::event::WorkflowExecutionSignaled;
+use entracte_store::rows::InboxMessage;
 use entracte_workflow::Machine;
 use ractor::ActorProcessingErr;
 
@@ -63,6 +64,10 @@ impl RunState {
         Ok(Admission::New)
     }
 
+    fn is_full(&self) -> bool {
+        self.history.signals.len() as u64 >= self.shared.options.signals_max
+    }
+
     /// Whether a signal of this request has been taken up, or waits for that (rule SIG-3).
     fn knows_signal(&self, request_id: &str) -> bool {
         let is_same = |queued: &QueuedInput| match &queued.input {
@@ -106,6 +111,9 @@ impl RunState {
                         ));
                     }
                 }
+                // Its sender has closed, and nobody hears that there are too many (rule SIG-5).
+                Input::Delivered { message, .. }
+                    if matches!(**message, InboxMessage::Signaled(_)) && self.is_full() => {}
                 // The history does not tell what the workflow waits for.
                 Input::LocalActivityEnded(marker) if !self.awaits_local(marker) => {}
                 other => external.extend(other.events(&self.history)),
