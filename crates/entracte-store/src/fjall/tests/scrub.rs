@@ -8,9 +8,8 @@ use crate::fjall::scrub::Scrub;
 /// What the blocks of a table begin with.
 const BLOCK_START: &[u8] = b"LSM\x03";
 
-/// Makes a store with tables, and writes a block of one over another one of its blocks: every
-/// block is as it was written, but one is not where it was.
-async fn with_a_misplaced_block(directory: &Path) -> PathBuf {
+/// Makes a store with a table of several blocks.
+async fn with_a_table(directory: &Path) -> PathBuf {
     let store = open(directory).await.unwrap();
     for n in 0..200_u32 {
         let mut batch = Batch::new();
@@ -22,7 +21,13 @@ async fn with_a_misplaced_block(directory: &Path) -> PathBuf {
     let state = 1 + Space::ALL.iter().position(|space| *space == Space::State).unwrap();
     let tables = look::tables_of(&keyspaces.join(state.to_string())).unwrap();
     let table = tables.into_iter().find(|table| fs::metadata(table).unwrap().len() > 20_000);
-    let table = table.expect("a table with several blocks");
+    table.expect("a table with several blocks")
+}
+
+/// Makes a store with a table, and writes a block of it over another one of its blocks: every
+/// block is as it was written, but one is not where it was.
+async fn with_a_misplaced_block(directory: &Path) -> PathBuf {
+    let table = with_a_table(directory).await;
     let mut bytes = fs::read(&table).unwrap();
     let windows = bytes.windows(BLOCK_START.len()).enumerate();
     let starts: Vec<usize> =
@@ -67,10 +72,10 @@ async fn what_an_opening_leaves_is_found_in_the_background_and_then_by_every_ope
 #[tokio::test]
 async fn a_whole_store_is_left_alone_by_the_scrub() {
     let directory = TempDir::new().unwrap();
-    let table = with_a_misplaced_block(directory.path()).await;
+    let table = with_a_table(directory.path()).await;
     let mut tables = look::look(directory.path(), 0).unwrap().unchecked;
-    tables.retain(|checked| checked.path != table);
-    let mut gone = tables.first().expect("there are other tables").clone();
+    let whole = tables.iter().find(|unchecked| unchecked.path == table);
+    let mut gone = whole.expect("the table is to be checked").clone();
     gone.path.set_extension("gone");
     tables.push(gone);
     let poison = Poison::default();
