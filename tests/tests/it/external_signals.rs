@@ -1,8 +1,10 @@
 //! Signals from one workflow to another arrive once, whatever crashes (rule SIG-9).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use entracte::prelude::*;
+use entracte::store::{MemoryStore, Store, StoreExt};
 use entracte::{EngineBuilder, EventAttributes, EventType, RunId};
 use entracte_testing::crash::CrashTest;
 use entracte_testing::{
@@ -202,6 +204,33 @@ fn sig_9_what_a_closing_workflow_sends_arrives_once_whichever_commit_crashes() {
         _ => panic!("{outcome:?}"),
     });
     assert_eq!(results.collect::<Vec<_>>(), [[0, 1]]);
+}
+
+/// What a closed workflow has sent waits with the other signals of a parked run, and comes before
+/// anything that could close it; and there are no more of them than of others (rule SIG-5).
+#[tokio::test(start_paused = true)]
+async fn sig_9_a_parked_receiver_keeps_what_a_closed_workflow_has_sent() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broken = |_ctx: WorkflowContext, (): ()| async move { panic!("there is no code yet") };
+    let first = TestEngine::on_store(Arc::clone(&store)).workflow(COLLECT, broken);
+    let first = first.workflow(SEND_AND_CLOSE, send_and_close).signals_max(3);
+    let first = first.start().await.unwrap();
+    let receiver = first.start_workflow(COLLECT, ()).workflow_id("to").await.unwrap();
+    receiver.signal(STOP, ()).await.unwrap();
+    let sender = first.start_workflow(SEND_AND_CLOSE, input("to", 2)).await.unwrap();
+    sender.result().await.unwrap();
+    // The clock goes on when all is quiet.
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(receiver.describe().await.unwrap().signals.waiting, 3);
+    assert_eq!(store.deliveries(receiver.run_id()).unwrap().len(), 2);
+    drop(first);
+    check_store(&*store).unwrap();
+    let second = set_up(TestEngine::on_store(Arc::clone(&store)));
+    let second = second.workflow(SEND_AND_CLOSE, send_and_close).start().await.unwrap();
+    let receiver = second.workflow_handle(COLLECT, "to").await.unwrap();
+    assert_eq!(receiver.result().await.unwrap(), [0, 1]);
+    assert_eq!(store.deliveries(receiver.run_id()).unwrap(), []);
+    check_store(&*store).unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,8 +61,18 @@ impl RunState {
             self.append(change);
             return Ok(());
         }
+        if self.is_refused_signal(&queued.input) {
+            self.discard(&[queued]);
+            return Ok(());
+        }
         self.queue_delivery(queued);
         self.pump()
+    }
+
+    /// Whether an input is a signal too many. Its sender has closed, and nobody hears of it.
+    fn is_refused_signal(&self, input: &Input) -> bool {
+        let Input::Delivered { message, .. } = input else { return false };
+        matches!(**message, InboxMessage::Signaled(_)) && self.has_signals_max()
     }
 
     fn queue_delivery(&mut self, queued: QueuedInput) {
@@ -144,11 +154,6 @@ fn answer_key(sender: RunId, run_id: RunId, to: DeliveryKey) -> DeliveryKey {
 pub(super) fn event_of(message: &InboxMessage, history: &HistoryState) -> Option<EventAttributes> {
     use entracte_model::event::WorkflowExecutionCancelRequested as CancelRequested;
     let reason = match message {
-        // A copy may have come before its sender closed (rule SIG-3).
-        InboxMessage::Signaled(signaled) => {
-            let is_new = !history.signals.contains(&signaled.request_id);
-            return is_new.then(|| EventAttributes::WorkflowExecutionSignaled(signaled.clone()));
-        }
         InboxMessage::Event(event) => return is_awaited(event, history).then(|| (**event).clone()),
         InboxMessage::ParentClosed { policy: ParentClosePolicy::RequestCancel } => BY_PARENT_CLOSE,
         InboxMessage::ExternalCancelRequested { reason, .. } => reason,

@@ -19,8 +19,20 @@ use super::state::RunState;
 use crate::description::SignalsDescription;
 use crate::errors::{RunError, SignalError};
 
+/// The signal that an input is, whether a client sent it or a workflow that has closed since.
+fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {
+    match input {
+        Input::Signaled(signaled) => Some(signaled),
+        Input::Delivered { message, .. } => match &**message {
+            InboxMessage::Signaled(signaled) => Some(signaled),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn is_signal(queued: &QueuedInput) -> bool {
-    matches!(queued.input, Input::Signaled(_))
+    signal_of(&queued.input).is_some()
 }
 
 impl RunState {
@@ -56,23 +68,23 @@ impl RunState {
             }
             Some(_) => return Err(SignalError::AlreadyClosed { run_id }),
         }
-        let limit = self.shared.options.signals_max;
-        let waiting = self.inputs.iter().filter(|queued| is_signal(queued)).count();
-        if (self.history.signals.len() + waiting) as u64 >= limit {
+        if self.has_signals_max() {
+            let limit = self.shared.options.signals_max;
             return Err(SignalError::TooManySignals { run_id, limit });
         }
         Ok(Admission::New)
     }
 
-    fn is_full(&self) -> bool {
-        self.history.signals.len() as u64 >= self.shared.options.signals_max
+    /// Whether the run has all the signals that it may have (rule SIG-5).
+    pub(super) fn has_signals_max(&self) -> bool {
+        let waiting = self.inputs.iter().filter(|queued| is_signal(queued)).count();
+        (self.history.signals.len() + waiting) as u64 >= self.shared.options.signals_max
     }
 
     /// Whether a signal of this request has been taken up, or waits for that (rule SIG-3).
     fn knows_signal(&self, request_id: &str) -> bool {
-        let is_same = |queued: &QueuedInput| match &queued.input {
-            Input::Signaled(signaled) => &*signaled.request_id == request_id,
-            _ => false,
+        let is_same = |queued: &QueuedInput| {
+            signal_of(&queued.input).is_some_and(|signaled| &*signaled.request_id == request_id)
         };
         self.history.signals.contains(request_id) || self.inputs.iter().any(is_same)
     }
@@ -99,21 +111,18 @@ impl RunState {
         let mut external = Vec::with_capacity(inputs.len());
         let mut request_ids = BTreeSet::new();
         for QueuedInput { input, .. } in inputs {
-            match input {
-                Input::Signaled(signaled) => {
-                    let request_id = &signaled.request_id;
-                    if !self.history.signals.contains(request_id) && request_ids.insert(request_id)
-                    {
-                        let with_previous = !external.is_empty();
-                        let signaled = signaled.clone();
-                        external.push(EventAttributes::WorkflowExecutionSignaled(
-                            WorkflowExecutionSignaled { with_previous, ..signaled },
-                        ));
-                    }
+            if let Some(signaled) = signal_of(input) {
+                let request_id = &signaled.request_id;
+                if !self.history.signals.contains(request_id) && request_ids.insert(request_id) {
+                    let with_previous = !external.is_empty();
+                    let signaled = signaled.clone();
+                    external.push(EventAttributes::WorkflowExecutionSignaled(
+                        WorkflowExecutionSignaled { with_previous, ..signaled },
+                    ));
                 }
-                // Its sender has closed, and nobody hears that there are too many (rule SIG-5).
-                Input::Delivered { message, .. }
-                    if matches!(**message, InboxMessage::Signaled(_)) && self.is_full() => {}
+                continue;
+            }
+            match input {
                 // The history does not tell what the workflow waits for.
                 Input::LocalActivityEnded(marker) if !self.awaits_local(marker) => {}
                 other => external.extend(other.events(&self.history)),

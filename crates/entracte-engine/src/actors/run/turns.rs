@@ -180,7 +180,7 @@ impl RunState {
     }
 
     /// Inputs that came too late are only struck off the inbox.
-    fn discard(&mut self, inputs: &[QueuedInput]) {
+    pub(super) fn discard(&mut self, inputs: &[QueuedInput]) {
         let mut change = self.change();
         for queued in inputs {
             self.strike(queued, &mut change);
