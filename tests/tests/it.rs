@@ -22,6 +22,8 @@ mod cancellation;
 mod cancelled_backoff;
 #[path = "it/children.rs"]
 mod children;
+#[path = "it/children_survive.rs"]
+mod children_survive;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
 #[path = "it/deep_failure.rs"]

@@ -1,0 +1,162 @@
+//! Children and parents that crash, are killed or cannot go on: nothing that is under way is lost.
+
+use std::time::Duration;
+
+use entracte::prelude::*;
+use entracte_testing::crash::CrashTest;
+use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine, check_store};
+
+use crate::children::{
+    DOUBLE, END, GO, PARENT, Plan, SUM, appear, assert_nothing_under_way, workflows,
+};
+
+#[test]
+fn children_survive_a_crash_at_every_commit() {
+    for replay in [true, false] {
+        let set_up = |engine| workflows(engine).replay_every_event(replay);
+        let report = CrashTest::new(set_up, async |engine: Engine| {
+            let run = engine.start_workflow(SUM, 3).workflow_id("s").request_id("s").await?;
+            let _ = run.result().await;
+            Ok(())
+        });
+        let report = report.run().unwrap_or_else(|failure| panic!("replay {replay}: {failure}"));
+        println!("{} plays, {} faults", report.plays, report.faults);
+        assert_eq!(report.outcomes.len(), 4);
+    }
+}
+
+#[test]
+fn chd_6_the_close_of_a_parent_survives_a_crash_at_every_commit() {
+    for policy in
+        [ParentClosePolicy::Terminate, ParentClosePolicy::RequestCancel, ParentClosePolicy::Abandon]
+    {
+        let report = CrashTest::new(workflows, async |engine: Engine| {
+            let plan = Plan { children: 2, policy, started: true };
+            let start = engine.start_workflow(PARENT, plan).workflow_id("p").request_id("p");
+            let run = start.await?;
+            run.signal(END, 7).request_id("end").await?;
+            let _ = run.result().await;
+            for number in 0..2 {
+                let child = appear(&engine, &format!("p-{number}")).await;
+                if policy == ParentClosePolicy::Abandon {
+                    let _ = child.signal(GO, "end".to_owned()).request_id("go").await;
+                }
+                let _ = child.result().await;
+            }
+            Ok(())
+        });
+        let report = report.run().unwrap_or_else(|failure| panic!("{policy:?}: {failure}"));
+        println!("{policy:?}: {} plays, {} faults", report.plays, report.faults);
+    }
+}
+
+/// Kills one actor at each moment at which something can be on its way: nothing of it is lost.
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_is_killed_at_any_moment_loses_nothing_that_is_under_way() {
+    const FAMILY: [&str; 3] = ["s", "s-1", "s-2"];
+    for victim in FAMILY {
+        for moment in 0..60 {
+            let disk = SimulatedDisk::new(SimulatedOptions {
+                delay_max: Duration::ZERO,
+                ..Default::default()
+            });
+            let engine = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+            let run = engine.start_workflow(SUM, 2).workflow_id("s").await.unwrap();
+            for _ in 0..moment {
+                tokio::task::yield_now().await;
+            }
+            if let Ok(run) = engine.workflow_handle(DOUBLE, victim).await {
+                let actors = engine.run_actors().await.unwrap();
+                if let Some((_, actor)) = actors.iter().find(|(id, _)| *id == run.run_id()) {
+                    actor.kill();
+                }
+            }
+            let result = tokio::time::timeout(Duration::from_secs(60), run.result()).await;
+            assert_eq!(result.expect("the parent waits for ever").unwrap(), 6, "{victim} {moment}");
+            engine.shutdown().await.unwrap();
+            assert_nothing_under_way(&disk);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chd_6_a_parked_child_falls_with_its_parent_and_times_out_without_its_code() {
+    const UNKNOWN: Workflow<(), ()> = Workflow::new("unknown");
+    const HOPEFUL: Workflow<bool, String> = Workflow::new("hopeful");
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let engine = workflows(TestEngine::on_store(disk.reopen()))
+        .workflow(HOPEFUL, async |ctx: WorkflowContext, waits: bool| {
+            let child = ctx.child(UNKNOWN, ()).workflow_id(format!("unknown-{waits}"));
+            let child = child.run_timeout(Duration::from_secs(600)).start().await?;
+            if waits {
+                return Ok(child.result().await.unwrap_err().to_string());
+            }
+            Ok("did not wait".to_owned())
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(HOPEFUL, false).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "did not wait");
+    let child = engine.workflow_handle(UNKNOWN, "unknown-false").await.unwrap();
+    let error = child.result().await.unwrap_err();
+    assert!(matches!(error, WorkflowError::Terminated { .. }), "{error}");
+    let run = engine.start_workflow(HOPEFUL, true).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "Child workflow timeout");
+    engine.shutdown().await.unwrap();
+    check_store(&*disk.reopen()).unwrap();
+    assert_nothing_under_way(&disk);
+}
+
+/// The answer does not wait until somebody mends the code of who is asked.
+#[tokio::test(start_paused = true)]
+async fn can_8_a_parked_workflow_knows_at_once_that_it_is_asked_to_cancel() {
+    const UNKNOWN: Workflow<(), ()> = Workflow::new("unknown");
+    const IMPATIENT: Workflow<(), String> = Workflow::new("impatient");
+    let engine = workflows(TestEngine::builder())
+        .workflow(IMPATIENT, async |ctx: WorkflowContext, ()| {
+            let child = ctx
+                .child(UNKNOWN, ())
+                .cancellation_type(ChildWorkflowCancellationType::WaitCancellationRequested)
+                .start()
+                .await?;
+            child.cancel("enough");
+            Ok(child.result().await.unwrap_err().to_string())
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(IMPATIENT, ()).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "canceled");
+    engine.shutdown().await.unwrap();
+}
+
+/// Kills parents and children at random while they are at work.
+#[tokio::test(start_paused = true)]
+async fn killed_parents_and_children_are_made_again() {
+    use rand::seq::IndexedRandom;
+    use rand::{Rng, SeedableRng};
+    for seed in 0..4_u64 {
+        let disk = SimulatedDisk::new(SimulatedOptions { seed, ..Default::default() });
+        let engine = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut runs = Vec::new();
+        for number in 0..4 {
+            let id = format!("s{number}");
+            runs.push(engine.start_workflow(SUM, 20).workflow_id(id).await.unwrap());
+        }
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..4))).await;
+            let actors = engine.run_actors().await.unwrap();
+            if let Some((_, actor)) = actors.choose(&mut random) {
+                actor.kill();
+            }
+        }
+        for run in runs {
+            assert_eq!(run.result().await.unwrap(), 20 * 21);
+        }
+        engine.shutdown().await.unwrap();
+        assert_eq!(check_store(&*disk.reopen()).unwrap().len(), 84);
+        assert_nothing_under_way(&disk);
+    }
+}
