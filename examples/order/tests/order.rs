@@ -6,7 +6,7 @@ mod harness;
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::harness::{Sandbox, said};
+use crate::harness::{Sandbox, said, until};
 
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
@@ -139,7 +139,7 @@ fn a_crash_between_the_charge_and_its_answer_charges_nobody_twice() {
 fn a_kill_between_the_charge_and_its_answer_charges_nobody_twice() {
     let sandbox = Sandbox::new();
     let mut running = sandbox.start(&["--timeout", "9"]);
-    running.until("payments", "does not answer");
+    until(&mut running, "payments", "does not answer");
     let killed = running.kill();
     assert_eq!(killed.status.signal(), Some(SIGKILL), "{killed:#?}");
     assert_eq!(sandbox.books().counts(), [1, 0, 0]);
@@ -152,7 +152,7 @@ fn a_kill_between_the_charge_and_its_answer_charges_nobody_twice() {
 fn a_kill_between_the_charge_and_its_answer_can_still_be_paid_back() {
     let sandbox = Sandbox::new();
     let mut running = sandbox.start(&["--timeout", "9"]);
-    running.until("payments", "does not answer");
+    until(&mut running, "payments", "does not answer");
     running.kill();
     let outcome = sandbox.run(&["--ship-fails"]);
     sandbox.assert_failed(&outcome, "ship it: no carrier takes it", [1, 1, 0]);
@@ -162,11 +162,11 @@ fn a_kill_between_the_charge_and_its_answer_can_still_be_paid_back() {
 fn a_kill_while_the_order_waits_is_survived_and_the_answer_taken_once() {
     let sandbox = Sandbox::new();
     let mut running = sandbox.start(&["--approve-after", "1h", "--deadline", "1h"]);
-    running.until("status", "awaiting approval");
+    until(&mut running, "status", "awaiting approval");
     running.kill();
     // Killed again when the answer has been acknowledged.
     let mut running = sandbox.start(&["--approve-after", "0s", "--timeout", "9"]);
-    running.until("approver", "said yes");
+    until(&mut running, "approver", "said yes");
     running.kill();
     let outcome = sandbox.run(&["--approve-after", "0s"]);
     sandbox.assert_shipped(&outcome);
@@ -178,8 +178,8 @@ fn a_kill_while_the_order_waits_is_survived_and_the_answer_taken_once() {
 fn a_kill_while_it_is_paid_back_is_survived() {
     let sandbox = Sandbox::new();
     let mut running = sandbox.start(&["--ship-fails", "--approve-after", "0s"]);
-    running.until("payments", "charged 4200 cents, receipt-1");
-    running.until("payments", "paid 4200 cents back");
+    until(&mut running, "payments", "charged 4200 cents, receipt-1");
+    until(&mut running, "payments", "paid 4200 cents back");
     running.kill();
     let outcome = sandbox.run(&["--ship-fails", "--approve-after", "0s"]);
     let books = sandbox.books();

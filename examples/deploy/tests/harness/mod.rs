@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 
+use entracte_example_testing::{Outcome, Running};
 use tempfile::TempDir;
 
 /// The stages in their order.
@@ -17,14 +18,6 @@ pub(crate) const STAGES: [&str; 5] = ["provision", "configure", "deploy", "healt
 /// A directory to deploy in. What still runs at its end is stopped.
 pub(crate) struct Sandbox {
     dir: TempDir,
-}
-
-/// What a run of the program left.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
 }
 
 impl Sandbox {
@@ -45,34 +38,18 @@ impl Sandbox {
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Outcome {
-        let output = self.command(args).output().unwrap();
-        Outcome {
-            status: output.status,
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Running::start(self.command(args)).unwrap().wait()
     }
 
     /// Runs the program and kills it as soon as it prints that a stage starts.
     pub(crate) fn run_killed_at(&self, stage: &str) -> Outcome {
-        let mut child =
-            self.command(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut stdout = String::new();
-        for line in &mut lines {
-            let line = line.unwrap();
-            let is_here = line.split_whitespace().eq([stage, "started"]);
-            stdout.push_str(&line);
-            stdout.push('\n');
-            if is_here {
+        let mut running = Running::start(self.command(&[])).unwrap();
+        while let Some(line) = running.next_line() {
+            if line.split_whitespace().eq([stage, "started"]) {
                 break;
             }
         }
-        child.kill().unwrap();
-        let status = child.wait().unwrap();
-        let mut stderr = String::new();
-        child.stderr.unwrap().read_to_string(&mut stderr).unwrap();
-        Outcome { status, stdout, stderr }
+        running.kill()
     }
 
     /// The lines of the log of effects; none if there is no log.

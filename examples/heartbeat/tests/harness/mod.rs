@@ -1,25 +1,16 @@
 //! Runs the program on a directory of its own and looks at what it left.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use entracte_example_testing::{Outcome, Running};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// A directory to copy in, with a source in it.
 pub(crate) struct Sandbox {
     dir: TempDir,
-}
-
-/// What a run of the program left.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
 }
 
 impl Sandbox {
@@ -59,15 +50,7 @@ impl Sandbox {
 
     /// Starts the program.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
-        let mut child = self
-            .command(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Running { child, lines, stdout: String::new() }
+        Running::start(self.command(args)).unwrap()
     }
 
     /// Checks that the copy is there, is the source byte for byte, and that its checksum was
@@ -92,62 +75,6 @@ impl Sandbox {
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
-    }
-}
-
-/// The program while it runs.
-pub(crate) struct Running {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    stdout: String,
-}
-
-impl Running {
-    /// Reads until a line for which `wanted` finds something.
-    pub(crate) fn until<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
-        while let Some(line) = self.next_line() {
-            if let Some(found) = wanted(&line) {
-                return found;
-            }
-        }
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        panic!("it ended early: {}{stderr}", self.stdout);
-    }
-
-    fn next_line(&mut self) -> Option<String> {
-        let line = self.lines.next()?.unwrap();
-        self.stdout.push_str(&line);
-        self.stdout.push('\n');
-        Some(line)
-    }
-
-    /// Sends what Ctrl-C sends.
-    pub(crate) fn interrupt(&self) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::INT).unwrap();
-    }
-
-    /// Kills it as `kill -9` does.
-    pub(crate) fn kill(mut self) -> Outcome {
-        self.child.kill().unwrap();
-        self.wait()
-    }
-
-    pub(crate) fn wait(mut self) -> Outcome {
-        while self.next_line().is_some() {}
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        let status = self.child.wait().unwrap();
-        Outcome { status, stdout: std::mem::take(&mut self.stdout), stderr }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // A test that failed leaves nothing running.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

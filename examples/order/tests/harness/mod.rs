@@ -1,23 +1,15 @@
 //! Runs the program on a directory of its own and looks at what it left.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Lines, Read};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::Command;
 
+use entracte_example_testing::{Outcome, Running};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A directory with the books of a payment service.
 pub(crate) struct Sandbox {
     dir: TempDir,
-}
-
-/// What a run of the program left.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
 }
 
 /// What the ledger has: the keys that were charged, paid back and called off.
@@ -47,17 +39,9 @@ impl Sandbox {
 
     /// Starts the program.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_order"))
-            .arg("--data")
-            .arg(self.dir.path())
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Running { child, lines, stdout: String::new() }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_order"));
+        command.arg("--data").arg(self.dir.path()).args(args);
+        Running::start(command).unwrap()
     }
 
     /// Reads the ledger from the disk.
@@ -99,52 +83,12 @@ impl Sandbox {
     }
 }
 
-/// The program while it runs.
-pub(crate) struct Running {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    stdout: String,
-}
-
-impl Running {
-    /// Reads until somebody says something.
-    pub(crate) fn until(&mut self, who: &str, what: &str) {
-        while let Some(line) = self.next_line() {
-            if line.split_once(' ').is_some_and(|(w, said)| w == who && said.trim() == what) {
-                return;
-            }
-        }
-        panic!("nobody said {what:?}: {}", self.stdout);
-    }
-
-    fn next_line(&mut self) -> Option<String> {
-        let line = self.lines.next()?.unwrap();
-        self.stdout.push_str(&line);
-        self.stdout.push('\n');
-        Some(line)
-    }
-
-    /// Kills it as `kill -9` does.
-    pub(crate) fn kill(mut self) -> Outcome {
-        self.child.kill().unwrap();
-        self.wait()
-    }
-
-    pub(crate) fn wait(mut self) -> Outcome {
-        while self.next_line().is_some() {}
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        let status = self.child.wait().unwrap();
-        Outcome { status, stdout: std::mem::take(&mut self.stdout), stderr }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // A test that failed leaves nothing running.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Reads until somebody says something.
+pub(crate) fn until(running: &mut Running, who: &str, what: &str) {
+    running.until(|line| {
+        let (speaker, said) = line.split_once(' ')?;
+        (speaker == who && said.trim() == what).then_some(())
+    });
 }
 
 /// What was said by somebody, in order.
