@@ -11,12 +11,10 @@ mod clock;
 mod description;
 mod engine;
 mod errors;
-pub mod export;
 mod options;
 mod overrunning;
 mod shared;
 mod task_queues;
-pub mod verify;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;

@@ -1,6 +1,6 @@
 //! What holds for every store of an engine, at any moment.
 
-use entracte_engine::verify::{Problem, verify};
+use entracte_inspect::verify::{Problem, verify};
 use entracte_model::{Event, RunId};
 use entracte_store::rows::RunRow;
 use entracte_store::{Store, StoreError, StoreExt};

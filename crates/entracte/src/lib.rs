@@ -40,8 +40,9 @@ pub use entracte_engine::{
     ResetActivity, RunError, RunNotFound, SendSignal, ShutdownError, SignalError,
     SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError, TaskQueueDescription,
     TaskQueueOptions, TaskQueueOptionsError, UnpauseActivity, UpdateActivityOptions,
-    WorkflowDescription, WorkflowError, WorkflowHandle, export, verify,
+    WorkflowDescription, WorkflowError, WorkflowHandle,
 };
+pub use entracte_inspect::{export, verify};
 pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, ActivityOptions, ActivityOptionsUpdate,

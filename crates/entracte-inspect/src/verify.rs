@@ -11,7 +11,7 @@
 //! write to the store meanwhile.
 //!
 //! ```
-//! use entracte_engine::verify::verify;
+//! use entracte_inspect::verify::verify;
 //! use entracte_store::MemoryStore;
 //!
 //! let report = verify(&MemoryStore::new())?;
