@@ -169,23 +169,13 @@ async fn ret_11_a_pause_is_judged_before_the_attempts_are_counted_and_behind_fin
     )));
 }
 
-/// On Temporal's server the timeouts of an attempt that runs stand still as well; here it is
-/// bounded, also while it is paused.
 #[tokio::test(start_paused = true)]
-async fn tmo_9_timeouts_stand_still_while_paused_unless_an_attempt_runs() {
+async fn tmo_9_no_timeout_comes_while_a_waiting_activity_is_paused() {
     let (engine, mut started) = engine().await;
-    let begin = Instant::now();
     let run = start(&engine).await;
     let activity = run.pending_activity("1");
-    let first = started.recv().await.unwrap();
+    fail(&run, started.recv().await.unwrap(), busy()).await;
     activity.pause("").await.unwrap();
-    while describe(&run).await.state != State::Paused {
-        sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(seconds(begin), 600);
-    assert_eq!(first.ctx.cancel_cause(), Some(CancelCause::TimedOut));
-    let failure = describe(&run).await.last_failure.unwrap();
-    assert_eq!(failure.timeout_type(), Some(TimeoutType::StartToClose));
     let whole = ActivityOptionsUpdate::new().schedule_to_close_timeout(Duration::from_secs(2_000));
     activity.update_options(whole).await.unwrap();
     sleep(Duration::from_secs(5_000)).await;
@@ -195,6 +185,61 @@ async fn tmo_9_timeouts_stand_still_while_paused_unless_an_attempt_runs() {
     let error = run.result().await.unwrap_err();
     let failure = error.failure().unwrap();
     assert_eq!(failure.timeout_type(), Some(TimeoutType::ScheduleToClose));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tmo_9_no_timeout_comes_while_a_running_attempt_is_paused() {
+    let (engine, mut started) = engine().await;
+    let begin = Instant::now();
+    let run = start(&engine).await;
+    let activity = run.pending_activity("1");
+    // Unpaused in time, the attempt keeps its deadline.
+    let first = started.recv().await.unwrap();
+    sleep(Duration::from_secs(100)).await;
+    activity.pause("").await.unwrap();
+    sleep(Duration::from_secs(200)).await;
+    activity.unpause().await.unwrap();
+    let second = started.recv().await.unwrap();
+    assert_eq!((second.attempt, seconds(begin)), (2, 1_600));
+    assert_eq!(first.ctx.cancel_cause(), Some(CancelCause::TimedOut));
+    assert!(first.order.is_closed());
+    // What is over when it is unpaused comes at that moment.
+    activity.pause("").await.unwrap();
+    sleep(Duration::from_secs(5_000)).await;
+    assert_eq!(describe(&run).await.state, State::PauseRequested);
+    assert!(!second.order.is_closed());
+    let unpaused = Instant::now();
+    activity.unpause().await.unwrap();
+    let third = started.recv().await.unwrap();
+    assert_eq!((third.attempt, seconds(unpaused)), (3, 2_000));
+    let failure = describe(&run).await.last_failure.unwrap();
+    assert_eq!(failure.timeout_type(), Some(TimeoutType::StartToClose));
+    // A result that comes meanwhile counts.
+    activity.pause("").await.unwrap();
+    sleep(Duration::from_secs(5_000)).await;
+    third.order.send(Ok(3)).unwrap();
+    assert_eq!(run.result().await.unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tmo_9_no_timeout_comes_while_a_pending_result_is_paused() {
+    let (engine, mut started) = engine().await;
+    let run = start(&engine).await;
+    let activity = run.pending_activity("1");
+    let first = started.recv().await.unwrap();
+    first.order.send(Err(first.ctx.result_pending())).unwrap();
+    while !describe(&run).await.result_pending {
+        sleep(Duration::from_millis(1)).await;
+    }
+    activity.pause("").await.unwrap();
+    sleep(Duration::from_secs(5_000)).await;
+    assert_eq!(describe(&run).await.state, State::PauseRequested);
+    let unpaused = Instant::now();
+    activity.unpause().await.unwrap();
+    let second = started.recv().await.unwrap();
+    assert_eq!((second.attempt, seconds(unpaused)), (2, 1_000));
+    let failure = describe(&run).await.last_failure.unwrap();
+    assert_eq!(failure.timeout_type(), Some(TimeoutType::StartToClose));
 }
 
 #[tokio::test(start_paused = true)]

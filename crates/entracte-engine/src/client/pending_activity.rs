@@ -90,13 +90,13 @@ impl PendingActivity {
 macro_rules! operations {
     ($handle:ident) => {
         impl $handle {
-            /// Pauses (rule PAU-2): there is no further attempt until it is unpaused, and while
-            /// none runs, no timeout passes (rule TMO-9). The attempt that runs is told at once
+            /// Pauses (rule PAU-2): there is no further attempt until it is unpaused, and it runs
+            /// into no timeout (rule TMO-9). The attempt that runs is told at once
             /// ([`CancelCause::Paused`](entracte_workflow::CancelCause::Paused)), and may go on
             /// to its end; what it returns as cancelled counts as a failed attempt.
             ///
-            /// The schedule-to-close timeout goes on to count while the activity is paused: if
-            /// it is over when the activity is unpaused, the activity has timed out.
+            /// Timeouts go on to count while the activity is paused: what is over when it is
+            /// unpaused comes at that moment.
             ///
             /// Awaiting it gives [`PendingActivityError::AlreadyPaused`] if it is paused.
             pub fn pause(&self, reason: impl Into<String>) -> PauseActivity {

@@ -122,7 +122,10 @@ impl RunState {
             return None;
         }
         match &activity.running {
+            Some(running) if activity.row.pause.is_some() => next_of_paused(running),
             Some(running) => next_of_running(&activity.timeouts, running),
+            // Rule TMO-9: no timeouts while it is paused.
+            None if activity.row.result_pending && activity.row.pause.is_some() => None,
             None if activity.row.result_pending => next_of_result_pending(activity, now),
             // The row that admits the attempt is on its way to the disk.
             None if activity.row.admitted_at.is_some() => None,
@@ -272,6 +275,16 @@ fn stop(running: &mut RunningAttempt, which: TimeoutType) {
     running.canceller.cancel(CancelCause::TimedOut);
     running.stopping = Some((which, Instant::now() + STOP_PATIENCE));
     running.actor.kill();
+}
+
+/// An attempt whose activity is paused runs into no timeout (rule TMO-9). They go on to count:
+/// what is over when it is unpaused comes then.
+fn next_of_paused(running: &RunningAttempt) -> Option<Entry> {
+    if let Some((which, at)) = running.stopping {
+        return Some(Entry { at, errand: Errand::GiveUp(which), is_engine_time: false });
+    }
+    let at = running.store_at?;
+    Some(Entry { at, errand: Errand::StoreHeartbeat, is_engine_time: false })
 }
 
 fn next_of_running(timeouts: &ActivityTimeouts, running: &RunningAttempt) -> Option<Entry> {

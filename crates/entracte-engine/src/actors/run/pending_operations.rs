@@ -160,8 +160,8 @@ impl RunState {
     /// Resets an activity (rule PAU-3): its attempts are counted from 1 again. The attempt that
     /// is under way is told, and may go on; the next one is the first.
     ///
-    /// Temporal's server 1.32 refuses the end of that attempt instead, and tells it that it is
-    /// not known any more.
+    /// Temporal's server 1.32 takes the end of a first attempt too. It refuses the end of a later
+    /// one, and lets the activity wait for a timeout, since it counts attempts and not tokens.
     fn reset(&mut self, seq: Seq, options: ResetOptions, change: &mut Change) {
         if options.restore_original_options {
             self.set_options(seq, None);
