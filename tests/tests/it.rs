@@ -40,6 +40,8 @@ mod ending;
 mod external_signals;
 #[path = "it/failures.rs"]
 mod failures;
+#[path = "it/fairness_key_rates.rs"]
+mod fairness_key_rates;
 #[path = "it/group_commit.rs"]
 mod group_commit;
 #[path = "it/headers.rs"]

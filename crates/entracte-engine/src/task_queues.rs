@@ -1,7 +1,7 @@
 //! Task queues: which attempts may run now, and which one is the next.
 //!
 //! An attempt needs a slot of its queue, one of its activity type's if that is limited, and its
-//! turn under the queue's rate. A run asks while it assembles the append that would admit the
+//! turn under the rates of the queue and of its fairness key. A run asks while it assembles the append that would admit the
 //! attempt. If all is free and nobody waits before it, it gets a [`Permit`] at once, without a
 //! message. Otherwise it gets a [`Ticket`] and the attempt waits here, as an entry of its queue.
 //!
@@ -15,6 +15,7 @@
 //! opened again queues them up again, at their old places.
 
 mod description;
+mod key_rates;
 mod level;
 mod limits;
 mod options;
@@ -144,7 +145,7 @@ impl TaskQueues {
     }
 
     /// Grants slots to those who wait, as far as there are some, and tells their runs. Gives when
-    /// the rate allows more, if that is what they wait for.
+    /// a rate allows more, if that is what they wait for.
     pub(crate) fn dispatch(&self, task_queue: &str) -> Option<Instant> {
         let (granted, next) = self.lock().dispatch(task_queue, Instant::now());
         tell(granted);

@@ -30,7 +30,8 @@ fn queue(engine: &Engine, name: &str) -> TaskQueueDescription {
 
 fn assert_idle(engine: &Engine) {
     for queue in engine.task_queues() {
-        assert_eq!((queue.slots_in_use, queue.waiting_total()), (0, 0), "{queue:?}");
+        let held = queue.fairness_keys_held;
+        assert_eq!((queue.slots_in_use, queue.waiting_total(), held), (0, 0, 0), "{queue:?}");
     }
 }
 
@@ -98,6 +99,11 @@ fn a_queue_with_a_rate_survives_a_crash_at_every_commit() {
     survives(narrow(2).rate_per_second(0.5), Durability::Sync, true);
 }
 
+#[test]
+fn a_queue_with_rates_of_its_keys_survives_a_crash_at_every_commit() {
+    survives(narrow(2).fairness_key_rate_per_second(0.5), Durability::Sync, true);
+}
+
 /// The actors under the root that were not there when the engine started, and are not runs.
 async fn queue_actors(engine: &Engine, organs: &BTreeSet<ActorId>) -> Vec<ActorCell> {
     let runs = engine.run_actors().await.unwrap();
@@ -138,7 +144,7 @@ async fn outlive_killings(seed: u64) -> Floor {
         .register(TestEngine::on_store(store.clone()))
         .replay_every_event(false)
         .task_queue(NARROW, narrow(3))
-        .task_queue("rated", narrow(5).rate_per_second(20.0))
+        .task_queue("rated", narrow(5).rate_per_second(20.0).fairness_key_rate_per_second(6.0))
         .activity_concurrency_max(CHORE, 2)
         .start()
         .await
@@ -189,9 +195,13 @@ async fn random_killings_leak_no_slot_and_lose_no_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_killed_actor_of_a_queue_is_made_again_and_knows_what_its_rate_allows() {
+async fn a_killed_actor_of_a_queue_is_made_again_and_knows_what_its_rates_allow() {
+    survives_killings_of_its_actor(TaskQueueOptions::new().rate_per_second(0.1)).await;
+    survives_killings_of_its_actor(TaskQueueOptions::new().fairness_key_rate_per_second(0.1)).await;
+}
+
+async fn survives_killings_of_its_actor(options: TaskQueueOptions) {
     let floor = Floor::default();
-    let options = TaskQueueOptions::new().rate_per_second(0.1);
     let engine =
         floor.register(TestEngine::builder()).task_queue("rated", options).start().await.unwrap();
     let organs = engine.actor().get_children().iter().map(ActorCell::get_id).collect();

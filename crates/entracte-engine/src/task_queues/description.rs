@@ -16,6 +16,11 @@ pub struct TaskQueueDescription {
     pub slots_in_use: usize,
     /// How many of its attempts may start per second; none if that is not limited.
     pub rate_per_second: Option<f64>,
+    /// How many attempts of a fairness key of weight 1 may start per second; none if that is not
+    /// limited.
+    pub fairness_key_rate_per_second: Option<f64>,
+    /// For how many fairness keys attempts wait that their key's rate does not allow yet.
+    pub fairness_keys_held: usize,
     /// How many attempts wait for their admission, for each priority of which some do.
     pub waiting: BTreeMap<Priority, usize>,
 }

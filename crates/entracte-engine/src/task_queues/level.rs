@@ -5,11 +5,18 @@
 //! the weight. A key that comes anew starts at the virtual time of the last turn, so that
 //! nobody saves turns up; one that leaves and comes back does not start anew before its time.
 //! Within a key, whoever has been due for longest goes first.
+//!
+//! A key that has to wait for its rate (rule PRI-3) is held: it stands aside, and makes no turns
+//! up when it comes back.
+
+mod absent_keys;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use entracte_model::Timestamp;
+
+use self::absent_keys::AbsentKeys;
 
 /// An activity type whose attempts are limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +38,6 @@ type Turn = u64;
 /// By how much a turn moves a key of weight 1 on.
 const TURN_OF_ONE: f32 = 1_000_000.0;
 
-/// How many keys that have nothing waiting are remembered until their time has come. Past it,
-/// those go first whose time comes first: they have the least to make up for.
-const ABSENT_KEYS_MAX: usize = 10_000;
-
 #[derive(Debug)]
 pub(super) struct Level<W> {
     /// The virtual time of the last turn.
@@ -50,14 +53,25 @@ pub(super) struct Level<W> {
 #[derive(Debug)]
 struct Key<W> {
     next: Turn,
+    /// Whether it has to wait for its rate; its waiters are not among the heads then.
+    is_held: bool,
     lanes: BTreeMap<Class, BTreeMap<Place, Waiting<W>>>,
 }
 
 #[derive(Debug)]
 struct Waiting<W> {
     waiter: W,
-    /// By how much its turn moves its key on.
-    cost: u32,
+    weight: f32,
+}
+
+/// One that has had its turn.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Taken<W> {
+    pub(super) key: Arc<str>,
+    pub(super) weight: f32,
+    pub(super) class: Class,
+    pub(super) place: Place,
+    pub(super) waiter: W,
 }
 
 /// Ordered by who is to be served first.
@@ -85,8 +99,32 @@ impl<W> Level<W> {
         self.waiting
     }
 
+    /// Whether somebody of this class waits whose key is not held.
     pub(super) fn is_waiting(&self, class: Class) -> bool {
         self.heads.contains_key(&class)
+    }
+
+    pub(super) fn is_waiting_for(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// Lets the key stand aside until it is released, or nobody waits for it any more.
+    pub(super) fn hold(&mut self, name: &Arc<str>) {
+        let Some(key) = self.keys.get_mut(name) else { return };
+        for head in key.heads(name) {
+            remove_head(&mut self.heads, head);
+        }
+        key.is_held = true;
+    }
+
+    /// Lets the key take turns again.
+    pub(super) fn release(&mut self, name: &Arc<str>) {
+        let Some(key) = self.keys.get_mut(name).filter(|key| key.is_held) else { return };
+        key.is_held = false;
+        key.next = key.next.max(self.now);
+        for (class, head) in key.heads(name) {
+            self.heads.entry(class).or_default().insert(head);
+        }
     }
 
     /// Takes a waiter in; gives the key as it is kept here.
@@ -103,16 +141,17 @@ impl<W> Level<W> {
             None => {
                 let name: Arc<str> = key.into();
                 let next = self.absent.take(&name).map_or(self.now, |next| next.max(self.now));
-                self.keys.insert(Arc::clone(&name), Key { next, lanes: BTreeMap::new() });
+                let key = Key { next, is_held: false, lanes: BTreeMap::new() };
+                self.keys.insert(Arc::clone(&name), key);
                 name
             }
         };
         self.waiting += 1;
-        let Some(Key { next, lanes }) = self.keys.get_mut(key) else { return name };
+        let Some(Key { next, is_held, lanes }) = self.keys.get_mut(key) else { return name };
         let lane = lanes.entry(class).or_default();
         let first = lane.first_key_value().map(|(place, _)| *place);
-        lane.insert(place, Waiting { waiter, cost: cost(weight) });
-        if first.is_none_or(|first| place < first) {
+        lane.insert(place, Waiting { waiter, weight });
+        if !*is_held && first.is_none_or(|first| place < first) {
             let heads = self.heads.entry(class).or_default();
             let head = |place| Head { next: *next, place, key: Arc::clone(&name) };
             first.map(|first| heads.remove(&head(first)));
@@ -129,15 +168,12 @@ impl<W> Level<W> {
     }
 
     /// Takes the first waiter whose class is not held up: it has its turn.
-    pub(super) fn take_first(
-        &mut self,
-        is_held_up: impl Fn(Class) -> bool,
-    ) -> Option<(Class, Place, W)> {
+    pub(super) fn take_first(&mut self, is_held_up: impl Fn(Class) -> bool) -> Option<Taken<W>> {
         let (class, head) = self.first(is_held_up)?;
         let Head { next, place, key } = head.clone();
         self.now = self.now.max(next);
-        let waiting = self.extract(&key, class, place, true)?;
-        Some((class, place, waiting.waiter))
+        let Waiting { waiter, weight } = self.extract(&key, class, place, true)?;
+        Some(Taken { key, weight, class, place, waiter })
     }
 
     /// Takes a waiter out that waits no longer; none if it has had its turn.
@@ -165,7 +201,7 @@ impl<W> Level<W> {
         }
         if is_turn {
             // One that was held up by its activity type makes nothing up.
-            key.next = key.next.max(self.now).saturating_add(u64::from(waiting.cost));
+            key.next = key.next.max(self.now).saturating_add(u64::from(cost(waiting.weight)));
         }
         for (class, head) in key.heads(name) {
             self.heads.entry(class).or_default().insert(head);
@@ -186,7 +222,11 @@ impl<W> Level<W> {
 }
 
 impl<W> Key<W> {
+    /// What of it stands among the heads.
     fn heads(&self, name: &Arc<str>) -> Vec<(Class, Head)> {
+        if self.is_held {
+            return Vec::new();
+        }
         let firsts = self.lanes.iter().filter_map(|(class, lane)| {
             let (place, _) = lane.first_key_value()?;
             Some((*class, Head { next: self.next, place: *place, key: Arc::clone(name) }))
@@ -213,42 +253,6 @@ fn cost(weight: f32) -> u32 {
     )]
     let cost = (TURN_OF_ONE / weight).round() as u32;
     cost.max(1)
-}
-
-/// Keys for which nobody waits, and whose next turn is still to come.
-#[derive(Debug, Default)]
-struct AbsentKeys {
-    by_key: HashMap<Arc<str>, Turn>,
-    by_turn: BTreeSet<(Turn, Arc<str>)>,
-}
-
-impl AbsentKeys {
-    fn put(&mut self, key: Arc<str>, next: Turn) {
-        self.by_turn.insert((next, Arc::clone(&key)));
-        self.by_key.insert(key, next);
-        if self.by_key.len() > ABSENT_KEYS_MAX {
-            self.pop();
-        }
-    }
-
-    fn take(&mut self, key: &Arc<str>) -> Option<Turn> {
-        let next = self.by_key.remove(key)?;
-        self.by_turn.remove(&(next, Arc::clone(key)));
-        Some(next)
-    }
-
-    /// Forgets the keys that would begin no later than a new one.
-    fn forget_until(&mut self, now: Turn) {
-        while self.by_turn.first().is_some_and(|(next, _)| *next <= now) {
-            self.pop();
-        }
-    }
-
-    fn pop(&mut self) {
-        if let Some((_, key)) = self.by_turn.pop_first() {
-            self.by_key.remove(&key);
-        }
-    }
 }
 
 #[cfg(test)]

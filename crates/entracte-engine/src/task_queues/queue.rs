@@ -1,4 +1,4 @@
-//! One task queue: its slots, its rate, and who waits.
+//! One task queue: its slots, its rates, and who waits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use entracte_model::Priority;
 use tokio::time::Instant;
 
-use super::level::{Class, Level, Place};
+use super::key_rates::KeyRates;
+use super::level::{Class, Level, Place, Taken};
 use super::limits::TypeLimits;
 use super::options::TaskQueueOptions;
 use super::rate::Rate;
@@ -17,6 +18,7 @@ pub(super) struct Queue<W> {
     /// Whether it stays when nobody uses it.
     pub(super) is_kept: bool,
     rate: Option<Rate>,
+    key_rates: KeyRates,
     /// Slots of attempts that are admitted, and of those that were granted.
     in_use: usize,
     /// Who waits, by priority.
@@ -32,14 +34,13 @@ struct Granted<W> {
 }
 
 /// Who comes to a queue.
-#[derive(Debug)]
-pub(super) struct Arrival<'a, W> {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival<'a> {
     pub(super) priority: Priority,
     pub(super) fairness_key: &'a str,
+    /// The one that it asks for; the queue may have another one for its key.
     pub(super) fairness_weight: f32,
     pub(super) class: Class,
-    pub(super) place: Place,
-    pub(super) waiter: W,
 }
 
 /// What a queue can do for those who wait.
@@ -47,7 +48,7 @@ pub(super) struct Arrival<'a, W> {
 pub(super) enum Next<W> {
     /// This one has got a slot.
     Granted(W),
-    /// The rate allows the next one then.
+    /// A rate allows the next one then.
     At(Instant),
     /// Nothing before something is given back.
     Nothing,
@@ -57,6 +58,7 @@ impl<W: Clone> Queue<W> {
     pub(super) fn new(options: TaskQueueOptions, is_kept: bool) -> Self {
         Self {
             rate: options.interval().map(Rate::new),
+            key_rates: KeyRates::default(),
             options,
             is_kept,
             in_use: 0,
@@ -103,20 +105,33 @@ impl<W: Clone> Queue<W> {
         &self.levels[index(priority)]
     }
 
-    /// Whether somebody who comes now is admitted at once: nobody who could be waits before it.
-    pub(super) fn admits(
-        &self,
-        priority: Priority,
-        class: Class,
-        limits: &TypeLimits,
+    /// How many fairness keys wait for their rate.
+    pub(super) fn held_keys(&self) -> usize {
+        self.key_rates.held()
+    }
+
+    /// Admits somebody who comes now, if nothing is in the way and nobody who could be admitted
+    /// waits before it.
+    pub(super) fn admit(
+        &mut self,
+        arrival: Arrival<'_>,
+        limits: &mut TypeLimits,
         now: Instant,
     ) -> bool {
+        self.release_keys(now);
+        let Arrival { priority, fairness_key, fairness_weight, class } = arrival;
         let waits_before =
             |level: &Level<W>| level.first(|class| limits.is_held_up(class)).is_some();
-        self.has_free_slot()
+        let is_free = self.has_free_slot()
             && !limits.is_held_up(class)
             && self.rate_waits_until(now).is_none()
-            && !self.levels[..=index(priority)].iter().any(waits_before)
+            && !self.key_rates.has_to_wait(fairness_key, now)
+            && !self.levels[..=index(priority)].iter().any(waits_before);
+        if is_free {
+            let weight = self.options.weight_of(fairness_key, fairness_weight);
+            self.take(fairness_key, weight, class, limits, now);
+        }
+        is_free
     }
 
     fn rate_waits_until(&self, now: Instant) -> Option<Instant> {
@@ -124,12 +139,42 @@ impl<W: Clone> Queue<W> {
     }
 
     /// Takes a slot, and what else an attempt needs.
-    pub(super) fn take(&mut self, class: Class, limits: &mut TypeLimits, now: Instant) {
+    fn take(
+        &mut self,
+        key: &str,
+        weight: f32,
+        class: Class,
+        limits: &mut TypeLimits,
+        now: Instant,
+    ) {
         self.in_use += 1;
         limits.take(class);
         if let Some(rate) = &mut self.rate {
             rate.take(now);
         }
+        if let Some(interval) = self.options.key_interval(key, weight) {
+            let key = self.key_rates.take(key, interval, now);
+            self.hold_back(&key, now);
+        }
+    }
+
+    /// Lets the waiters of a key stand aside while it has to wait for its rate.
+    fn hold_back(&mut self, key: &Arc<str>, now: Instant) {
+        if self.key_rates.has_to_wait(key, now) && self.is_waiting_for(key) {
+            self.key_rates.hold(key);
+            self.levels.iter_mut().for_each(|level| level.hold(key));
+        }
+    }
+
+    /// Lets the keys whose rate allows it take turns again.
+    fn release_keys(&mut self, now: Instant) {
+        while let Some(key) = self.key_rates.release(now) {
+            self.levels.iter_mut().for_each(|level| level.release(&key));
+        }
+    }
+
+    fn is_waiting_for(&self, key: &str) -> bool {
+        self.levels.iter().any(|level| level.is_waiting_for(key))
     }
 
     /// Gives a slot back; tells whether others of its activity type may have been held up.
@@ -138,11 +183,20 @@ impl<W: Clone> Queue<W> {
         limits.give_back(class)
     }
 
-    /// Lets somebody wait; gives the fairness key as it is kept here.
-    pub(super) fn wait(&mut self, arrival: Arrival<'_, W>) -> Arc<str> {
-        let Arrival { priority, fairness_key, fairness_weight, class, place, waiter } = arrival;
+    /// Lets somebody wait who was not admitted; gives the fairness key as it is kept here.
+    pub(super) fn wait(
+        &mut self,
+        arrival: Arrival<'_>,
+        place: Place,
+        waiter: W,
+        now: Instant,
+    ) -> Arc<str> {
+        let Arrival { priority, fairness_key, fairness_weight, class } = arrival;
+        let weight = self.options.weight_of(fairness_key, fairness_weight);
         let level = &mut self.levels[index(priority)];
-        level.insert(fairness_key, fairness_weight, class, place, waiter)
+        let key = level.insert(fairness_key, weight, class, place, waiter);
+        self.hold_back(&key, now);
+        key
     }
 
     /// Grants the next one who waits a slot.
@@ -150,17 +204,20 @@ impl<W: Clone> Queue<W> {
         if !self.has_free_slot() {
             return Next::Nothing;
         }
+        self.release_keys(now);
         let is_held_up = |class| limits.is_held_up(class);
         let mut levels = Priority::ALL.into_iter().zip(&mut self.levels);
         let next = levels.find(|(_, level)| level.first(is_held_up).is_some());
-        let Some((priority, level)) = next else { return Next::Nothing };
+        let Some((priority, level)) = next else {
+            // Whoever is left waits for its key's rate, or for others of its activity type.
+            return self.key_rates.next().map_or(Next::Nothing, Next::At);
+        };
         if let Some(at) = self.rate.as_ref().and_then(|rate| rate.waits_until(now)) {
             return Next::At(at);
         }
-        let Some((class, place, waiter)) = level.take_first(is_held_up) else {
-            return Next::Nothing;
-        };
-        self.take(class, limits, now);
+        let Some(taken) = level.take_first(is_held_up) else { return Next::Nothing };
+        let Taken { key, weight, class, place, waiter } = taken;
+        self.take(&key, weight, class, limits, now);
         self.granted.insert(place, Granted { waiter: waiter.clone(), priority });
         Next::Granted(waiter)
     }
@@ -183,10 +240,17 @@ impl<W: Clone> Queue<W> {
         class: Class,
         place: Place,
     ) -> bool {
-        self.levels[index(priority)].remove(key, class, place).is_some()
+        let was_waiting = self.levels[index(priority)].remove(key, class, place).is_some();
+        if was_waiting && !self.is_waiting_for(key) {
+            self.key_rates.let_go(key);
+        }
+        was_waiting
     }
 }
 
 fn index(priority: Priority) -> usize {
     usize::from(priority.get()) - 1
 }
+
+#[cfg(test)]
+mod tests;

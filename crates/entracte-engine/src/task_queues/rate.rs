@@ -1,37 +1,42 @@
-//! How many attempts may start in a time: a token bucket, kept as the time at which it would be
-//! full (the generic cell rate algorithm), so that nothing is rounded away.
+//! How many attempts may start in a time: a token bucket, kept as the time from which on the next
+//! one may start (the generic cell rate algorithm), so that nothing is rounded away.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// What may come at once when nothing came for a while: the starts of this long.
-const BURST: Duration = Duration::from_millis(100);
+pub(super) const BURST: Duration = Duration::from_millis(100);
+
+/// From when on the next one may start, if one starts now. `ready` is the same for the one that
+/// starts now; none if nothing has started for long.
+pub(super) fn ready_after(ready: Option<Instant>, interval: Duration, now: Instant) -> Instant {
+    let ahead = BURST.saturating_sub(interval);
+    let full = now.checked_sub(ahead).unwrap_or(now);
+    let from = ready.map_or(full, |ready| ready.max(full));
+    from.checked_add(interval).unwrap_or(from)
+}
 
 #[derive(Debug)]
 pub(super) struct Rate {
     /// From one start to the next.
     interval: Duration,
-    /// When the bucket is full again; full if it never was anything else.
-    full_at: Option<Instant>,
+    ready: Option<Instant>,
 }
 
 impl Rate {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, full_at: None }
+        Self { interval, ready: None }
     }
 
     /// When the next start may be; none if now.
     pub(super) fn waits_until(&self, now: Instant) -> Option<Instant> {
-        let ahead = BURST.saturating_sub(self.interval);
-        let next = self.full_at?.checked_sub(ahead)?;
-        (next > now).then_some(next)
+        self.ready.filter(|ready| *ready > now)
     }
 
     /// Takes one start.
     pub(super) fn take(&mut self, now: Instant) {
-        let from = self.full_at.map_or(now, |full_at| full_at.max(now));
-        self.full_at = Some(from.checked_add(self.interval).unwrap_or(from));
+        self.ready = Some(ready_after(self.ready, self.interval, now));
     }
 }
 

@@ -91,15 +91,13 @@ impl State {
         let Self { queues, limits, places, .. } = self;
         #[expect(clippy::expect_used, reason = "it was found or added just now")]
         let entry = queues.get_mut(&name).expect("the queue is there");
-        if entry.queue.admits(priority, class, limits, now) {
-            entry.queue.take(class, limits, now);
+        let arrival = Arrival { priority, fairness_key, fairness_weight, class };
+        if entry.queue.admit(arrival, limits, now) {
             return (name, Requested::Admitted(class));
         }
         *places += 1;
         let place = Place { since: request.since, number: *places };
-        let waiter = request.waiter;
-        let arrival = Arrival { priority, fairness_key, fairness_weight, class, place, waiter };
-        let fairness_key = entry.queue.wait(arrival);
+        let fairness_key = entry.queue.wait(arrival, place, request.waiter, now);
         let errand = if entry.queue.has_free_slot() { entry.call(&name) } else { None };
         let queued = Queued { priority, fairness_key, class, place };
         (name, Requested::Queued(queued, errand))
@@ -236,6 +234,8 @@ impl State {
                 slots: queue.options.slots,
                 slots_in_use: queue.in_use() - queue.granted(),
                 rate_per_second: queue.options.rate_per_second,
+                fairness_key_rate_per_second: queue.options.fairness_key_rate_per_second,
+                fairness_keys_held: queue.held_keys(),
                 waiting: waiting.filter(|(_, waiting)| *waiting > 0).collect(),
             }
         };

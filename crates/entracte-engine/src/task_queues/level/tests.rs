@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::absent_keys::ABSENT_KEYS_MAX;
 use super::*;
 
 fn place(number: u64) -> Place {
@@ -25,7 +26,7 @@ fn filled(keys: &[(&'static str, f32, u64)]) -> Level<&'static str> {
 fn turns(level: &mut Level<&'static str>, count: usize) -> BTreeMap<&'static str, usize> {
     let mut turns = BTreeMap::new();
     for _ in 0..count {
-        let Some((_, _, key)) = level.take_first(|_| false) else { break };
+        let Some(Taken { waiter: key, .. }) = level.take_first(|_| false) else { break };
         *turns.entry(key).or_default() += 1;
     }
     turns
@@ -58,7 +59,7 @@ fn pri_2_a_key_that_leaves_and_comes_back_does_not_get_more() {
     // Its waiter comes anew whenever the one before it has had its turn.
     level.insert("b", 0.25, None, place(5_000), "b");
     for number in 0..500 {
-        if level.take_first(|_| false).unwrap().2 == "b" {
+        if level.take_first(|_| false).unwrap().waiter == "b" {
             own_turns += 1;
             level.insert("b", 0.25, None, place(6_000 + number), "b");
         }
@@ -74,7 +75,7 @@ fn pri_2_a_key_that_was_held_up_makes_nothing_up() {
         level.insert("b", 1.0, limited, place(10_000 + number), "b");
     }
     for _ in 0..500 {
-        assert_eq!(level.take_first(|class| class == limited).unwrap().2, "a");
+        assert_eq!(level.take_first(|class| class == limited).unwrap().waiter, "a");
     }
     let turns = turns(&mut level, 100);
     assert!(turns["a"].abs_diff(50) <= 1, "{turns:?}");
@@ -88,7 +89,7 @@ fn a_key_is_served_in_the_order_in_which_its_waiters_were_due() {
         level.insert("", 1.0, (since == 2).then_some(TypeId(0)), place, since);
     }
     let mut order = Vec::new();
-    while let Some((_, _, since)) = level.take_first(|_| false) {
+    while let Some(Taken { waiter: since, .. }) = level.take_first(|_| false) {
         order.push(since);
     }
     assert_eq!(order, [1, 2, 3]);
@@ -102,10 +103,10 @@ fn who_is_held_up_is_passed_by_and_keeps_its_place() {
         level.insert("", 1.0, limited, place(number), number);
     }
     level.insert("", 1.0, None, place(1_000), 1_000);
-    assert_eq!(level.take_first(|class| class == limited).unwrap().2, 1_000);
+    assert_eq!(level.take_first(|class| class == limited).unwrap().waiter, 1_000);
     assert_eq!(level.take_first(|class| class == limited), None);
     assert!(level.is_waiting(limited) && !level.is_waiting(None));
-    assert_eq!(level.take_first(|_| false).unwrap().2, 0);
+    assert_eq!(level.take_first(|_| false).unwrap().waiter, 0);
 }
 
 #[test]
@@ -165,7 +166,7 @@ proptest! {
                     let held_up = held_up.map(TypeId);
                     let is_held_up = |class: Class| class.is_some() && class == held_up;
                     match level.take_first(is_held_up) {
-                        Some((class, _, number)) => {
+                        Some(Taken { class, waiter: number, .. }) => {
                             prop_assert!(!is_held_up(class));
                             let (key, expected) = inside.remove(&number).unwrap();
                             prop_assert_eq!(class, expected);
