@@ -32,6 +32,8 @@ pub struct WorkflowDescription {
     pub history_length: u64,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
+    /// Why, in the words of whoever asked; none if nobody did.
+    pub cancel_reason: Option<String>,
     /// The activities that have not come to their end (rule RET-21).
     pub pending_activities: Vec<PendingActivityDescription>,
     /// The child workflows that have not ended.
@@ -206,6 +208,7 @@ impl WorkflowDescription {
             close_time: row.close.map(|close| close.time),
             history_length,
             cancel_requested: false,
+            cancel_reason: None,
             pending_activities: Vec::new(),
             pending_children: Vec::new(),
             pending_local_activities: Vec::new(),

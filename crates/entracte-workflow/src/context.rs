@@ -28,12 +28,12 @@ pub(crate) use self::child::already_started;
 pub use self::child::{
     ChildWorkflowCall, ChildWorkflowFuture, ChildWorkflowHandle, StartChildWorkflow,
 };
-pub(crate) use self::core::{Core, RunInfo, UnreadSignal, is_shielded_here};
+pub(crate) use self::core::{Core, RunInfo, ScopeId, UnreadSignal, scope_here};
 pub use self::external::{CancelExternal, ExternalWorkflow, SignalExternal};
 pub use self::local_activity::LocalActivityCall;
 pub(crate) use self::operation::{Operation, OperationKind};
 pub use self::saga::Saga;
-pub use self::scope::{Cancelled, Shield};
+pub use self::scope::{Cancelled, Scope, Scoped};
 pub use self::signals::{Recv, RecvChecked, RecvOrCancelled, Signals};
 pub use self::sleep::{Sleep, SleepOrCancelled};
 use crate::define::{Activity, Query, Signal, Workflow};
@@ -61,8 +61,9 @@ impl WorkflowContext {
     /// The output is the activity's, or a [`Failure`] of the kind `Activity` whose cause tells
     /// what went wrong. Where nothing is scheduled at all, the call resolves at once and leaves
     /// no event: with a non-retryable application failure of type `InvalidActivityOptions`
-    /// (rules TMO-2 and RET-7) or `EncodeError`, or as cancelled if the run was asked to
-    /// cancel and the call is not [shielded](Self::shield) (rule CAN-3).
+    /// (rules TMO-2 and RET-7) or `EncodeError`, or as cancelled if its [scope](Scope) is
+    /// cancelled: the run was asked to cancel, and the call is not [shielded](Self::shield)
+    /// (rule CAN-3).
     ///
     /// The input must be of the constant's type:
     ///
@@ -91,8 +92,7 @@ impl WorkflowContext {
     /// `start` gives a [`ChildWorkflowHandle`] as soon as the child has started. Where nothing
     /// is issued at all, the call resolves at once and leaves no event: with a non-retryable
     /// application failure of type `InvalidChildWorkflowOptions` or `EncodeError`, or as
-    /// cancelled if the run was asked to cancel and the call is not [shielded](Self::shield)
-    /// (rule CHD-13).
+    /// cancelled if its [scope](Scope) is cancelled (rule CHD-13).
     ///
     /// Dropping what waits for a child never cancels it: see [`ParentClosePolicy`] for what
     /// becomes of it when this workflow closes, and [`ChildWorkflowHandle::cancel`].
@@ -154,9 +154,11 @@ impl WorkflowContext {
     /// Starts a durable timer, which counts from this call, and waits for it.
     ///
     /// A duration of zero is over at once and leaves no event (rule TIM-2). Dropping the
-    /// future cancels the timer. When the run is asked to cancel, a sleep that is not
-    /// [shielded](Self::shield) is over early, as [`is_cancelled`](Self::is_cancelled) tells;
-    /// [`sleep_or_cancelled`](Self::sleep_or_cancelled) tells it as an error, for use with `?`.
+    /// future cancels the timer. When its [scope](Scope) is cancelled, as that of the run is when
+    /// it is asked to cancel, a sleep is over early, as [`is_cancelled`](Self::is_cancelled)
+    /// tells; [`sleep_or_cancelled`](Self::sleep_or_cancelled) tells it as an error, for use with
+    /// `?`. A sleep that is made in a cancelled scope and awaited in a [shield](Self::shield)
+    /// starts there, and counts from when it is first awaited.
     #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Sleep {
         Sleep::new(Arc::clone(&self.core), duration, Location::caller())
@@ -164,7 +166,7 @@ impl WorkflowContext {
 
     /// Like [`sleep`](Self::sleep), but a sleep that is over early is an error.
     ///
-    /// The output is a failure of the kind `Canceled` if the run was asked to cancel.
+    /// The output is a failure of the kind `Canceled` if its scope was cancelled.
     #[track_caller]
     pub fn sleep_or_cancelled(&self, duration: Duration) -> SleepOrCancelled {
         SleepOrCancelled::new(self.sleep(duration))
@@ -334,30 +336,72 @@ impl WorkflowContext {
         self.core.lock().history_length
     }
 
-    /// Whether the run was asked to cancel. The answer is the same inside a shield.
+    /// Whether the run was asked to cancel. The answer is the same in every scope, also inside
+    /// a shield; for that of a scope see [`Scope::is_cancelled`].
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.core.lock().cancel_reason.is_some()
+        self.core.cancel_reason(ScopeId::ROOT).is_some()
     }
 
     /// Why the run was asked to cancel, in the words of whoever asked; none if it was not.
     #[must_use]
     pub fn cancel_reason(&self) -> Option<String> {
-        self.core.lock().cancel_reason.clone()
+        self.core.cancel_reason(ScopeId::ROOT).map(|reason| reason.as_ref().to_owned())
     }
 
     /// Waits until the run is asked to cancel.
     pub fn cancelled(&self) -> Cancelled {
-        Cancelled::new(Arc::clone(&self.core))
+        Scope::root(&self.core).cancelled()
     }
 
-    /// Runs a future shielded from the run's cancellation (rule CAN-3).
+    /// Makes a scope that can be cancelled by itself (rules CAN-2 and CAN-3), inside of the one
+    /// in which this is called. Nothing runs in it before [`Scope::run`].
     ///
-    /// What is started or awaited inside does not react when the run is asked to cancel, and
-    /// new activities and timers can be started although it was. Dropping a started operation
-    /// requests its cancellation here as well.
-    pub fn shield<F: IntoFuture>(&self, future: F) -> Shield<F::IntoFuture> {
-        Shield::new(Arc::clone(&self.core), future)
+    /// The cancellation of the run, or of a scope around it, is its own too; its own concerns
+    /// neither.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::new(&self.core, false)
+    }
+
+    /// Makes a scope that no cancellation reaches but its own: of what is to be cleaned up after
+    /// one. Whether it is made before or after makes no difference.
+    ///
+    /// [`shield`](Self::shield) runs a future in such a scope.
+    #[must_use]
+    pub fn shielded_scope(&self) -> Scope {
+        Scope::new(&self.core, true)
+    }
+
+    /// The scope in which this is called: that of [`Scope::run`] or of a shield, or the run
+    /// itself, whose cancellation by its own code is as if it had been asked to.
+    #[must_use]
+    pub fn current_scope(&self) -> Scope {
+        Scope::current(&self.core)
+    }
+
+    /// Runs a future shielded from the cancellation of the run and of all scopes around it (rule
+    /// CAN-3).
+    ///
+    /// What is started or awaited inside does not react when they are cancelled, and new
+    /// activities, children and timers can be started although they were. That goes for a call
+    /// and for a sleep that are handed to the shield as well: what is started, is started inside.
+    /// Dropping a started operation requests its cancellation here as anywhere.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use entracte_workflow::{Activity, WorkflowContext, WorkflowResult};
+    /// # const RELEASE: Activity<String, ()> =
+    /// #     Activity::new("release").start_to_close_timeout(Duration::from_secs(5));
+    /// async fn hold(ctx: WorkflowContext, room: String) -> WorkflowResult<()> {
+    ///     let held = ctx.sleep_or_cancelled(Duration::from_secs(3600)).await;
+    ///     ctx.shield(ctx.sleep(Duration::from_secs(5))).await; // also if the run was cancelled
+    ///     ctx.shield(ctx.activity(RELEASE, room)).await?;
+    ///     held
+    /// }
+    /// ```
+    pub fn shield<F: IntoFuture>(&self, future: F) -> Scoped<F::IntoFuture> {
+        self.shielded_scope().run(future)
     }
 
     /// Runs steps that undo each other: if the body returns an error, what was registered with

@@ -51,6 +51,8 @@ pub struct HistoryState {
     pub local_activities: BTreeSet<Seq>,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
+    /// Why the run was asked to cancel; none if it was not.
+    pub cancel_reason: Option<String>,
     /// The request ids of the signals that came, one for each (rule SIG-3).
     pub signals: BTreeSet<Arc<str>>,
     /// How the run ended; none while it is open.
@@ -117,6 +119,7 @@ impl HistoryState {
             sent_cancels: BTreeMap::new(),
             local_activities: BTreeSet::new(),
             cancel_requested: false,
+            cancel_reason: None,
             signals: BTreeSet::new(),
             closed: None,
             seq_last: Seq::new(0),
@@ -191,7 +194,10 @@ impl HistoryState {
                 self.close(WorkflowStatus::Terminated);
             }
             EventAttributes::WorkflowExecutionTimedOut(_) => self.close(WorkflowStatus::TimedOut),
-            EventAttributes::WorkflowExecutionCancelRequested(_) => self.cancel_requested = true,
+            EventAttributes::WorkflowExecutionCancelRequested(request) => {
+                self.cancel_requested = true;
+                self.cancel_reason.get_or_insert_with(|| request.reason.clone());
+            }
             EventAttributes::WorkflowExecutionSignaled(signaled) => self.signal(event, signaled)?,
             EventAttributes::ActivityTaskScheduled(scheduled) => self.schedule(event, scheduled)?,
             EventAttributes::ActivityTaskStarted(started) => {

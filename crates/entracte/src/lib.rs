@@ -58,7 +58,7 @@ pub use entracte_workflow::{
     Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, AwaitedSignal,
     BoxFuture, CancelCause, ChildWorkflowHandle, ClientCall, ClientCallKind, ExternalWorkflow,
     HeartbeatError, Interceptor, LocalActivityCall, NextActivity, PropagateHeaders, Query,
-    RetryPolicy, Saga, Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowCall,
+    RetryPolicy, Saga, Scope, Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowCall,
     WorkflowCallKind, WorkflowContext, WorkflowInfo, WorkflowResult, join, join_all, select,
     try_join_all,
 };
@@ -68,7 +68,7 @@ pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
         ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy, Priority,
-        Query, QueryError, ResultExt, RetryPolicy, Saga, Signal, SignalError, Signals,
+        Query, QueryError, ResultExt, RetryPolicy, Saga, Scope, Signal, SignalError, Signals,
         TaskQueueOptions, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
         WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join,
         join_all, select, try_join_all,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-use crate::context::is_shielded_here;
+use crate::context::{ScopeId, scope_here};
 
 /// Waits for all of a list and gives the outputs in its order.
 ///
@@ -67,8 +67,8 @@ struct List<F: Future> {
     slots: Vec<Slot<F>>,
     pending: usize,
     parent: Arc<AtomicWaker>,
-    /// Whether the last poll was inside of a shield.
-    was_shielded: bool,
+    /// The scope of the last poll.
+    scope: ScopeId,
 }
 
 struct Slot<F: Future> {
@@ -115,7 +115,7 @@ impl<F: Future> List<F> {
                 Slot { state: SlotState::Pending(Box::pin(future.into_future())), flag, waker }
             })
             .collect();
-        Self { pending: slots.len(), slots, parent, was_shielded: false }
+        Self { pending: slots.len(), slots, parent, scope: ScopeId::ROOT }
     }
 
     /// Polls what was woken, in order; each output goes to `done`, which may stop the round.
@@ -125,9 +125,9 @@ impl<F: Future> List<F> {
         mut done: impl FnMut(usize, F::Output) -> Result<SlotState<F>, B>,
     ) -> Result<(), B> {
         self.parent.register(cx.waker());
-        // What is polled inside of a shield learns of it only by being polled.
-        let is_shielded = is_shielded_here();
-        let is_moved = std::mem::replace(&mut self.was_shielded, is_shielded) != is_shielded;
+        // What is polled in another scope learns of it only by being polled.
+        let scope = scope_here();
+        let is_moved = std::mem::replace(&mut self.scope, scope) != scope;
         for (index, slot) in self.slots.iter_mut().enumerate() {
             let SlotState::Pending(future) = &mut slot.state else { continue };
             if !slot.flag.woken.swap(false, Ordering::Acquire) && !is_moved {

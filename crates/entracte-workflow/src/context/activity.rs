@@ -274,7 +274,7 @@ pub(super) fn prepare(
 }
 
 /// The failure of a call that was cancelled before it was scheduled; no event tells of it.
-pub(super) fn cancelled(activity_type: &str) -> Failure {
+pub(in crate::context) fn cancelled(activity_type: &str) -> Failure {
     let activity = ActivityFailure {
         activity_type: activity_type.to_owned(),
         retry_state: RetryState::CancelRequested,

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use entracte_model::failure::ChildWorkflowFailure;
 use entracte_model::{
-    ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, Headers, ParentClosePolicy,
-    Payload, RetryState, RunId, Seq, WorkflowId, WorkflowIdReusePolicy, id,
+    ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, FailureKind, Headers,
+    ParentClosePolicy, Payload, RetryState, RunId, Seq, WorkflowId, WorkflowIdReusePolicy, id,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -162,7 +162,7 @@ impl<O> ChildWorkflowCall<O> {
         });
         match issued {
             Some(seq) => (issued_id, Progress::Started(seq)),
-            None => (None, Progress::Immediate(cancelled(workflow_type, None))),
+            None => (None, Progress::Immediate(cancelled(workflow_type, None, ""))),
         }
     }
 }
@@ -180,8 +180,8 @@ fn prepare(
     workflow_id: Option<String>,
     options: &ChildWorkflowOptions,
 ) -> Result<Option<WorkflowId>, Failure> {
-    if core.is_scope_cancelled() {
-        return Err(cancelled(workflow_type, workflow_id.as_deref()));
+    if let Some(reason) = core.cancel_reason_here() {
+        return Err(cancelled(workflow_type, workflow_id.as_deref(), &reason));
     }
     let invalid = |reason: String| {
         let message = format!("child workflow `{workflow_type}`: {reason}");
@@ -211,14 +211,18 @@ pub(crate) fn already_started(child: ChildWorkflowFailure) -> Failure {
 
 /// The failure of a child that was cancelled before it was issued; no event tells of it (rule
 /// CHD-13).
-fn cancelled(workflow_type: &str, workflow_id: Option<&str>) -> Failure {
+pub(super) fn cancelled(workflow_type: &str, workflow_id: Option<&str>, reason: &str) -> Failure {
     let child = ChildWorkflowFailure {
         workflow_id: workflow_id.unwrap_or_default().to_owned(),
         workflow_type: workflow_type.to_owned(),
         retry_state: RetryState::CancelRequested,
         ..ChildWorkflowFailure::default()
     };
-    Failure::child_workflow(child, Failure::canceled())
+    let mut message = "Child Workflow Execution cancelled before scheduled".to_owned();
+    if !reason.is_empty() {
+        message = format!("{message}: {reason}");
+    }
+    Failure::new(FailureKind::ChildWorkflow(child), message).with_cause(Failure::canceled())
 }
 
 impl<O: DeserializeOwned> IntoFuture for ChildWorkflowCall<O> {

@@ -4,22 +4,30 @@
 //! the workflow's future `Send`. No user code runs under the lock: wakers are woken and
 //! dropped after it is released.
 
+mod cancelling;
 mod children;
 mod intercept;
 mod local_activities;
 mod machine_side;
+mod operations;
 mod published;
+mod scopes;
 mod signals;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use entracte_model::{Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
 
+pub(crate) use self::cancelling::CancelWaiter;
+use self::cancelling::cancellation;
+use self::operations::Operations;
+pub(crate) use self::scopes::ScopeId;
+use self::scopes::ScopeTree;
 use self::signals::SignalQueues;
 pub(crate) use self::signals::UnreadSignal;
 use super::operation::{Operation, OperationKind, Outcome, Progress};
@@ -32,13 +40,13 @@ use crate::machine::{Command, TurnFailure};
 const IMMEDIATE_RESOLUTIONS_MAX: u32 = 100_000;
 
 thread_local! {
-    /// How many shields surround what is being polled on this thread, of whichever run.
-    static SHIELDS_HERE: Cell<u32> = const { Cell::new(0) };
+    /// The scope of what is being polled on this thread, of whichever run.
+    static SCOPE_HERE: Cell<ScopeId> = const { Cell::new(ScopeId::ROOT) };
 }
 
-/// Whether what is being polled on this thread is inside of a shield.
-pub(crate) fn is_shielded_here() -> bool {
-    SHIELDS_HERE.get() > 0
+/// The scope of what is being polled on this thread.
+pub(crate) fn scope_here() -> ScopeId {
+    SCOPE_HERE.get()
 }
 
 /// What does not change during a run.
@@ -56,8 +64,8 @@ pub(crate) struct RunInfo {
 pub(crate) struct Core {
     pub(crate) info: RunInfo,
     interceptors: InterceptorChain,
-    /// How many shields surround what is being polled right now.
-    shields: AtomicU32,
+    /// The scope of what is being polled right now.
+    scope: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -67,22 +75,21 @@ pub(crate) struct State {
     pub(crate) is_replaying: bool,
     pub(crate) history_length: u64,
     pub(crate) random: Random,
-    pub(crate) cancel_reason: Option<String>,
-    operations: BTreeMap<Seq, Operation>,
+    operations: Operations,
+    scopes: ScopeTree,
     /// The operations of the pending local activities, by their numbers at the moment.
     locals: BTreeMap<Seq, Seq>,
     /// The numbers of local activities under which something has changed.
     local_changes: BTreeSet<Seq>,
     seq_last: u32,
-    /// The commands of the running job, without cancellations.
-    commands: Vec<Command>,
+    /// The commands of the running job, without cancellations: by the numbers that they give,
+    /// which is the order of issue.
+    commands: BTreeMap<Seq, Command>,
     /// The operations whose cancellation the running job requests. Ordered, because the order
     /// in which a workflow drops its futures is not a decision of its author.
     cancellations: BTreeMap<Seq, Command>,
-    cancel_waiters: BTreeMap<u64, Waker>,
     /// The workflow ids of children that are not known to have started.
     starting: BTreeSet<WorkflowId>,
-    cancel_waiter_last: u64,
     immediate_resolutions: u32,
     signals: SignalQueues,
     /// What the running turn has published, by name.
@@ -102,16 +109,14 @@ impl Core {
             is_replaying: false,
             history_length: 0,
             random: Random::new(randomness_seed),
-            cancel_reason: None,
-            operations: BTreeMap::new(),
+            operations: Operations::default(),
+            scopes: ScopeTree::new(),
             locals: BTreeMap::new(),
             local_changes: BTreeSet::new(),
             seq_last: 0,
-            commands: Vec::new(),
+            commands: BTreeMap::new(),
             cancellations: BTreeMap::new(),
-            cancel_waiters: BTreeMap::new(),
             starting: BTreeSet::new(),
-            cancel_waiter_last: 0,
             immediate_resolutions: 0,
             signals: SignalQueues::default(),
             published: BTreeMap::new(),
@@ -119,7 +124,7 @@ impl Core {
             in_job: false,
             inert: false,
         };
-        Self { info, interceptors, shields: AtomicU32::new(0), state: Mutex::new(state) }
+        Self { info, interceptors, scope: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -127,20 +132,15 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shields what is polled until the guard is dropped.
-    pub(crate) fn enter_shield(&self) -> ShieldScope<'_> {
-        self.shields.fetch_add(1, Ordering::Relaxed);
-        SHIELDS_HERE.set(SHIELDS_HERE.get() + 1);
-        ShieldScope(self)
+    /// Puts what is polled into a scope, until the guard is dropped.
+    pub(crate) fn enter_scope(&self, id: ScopeId) -> EnteredScope<'_> {
+        let before = ScopeId::from_number(self.scope.swap(id.number(), Ordering::Relaxed));
+        EnteredScope { core: self, before, on_thread_before: SCOPE_HERE.replace(id) }
     }
 
-    fn is_shielded(&self) -> bool {
-        self.shields.load(Ordering::Relaxed) > 0
-    }
-
-    /// Whether what is started here and now fails at once as cancelled (rule CAN-3).
-    pub(crate) fn is_scope_cancelled(&self) -> bool {
-        !self.is_shielded() && self.lock().cancel_reason.is_some()
+    /// The scope of what is being polled.
+    pub(crate) fn scope_here(&self) -> ScopeId {
+        ScopeId::from_number(self.scope.load(Ordering::Relaxed))
     }
 
     /// Numbers an operation and records the command that starts it; none once inert, and none
@@ -160,7 +160,7 @@ impl Core {
         source: &'static Location<'static>,
         operation: impl FnOnce(Seq) -> (OperationKind, Command),
     ) -> Option<Seq> {
-        let shielded = self.is_shielded();
+        let scope = self.scope_here();
         let mut state = self.lock();
         if state.is_deaf() {
             return None;
@@ -175,31 +175,31 @@ impl Core {
             kind,
             source,
             progress,
-            shielded,
+            scope,
             cancel_requested: false,
             is_detached: false,
         };
-        state.operations.insert(seq, operation);
-        state.commands.push(command);
+        state.insert_operation(seq, operation);
+        state.commands.insert(seq, command);
         Some(seq)
     }
 
     /// Asks how an operation ended; afterwards it is forgotten.
     pub(crate) fn poll_operation(&self, seq: Seq, waker: &Waker) -> Poll<Outcome> {
-        let shielded = self.is_shielded();
+        let scope = self.scope_here();
         let mut state = self.lock();
-        let Some(operation) = state.operations.get_mut(&seq) else { return Poll::Pending };
-        operation.shielded |= shielded;
+        let wakers = state.adopt(seq, scope);
+        let Some(operation) = state.operations.get_mut(seq) else { return Poll::Pending };
         let replaced = match &mut operation.progress {
             Progress::Pending(Some(known)) if known.will_wake(waker) => None,
             Progress::Pending(slot) => slot.replace(waker.clone()),
-            Progress::Done(_) => match state.operations.remove(&seq).map(|done| done.progress) {
+            Progress::Done(_) => match state.remove_operation(seq).map(|done| done.progress) {
                 Some(Progress::Done(outcome)) => return Poll::Ready(outcome),
                 Some(Progress::Pending(_)) | None => return Poll::Pending,
             },
         };
         drop(state);
-        drop(replaced);
+        drop((replaced, wakers));
         Poll::Pending
     }
 
@@ -210,13 +210,14 @@ impl Core {
         if state.is_deaf() {
             return;
         }
-        let Some(operation) = state.operations.remove(&seq) else { return };
+        let Some(operation) = state.remove_operation(seq) else { return };
         let number = operation.number(seq);
-        if operation.is_pending() && !operation.cancel_requested {
-            match state.commands.iter().rposition(|command| command.starts() == Some(number)) {
-                Some(started) => drop(state.commands.remove(started)),
-                None => state.request_cancellation(seq, &operation),
-            }
+        if operation.is_pending()
+            && !operation.cancel_requested
+            && state.commands.remove(&number).is_none()
+            && let Some((number, command)) = cancellation(seq, &operation, "")
+        {
+            state.cancellations.insert(number, command);
         }
         state.forget_local(number);
         drop(state);
@@ -229,27 +230,6 @@ impl Core {
         let mut state = self.lock();
         state.immediate_resolutions += 1;
         state.immediate_resolutions <= IMMEDIATE_RESOLUTIONS_MAX
-    }
-
-    /// Registers a waiter for the run's cancellation under its number, or a new one.
-    pub(crate) fn poll_cancelled(&self, number: &mut Option<u64>, waker: &Waker) -> Poll<()> {
-        let mut state = self.lock();
-        if state.cancel_reason.is_some() {
-            return Poll::Ready(());
-        }
-        let key = *number.get_or_insert_with(|| {
-            state.cancel_waiter_last += 1;
-            state.cancel_waiter_last
-        });
-        let replaced = state.cancel_waiters.insert(key, waker.clone());
-        drop(state);
-        drop(replaced);
-        Poll::Pending
-    }
-
-    pub(crate) fn release_cancel_waiter(&self, number: u64) {
-        let released = self.lock().cancel_waiters.remove(&number);
-        drop(released);
     }
 }
 
@@ -264,34 +244,29 @@ impl State {
         Seq::new(self.seq_last)
     }
 
-    fn request_cancellation(&mut self, seq: Seq, operation: &Operation) {
-        let command = match &operation.kind {
-            OperationKind::Activity { .. } => Command::RequestCancelActivity { seq },
-            OperationKind::Timer { .. } => Command::CancelTimer { seq },
-            OperationKind::ChildWorkflow { .. } => Command::CancelChildWorkflowExecution {
-                child_workflow_seq: seq,
-                reason: self.cancel_reason.clone().unwrap_or_default(),
-                source: operation.source.into(),
-            },
-            OperationKind::LocalActivity(local) => {
-                let command = local_activities::request_cancellation(local);
-                self.cancellations.insert(local.seq, command);
-                return;
-            }
-            // What has been sent is not taken back.
-            OperationKind::ExternalSignal { .. } | OperationKind::ExternalCancel { .. } => return,
-        };
-        self.cancellations.insert(seq, command);
+    fn insert_operation(&mut self, seq: Seq, operation: Operation) {
+        self.scopes.add_operation(operation.scope, seq);
+        self.operations.insert(seq, operation);
+    }
+
+    fn remove_operation(&mut self, seq: Seq) -> Option<Operation> {
+        let operation = self.operations.remove(seq)?;
+        self.scopes.remove_operation(operation.scope, seq);
+        Some(operation)
     }
 }
 
-/// Ends a shield's scope when dropped, also by a panic.
+/// Goes back to the scope before when dropped, also by a panic.
 #[derive(Debug)]
-pub(crate) struct ShieldScope<'a>(&'a Core);
+pub(crate) struct EnteredScope<'a> {
+    core: &'a Core,
+    before: ScopeId,
+    on_thread_before: ScopeId,
+}
 
-impl Drop for ShieldScope<'_> {
+impl Drop for EnteredScope<'_> {
     fn drop(&mut self) {
-        self.0.shields.fetch_sub(1, Ordering::Relaxed);
-        SHIELDS_HERE.set(SHIELDS_HERE.get().saturating_sub(1));
+        self.core.scope.store(self.before.number(), Ordering::Relaxed);
+        SCOPE_HERE.set(self.on_thread_before);
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use entracte_model::{Failure, Headers, Payload, Seq, WorkflowId, id};
+use entracte_model::{Failure, FailureKind, Headers, Payload, Seq, WorkflowId, id};
 use serde::Serialize;
 
 use super::core::Core;
@@ -14,6 +14,10 @@ use super::operation::{OperationKind, Outcome};
 use crate::define::Signal;
 use crate::interceptor::WorkflowCallKind;
 use crate::machine::{Command, TurnFailure};
+
+/// What failures call a signal and a request to cancel.
+pub(super) const SIGNAL: &str = "Signal";
+pub(super) const REQUEST: &str = "Request to cancel";
 
 /// Another workflow, by its id: see
 /// [`WorkflowContext::external_workflow`](crate::WorkflowContext::external_workflow).
@@ -36,8 +40,7 @@ impl ExternalWorkflow {
     /// failure of type `ExternalWorkflowNotFound` if there is no open run, of type
     /// `SignalCountLimitExceeded` if that has had too many signals, and of type
     /// `InvalidWorkflowId` or `EncodeError` if nothing can be sent at all; and a failure of the
-    /// kind `Canceled` if this run was asked to cancel before, and the call is not
-    /// [shielded](crate::WorkflowContext::shield). What has been sent cannot be taken back:
+    /// kind `Canceled` if the [scope](crate::Scope) is cancelled before it is sent. What has been sent cannot be taken back:
     /// dropping the future after the turn in which it was first awaited changes nothing.
     ///
     /// The value must be of the constant's type:
@@ -64,8 +67,8 @@ impl ExternalWorkflow {
     /// The request goes to the run that is open under the workflow id when this workflow's turn
     /// is taken, and the output comes when that run knows of it, not when it has ended. It is a
     /// non-retryable application failure of type `ExternalWorkflowNotFound` if there is no open
-    /// run, or of type `InvalidWorkflowId`; and a failure of the kind `Canceled` if this run was
-    /// asked to cancel before, and the call is not [shielded](crate::WorkflowContext::shield).
+    /// run, or of type `InvalidWorkflowId`; and a failure of the kind `Canceled` if the
+    /// [scope](crate::Scope) is cancelled before it is sent.
     #[track_caller]
     pub fn cancel(&self, reason: impl Into<String>) -> CancelExternal {
         let what = What::Cancel { reason: reason.into() };
@@ -176,7 +179,10 @@ impl Unsent {
     /// Sends it; nothing if nothing is recorded any more.
     fn send(&self, core: &Core) -> Result<Option<Seq>, Failure> {
         if core.is_scope_cancelled() {
-            return Err(Failure::canceled());
+            return Err(cancelled_before_sent(match &self.what {
+                What::Signal { .. } => SIGNAL,
+                What::Cancel { .. } => REQUEST,
+            }));
         }
         let (workflow_id, child_seq) = (self.target.clone()?, self.child_seq);
         let source = self.source;
@@ -210,6 +216,13 @@ impl Unsent {
             }
         })
     }
+}
+
+/// The failure of what was cancelled before it left the workflow; no event tells of it (rule
+/// SIG-9).
+pub(super) fn cancelled_before_sent(what: &str) -> Failure {
+    let message = format!("{what} was cancelled before being sent");
+    Failure::new(FailureKind::Canceled { details: None }, message)
 }
 
 impl External {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use entracte_model::{Failure, RunId, Seq, WorkflowId};
 
+use super::core::ScopeId;
 use crate::machine::{ActivityResolution, ChildResolution, LocalActivity};
 
 /// What an operation is, as far as it must be known while it is pending.
@@ -35,7 +36,7 @@ pub(crate) enum ChildStart {
 pub(crate) enum Outcome {
     Activity(ActivityResolution),
     Fired,
-    /// The timer ended early because the run was asked to cancel.
+    /// The timer ended early because its scope was cancelled.
     TimerCancelled,
     /// The signal to another workflow has arrived, or why it has not.
     ExternalSignal(Result<(), Failure>),
@@ -55,8 +56,8 @@ pub(crate) struct Operation {
     pub(crate) kind: OperationKind,
     pub(crate) source: &'static Location<'static>,
     pub(crate) progress: Progress,
-    /// Whether the run's cancellation passes it by.
-    pub(crate) shielded: bool,
+    /// Whose cancellation concerns it.
+    pub(crate) scope: ScopeId,
     pub(crate) cancel_requested: bool,
     /// Whether nothing waits for it any more, while a cancellation still reaches it: a child
     /// workflow whose handle was dropped.

@@ -1,4 +1,4 @@
-//! The run's cancellation: waiting for it, and being shielded from it.
+//! Cancellation scopes: what is cancelled together, waiting for that, and being shielded from it.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -6,67 +6,197 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::core::Core;
+use super::core::{CancelWaiter, Core, ScopeId};
 
-/// The future of [`WorkflowContext::cancelled`](crate::WorkflowContext::cancelled).
+/// A part of a workflow that can be cancelled by itself; see
+/// [`WorkflowContext::scope`](crate::WorkflowContext::scope). Cheap to clone.
+///
+/// Scopes form a tree whose root is the run (rule CAN-3). Cancelling one cancels those below it,
+/// never those above. Everything that is pending in a cancelled scope reacts by its own
+/// cancellation type (rule CAN-2): timers are over, activities and children are asked to cancel,
+/// [`recv_or_cancelled`](crate::Signals::recv_or_cancelled) ends; what was sent to another
+/// workflow goes on. What is started in it afterwards fails at once as cancelled, without an
+/// event.
+///
+/// An operation belongs to the scope in which it is started, and from when it is awaited in a
+/// scope further inside, to that one.
+///
+/// Dropping the handle cancels nothing. Once the run has ended, and outside of its turns, a
+/// scope is inert like its context.
+///
+/// ```
+/// use std::time::Duration;
+/// use entracte_workflow::{Activity, WorkflowContext, WorkflowResult, join, select};
+///
+/// const INDEX: Activity<String, u64> =
+///     Activity::new("index").start_to_close_timeout(Duration::from_secs(600));
+///
+/// // Indexes two shelves, and gives both up when the first hour is over.
+/// async fn index(ctx: WorkflowContext, (left, right): (String, String)) -> WorkflowResult<u64> {
+///     let scope = ctx.scope();
+///     let both = scope.run(async {
+///         let (left, right) = join!(ctx.activity(INDEX, left), ctx.activity(INDEX, right));
+///         Ok(left? + right?)
+///     });
+///     let deadline = async {
+///         ctx.sleep(Duration::from_secs(3600)).await;
+///         scope.cancel("an hour is over");
+///         std::future::pending().await
+///     };
+///     select! {
+///         indexed = both => indexed,
+///         never = deadline => never,
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Scope {
+    held: Arc<HeldScope>,
+}
+
+/// Keeps a scope in the tree.
+struct HeldScope {
+    core: Arc<Core>,
+    id: ScopeId,
+}
+
+impl Drop for HeldScope {
+    fn drop(&mut self) {
+        self.core.release_scope(self.id);
+    }
+}
+
+impl Scope {
+    /// A new scope inside of the one that is being polled.
+    pub(super) fn new(core: &Arc<Core>, is_shielded: bool) -> Self {
+        Self::inside(core, core.scope_here(), is_shielded)
+    }
+
+    /// The scope that is being polled.
+    pub(super) fn current(core: &Arc<Core>) -> Self {
+        Self::known(core, core.scope_here())
+    }
+
+    /// The run.
+    pub(super) fn root(core: &Arc<Core>) -> Self {
+        Self::known(core, ScopeId::ROOT)
+    }
+
+    fn inside(core: &Arc<Core>, parent: ScopeId, is_shielded: bool) -> Self {
+        let id = core.make_scope(parent, is_shielded);
+        Self { held: Arc::new(HeldScope { core: Arc::clone(core), id }) }
+    }
+
+    fn known(core: &Arc<Core>, id: ScopeId) -> Self {
+        core.hold_scope(id);
+        Self { held: Arc::new(HeldScope { core: Arc::clone(core), id }) }
+    }
+
+    /// Runs a future in the scope: what it starts and awaits is cancelled with the scope.
+    ///
+    /// The output is the future's own: a cancelled scope does not end its code, but everything
+    /// that it waits for. Several futures can be run in one scope, one after the other or at the
+    /// same time.
+    pub fn run<F: IntoFuture>(&self, future: F) -> Scoped<F::IntoFuture> {
+        Scoped::new(self.clone(), future)
+    }
+
+    /// Makes a scope inside of this one, which is cancelled with it.
+    #[must_use]
+    pub fn scope(&self) -> Self {
+        Self::inside(&self.held.core, self.held.id, false)
+    }
+
+    /// Cancels the scope and those inside of it, except behind a
+    /// [shield](crate::WorkflowContext::shield). A second time changes nothing.
+    ///
+    /// Children that are asked to cancel are told the reason, as whoever asks a run is.
+    pub fn cancel(&self, reason: impl Into<String>) {
+        let reason: String = reason.into();
+        self.held.core.cancel_scope(self.held.id, reason.into());
+    }
+
+    /// Whether the scope is cancelled, by itself or with one around it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.held.core.cancel_reason(self.held.id).is_some()
+    }
+
+    /// Why the scope is cancelled, in the words of whoever cancelled it, or one around it, or
+    /// asked the run to cancel; none if it is not.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<String> {
+        self.held.core.cancel_reason(self.held.id).map(|reason| reason.as_ref().to_owned())
+    }
+
+    /// Waits until the scope is cancelled.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled { scope: self.clone(), waiter: None }
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("cancel_reason", &self.cancel_reason())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Scope::cancelled`] and
+/// [`WorkflowContext::cancelled`](crate::WorkflowContext::cancelled).
 #[must_use = "futures do nothing unless awaited"]
 #[derive(Debug)]
 pub struct Cancelled {
-    core: Arc<Core>,
-    waiter: Option<u64>,
-}
-
-impl Cancelled {
-    pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, waiter: None }
-    }
+    scope: Scope,
+    waiter: Option<CancelWaiter>,
 }
 
 impl Future for Cancelled {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { core, waiter } = &mut *self;
-        core.poll_cancelled(waiter, cx.waker())
+        let Self { scope, waiter } = &mut *self;
+        scope.held.core.poll_cancelled(scope.held.id, waiter, cx.waker())
     }
 }
 
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        if let Some(waiter) = self.waiter {
-            self.core.release_cancel_waiter(waiter);
+        if let Some(waiter) = self.waiter.take() {
+            self.scope.held.core.release_cancel_waiter(waiter);
         }
     }
 }
 
-/// The future of [`WorkflowContext::shield`](crate::WorkflowContext::shield).
+/// The future of [`Scope::run`] and [`WorkflowContext::shield`](crate::WorkflowContext::shield).
 #[must_use = "futures do nothing unless awaited"]
-pub struct Shield<F> {
-    core: Arc<Core>,
+pub struct Scoped<F> {
+    scope: Scope,
     future: Pin<Box<F>>,
 }
 
-impl<F: Future> Shield<F> {
-    pub(super) fn new(core: Arc<Core>, future: impl IntoFuture<IntoFuture = F>) -> Self {
-        let scope = core.enter_shield();
+impl<F: Future> Scoped<F> {
+    pub(super) fn new(scope: Scope, future: impl IntoFuture<IntoFuture = F>) -> Self {
+        let entered = scope.held.core.enter_scope(scope.held.id);
         let future = Box::pin(future.into_future());
-        drop(scope);
-        Self { core, future }
+        drop(entered);
+        Self { scope, future }
     }
 }
 
-impl<F: Future> Future for Shield<F> {
+impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { core, future } = &mut *self;
-        let _scope = core.enter_shield();
+        let Self { scope, future } = &mut *self;
+        let _entered = scope.held.core.enter_scope(scope.held.id);
         future.as_mut().poll(cx)
     }
 }
 
-impl<F> fmt::Debug for Shield<F> {
+impl<F> fmt::Debug for Scoped<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shield").finish_non_exhaustive()
+        f.debug_struct("Scoped").field("scope", &self.scope).finish_non_exhaustive()
     }
 }

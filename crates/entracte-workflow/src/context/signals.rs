@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use entracte_model::{DecodeError, Failure, Headers, Payload, id};
 use serde::de::DeserializeOwned;
 
-use super::core::{Core, UnreadSignal};
+use super::core::{CancelWaiter, Core, UnreadSignal};
 use crate::define::Signal;
 use crate::machine::TurnFailure;
 
@@ -59,12 +59,12 @@ impl<T: DeserializeOwned> Signals<T> {
         Recv { next: self.next(Location::caller()) }
     }
 
-    /// Waits for the next signal, or until the run is asked to cancel.
+    /// Waits for the next signal, or until the [scope](crate::Scope) of the wait is cancelled;
+    /// outside of all others that is the run's.
     ///
-    /// The output is a failure of the kind `Canceled` if the run was asked to cancel and the
-    /// wait is not [shielded](crate::WorkflowContext::shield), also if there are signals to
-    /// read: those can still be read by [`try_recv`](Self::try_recv). In all else it is as
-    /// [`recv`](Self::recv).
+    /// The output is a failure of the kind `Canceled` if the scope is cancelled, also if there
+    /// are signals to read: those can still be read by [`try_recv`](Self::try_recv). In all else
+    /// it is as [`recv`](Self::recv).
     #[track_caller]
     pub fn recv_or_cancelled(&mut self) -> RecvOrCancelled<'_, T> {
         RecvOrCancelled { next: self.next(Location::caller()), cancel_waiter: None }
@@ -180,7 +180,7 @@ impl<T: DeserializeOwned> Future for RecvChecked<'_, T> {
 #[derive(Debug)]
 pub struct RecvOrCancelled<'a, T> {
     next: Next<'a, T>,
-    cancel_waiter: Option<u64>,
+    cancel_waiter: Option<CancelWaiter>,
 }
 
 impl<T: DeserializeOwned> Future for RecvOrCancelled<'_, T> {
@@ -198,8 +198,7 @@ impl<T: DeserializeOwned> Future for RecvOrCancelled<'_, T> {
         if let Poll::Ready(signal) = next.poll_read(cx) {
             return Poll::Ready(Ok(signal));
         }
-        // Inside a shield the run's cancellation is no news.
-        let _ = core.poll_cancelled(cancel_waiter, cx.waker());
+        let _ = core.poll_cancelled(core.scope_here(), cancel_waiter, cx.waker());
         Poll::Pending
     }
 }

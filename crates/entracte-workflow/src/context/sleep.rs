@@ -24,7 +24,14 @@ pub struct Sleep {
 
 #[derive(Debug, Clone, Copy)]
 enum Progress {
-    Over { cancelled: bool },
+    /// The scope in which it was made is cancelled; a shield around it may start it still.
+    Refused {
+        duration: Duration,
+        source: &'static Location<'static>,
+    },
+    Over {
+        cancelled: bool,
+    },
     Started(Seq),
     Done,
 }
@@ -35,27 +42,39 @@ impl Sleep {
         duration: Duration,
         source: &'static Location<'static>,
     ) -> Self {
-        let progress = if core.is_scope_cancelled() {
-            Progress::Over { cancelled: true }
-        } else if duration.is_zero() {
-            Progress::Over { cancelled: false }
-        } else {
-            let start_to_fire_timeout = duration;
-            let kind = OperationKind::Timer { start_to_fire_timeout };
-            let issued = core.issue(kind, source, |seq| Command::StartTimer {
-                seq,
-                start_to_fire_timeout,
-                source: source.into(),
-            });
-            issued.map_or(Progress::Over { cancelled: true }, Progress::Started)
-        };
-        Self { core, progress }
+        let mut sleep = Self { core, progress: Progress::Refused { duration, source } };
+        sleep.start();
+        sleep
+    }
+
+    /// Starts the timer, unless the scope is cancelled.
+    fn start(&mut self) {
+        let Progress::Refused { duration, source } = self.progress else { return };
+        if self.core.is_scope_cancelled() {
+            return;
+        }
+        if duration.is_zero() {
+            self.progress = Progress::Over { cancelled: false };
+            return;
+        }
+        let start_to_fire_timeout = duration;
+        let kind = OperationKind::Timer { start_to_fire_timeout };
+        let issued = self.core.issue(kind, source, |seq| Command::StartTimer {
+            seq,
+            start_to_fire_timeout,
+            source: source.into(),
+        });
+        self.progress = issued.map_or(Progress::Over { cancelled: true }, Progress::Started);
     }
 
     /// Tells whether the sleep was over early.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.start();
         let cancelled = match self.progress {
-            Progress::Over { .. } if !self.core.admit_immediate() => return Poll::Pending,
+            Progress::Refused { .. } | Progress::Over { .. } if !self.core.admit_immediate() => {
+                return Poll::Pending;
+            }
+            Progress::Refused { .. } => true,
             Progress::Over { cancelled } => cancelled,
             Progress::Started(seq) => match self.core.poll_operation(seq, cx.waker()) {
                 Poll::Ready(Outcome::Fired) => false,

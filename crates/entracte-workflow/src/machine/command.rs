@@ -167,23 +167,4 @@ impl Command {
                 | Self::CancelWorkflowExecution { .. }
         )
     }
-
-    /// The operation that the command starts.
-    pub(crate) fn starts(&self) -> Option<Seq> {
-        match self {
-            Self::ScheduleActivity { seq, .. }
-            | Self::ScheduleLocalActivity { seq, .. }
-            | Self::StartTimer { seq, .. }
-            | Self::StartChildWorkflowExecution { seq, .. }
-            | Self::RequestCancelExternalWorkflowExecution { seq, .. }
-            | Self::SignalExternalWorkflowExecution { seq, .. } => Some(*seq),
-            Self::RequestCancelActivity { .. }
-            | Self::RequestCancelLocalActivity { .. }
-            | Self::CancelTimer { .. }
-            | Self::CancelChildWorkflowExecution { .. }
-            | Self::CompleteWorkflowExecution { .. }
-            | Self::FailWorkflowExecution { .. }
-            | Self::CancelWorkflowExecution { .. } => None,
-        }
-    }
 }

@@ -19,6 +19,7 @@ mod registry;
 mod replay;
 mod rig;
 mod saga;
+mod scopes;
 mod shielded_join;
 mod signals;
 mod timers;

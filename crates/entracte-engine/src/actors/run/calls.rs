@@ -274,6 +274,7 @@ impl RunState {
         let history_length = self.history.next_event_id.get() - 1;
         let mut description = WorkflowDescription::of_row(self.run_id, &rows.run, history_length);
         description.cancel_requested = self.history.cancel_requested;
+        description.cancel_reason = self.history.cancel_reason.clone();
         description.pending_activities = self
             .activities
             .iter()

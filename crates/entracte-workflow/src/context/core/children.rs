@@ -35,7 +35,7 @@ impl Core {
         let mut state = self.lock();
         let is_given = seq.get() >= 1 && seq.get() <= state.seq_last;
         let (mut waker, mut started) = (None, None);
-        if let Some(operation) = state.operations.get_mut(&seq) {
+        if let Some(operation) = state.operations.get_mut(seq) {
             let OperationKind::ChildWorkflow { start, workflow_id, .. } = &mut operation.kind
             else {
                 return false;
@@ -57,10 +57,10 @@ impl Core {
     /// Asks whether a child has started: gives its first run, or why it will not. Its end is
     /// still there for whoever waits for that.
     pub(crate) fn poll_child_start(&self, seq: Seq, waker: &Waker) -> Poll<Result<RunId, Failure>> {
-        let shielded = self.is_shielded();
+        let scope = self.scope_here();
         let mut state = self.lock();
-        let Some(operation) = state.operations.get_mut(&seq) else { return Poll::Pending };
-        operation.shielded |= shielded;
+        let wakers = state.adopt(seq, scope);
+        let Some(operation) = state.operations.get_mut(seq) else { return Poll::Pending };
         let OperationKind::ChildWorkflow { start, .. } = &mut operation.kind else {
             return Poll::Pending;
         };
@@ -79,7 +79,7 @@ impl Core {
             }
         };
         drop(state);
-        drop(replaced);
+        drop((replaced, wakers));
         Poll::Pending
     }
 
@@ -92,16 +92,16 @@ impl Core {
         }
         let mut released = None;
         let mut waiting = None;
-        if let Some(operation) = state.operations.get_mut(&seq) {
+        if let Some(operation) = state.operations.get_mut(seq) {
             if operation.is_pending() {
-                operation.is_detached = true;
                 if let OperationKind::ChildWorkflow { start: ChildStart::Pending(slot), .. } =
                     &mut operation.kind
                 {
                     waiting = slot.take();
                 }
+                state.operations.detach(seq);
             } else {
-                released = state.operations.remove(&seq);
+                released = state.remove_operation(seq);
             }
         }
         drop(state);
@@ -121,7 +121,7 @@ impl Core {
         if state.is_deaf() {
             return;
         }
-        let Some(operation) = state.operations.get_mut(&seq) else { return };
+        let Some(operation) = state.operations.get_mut(seq) else { return };
         if !operation.is_pending() || std::mem::replace(&mut operation.cancel_requested, true) {
             return;
         }

@@ -30,7 +30,7 @@ impl Core {
         options: LocalActivityOptions,
         source: &'static Location<'static>,
     ) -> Option<Seq> {
-        let shielded = self.is_shielded();
+        let scope = self.scope_here();
         let mut state = self.lock();
         if state.is_deaf() {
             return None;
@@ -51,16 +51,16 @@ impl Core {
             cancel_requested: false,
             source: source.into(),
         };
-        state.commands.push(local.schedule());
+        state.commands.insert(seq, local.schedule());
         let operation = Operation {
             kind: OperationKind::LocalActivity(Box::new(local)),
             source,
             progress: Progress::Pending(None),
-            shielded,
+            scope,
             cancel_requested: false,
             is_detached: false,
         };
-        state.operations.insert(seq, operation);
+        state.insert_operation(seq, operation);
         state.locals.insert(seq, seq);
         state.touch_local(seq);
         Some(seq)
@@ -72,7 +72,7 @@ impl Core {
         let mut state = self.lock();
         let Some(key) = state.locals.get(&seq).copied() else {
             // One that nothing waits for any more.
-            let is_other = state.operations.contains_key(&seq);
+            let is_other = state.operations.get(seq).is_some();
             return seq.get() >= 1 && seq.get() <= state.seq_last && !is_other;
         };
         let outcome = match (state.local_mut(key), resolution) {
@@ -127,7 +127,7 @@ impl State {
         let command = local.schedule();
         self.seq_last = seq.get();
         self.renumber_local(key, timer, seq);
-        self.commands.push(command);
+        self.commands.insert(seq, command);
         true
     }
 
@@ -151,14 +151,14 @@ impl State {
         let source = local.source.clone();
         self.renumber_local(key, seq, timer);
         let start_to_fire_timeout = backoff_duration;
-        self.commands.push(Command::StartTimer { seq: timer, start_to_fire_timeout, source });
+        let command = Command::StartTimer { seq: timer, start_to_fire_timeout, source };
+        self.commands.insert(timer, command);
     }
 
     /// Ends the operation of a local activity; gives whoever waits for it.
     fn end_local(&mut self, key: Seq, outcome: ActivityResolution) -> Option<std::task::Waker> {
-        let operation = self.operations.get_mut(&key)?;
-        let seq = operation.number(key);
-        let waker = operation.resolve(Outcome::Activity(outcome));
+        let seq = self.operations.get(key)?.number(key);
+        let waker = self.operations.resolve(key, Outcome::Activity(outcome));
         self.forget_local(seq);
         waker
     }
@@ -185,7 +185,7 @@ impl State {
     }
 
     fn local_mut(&mut self, key: Seq) -> Option<&mut LocalActivity> {
-        match &mut self.operations.get_mut(&key)?.kind {
+        match &mut self.operations.get_mut(key)?.kind {
             OperationKind::LocalActivity(local) => Some(local),
             _ => None,
         }

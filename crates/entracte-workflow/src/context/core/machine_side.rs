@@ -23,7 +23,7 @@ impl Core {
     pub(crate) fn take_commands(&self) -> Vec<Command> {
         let mut state = self.lock();
         state.in_job = false;
-        let mut commands = std::mem::take(&mut state.commands);
+        let mut commands: Vec<_> = std::mem::take(&mut state.commands).into_values().collect();
         commands.extend(std::mem::take(&mut state.cancellations).into_values());
         commands
     }
@@ -59,8 +59,8 @@ impl Core {
     pub(super) fn resolve(&self, seq: Seq, outcome: Outcome) -> bool {
         let mut state = self.lock();
         let known = seq.get() >= 1 && seq.get() <= state.seq_last;
-        let mut waker = None;
-        if let Some(operation) = state.operations.get_mut(&seq) {
+        let (mut waker, mut released) = (None, None);
+        if let Some(operation) = state.operations.get(seq) {
             let fits = matches!(
                 (&operation.kind, &outcome),
                 (OperationKind::Activity { .. }, Outcome::Activity(_))
@@ -74,56 +74,15 @@ impl Core {
             }
             if operation.is_detached {
                 // Nothing waits for it, so nothing would take its outcome.
-                state.operations.remove(&seq);
+                released = state.remove_operation(seq);
             } else if operation.is_pending() {
-                waker = operation.resolve(outcome);
+                waker = state.operations.resolve(seq, outcome);
             }
         }
         drop(state);
+        drop(released);
         wake(waker);
         known
-    }
-
-    /// Marks the run as cancelled; what is pending and not shielded reacts. Timers end here
-    /// and now, activities when their resolution comes.
-    pub(crate) fn cancel(&self, reason: String) {
-        let mut state = self.lock();
-        if state.cancel_reason.is_some() {
-            return;
-        }
-        state.cancel_reason = Some(reason);
-        let mut wakers: Vec<_> = std::mem::take(&mut state.cancel_waiters).into_values().collect();
-        let mut operations = std::mem::take(&mut state.operations);
-        for (seq, operation) in &mut operations {
-            let is_done = !operation.is_pending() || operation.cancel_requested;
-            if is_done || operation.shielded {
-                continue;
-            }
-            state.request_cancellation(*seq, operation);
-            match &mut operation.kind {
-                OperationKind::Timer { .. } => {
-                    wakers.extend(operation.resolve(Outcome::TimerCancelled));
-                }
-                OperationKind::Activity { .. } | OperationKind::ChildWorkflow { .. } => {
-                    operation.cancel_requested = true;
-                }
-                OperationKind::LocalActivity(local) if local.backs_off => {
-                    let number = local.seq;
-                    let cancelled = ActivityResolution::Cancelled(local.cancelled());
-                    wakers.extend(operation.resolve(Outcome::Activity(cancelled)));
-                    state.forget_local(number);
-                }
-                OperationKind::LocalActivity(local) => {
-                    operation.cancel_requested = true;
-                    local.cancel_requested = true;
-                    state.touch_local(local.seq);
-                }
-                OperationKind::ExternalSignal { .. } | OperationKind::ExternalCancel { .. } => {}
-            }
-        }
-        state.operations = operations;
-        drop(state);
-        wake(wakers);
     }
 
     /// Whether something waits for the operation.
@@ -131,16 +90,16 @@ impl Core {
         let state = self.lock();
         let pending =
             |operation: &Operation| operation.is_awaited() && operation.number(seq) == seq;
-        state.locals.contains_key(&seq) || state.operations.get(&seq).is_some_and(pending)
+        state.locals.contains_key(&seq) || state.operations.get(seq).is_some_and(pending)
     }
 
     /// Whether anything can still wake the run: a pending operation, a signal, or its
     /// cancellation.
     pub(crate) fn is_anything_outstanding(&self) -> bool {
         let state = self.lock();
-        !state.cancel_waiters.is_empty()
+        state.operations.is_any_awaited()
             || state.signals.is_awaited()
-            || state.operations.values().any(Operation::is_awaited)
+            || state.scopes.is_run_cancellation_awaited()
     }
 
     pub(crate) fn is_overrun(&self) -> bool {
@@ -153,7 +112,7 @@ impl Core {
         state.inert = true;
         state.locals.clear();
         let operations = std::mem::take(&mut state.operations);
-        let cancel_waiters = std::mem::take(&mut state.cancel_waiters);
+        let cancel_waiters = state.scopes.take_waiters();
         let signal_waiters = state.signals.take_waiters();
         drop(state);
         drop(operations);
@@ -164,7 +123,7 @@ impl Core {
     pub(crate) fn pending<T>(&self, describe: impl Fn(Seq, &Operation) -> T) -> Vec<T> {
         let state = self.lock();
         let pending = state.operations.iter().filter(|(_, operation)| operation.is_awaited());
-        pending.map(|(seq, operation)| describe(*seq, operation)).collect()
+        pending.map(|(seq, operation)| describe(seq, operation)).collect()
     }
 }
 
