@@ -96,6 +96,8 @@ mod signals_lost_nowhere;
 mod starting;
 #[path = "it/storage_errors.rs"]
 mod storage_errors;
+#[path = "it/supervision.rs"]
+mod supervision;
 #[path = "it/task_queues.rs"]
 mod task_queues;
 #[path = "it/task_queues_faults.rs"]
@@ -104,6 +106,8 @@ mod task_queues_faults;
 mod timeouts;
 #[path = "it/timers.rs"]
 mod timers;
+#[path = "it/tree.rs"]
+mod tree;
 #[path = "it/unknown_cancel.rs"]
 mod unknown_cancel;
 #[path = "it/unread_signals.rs"]
@@ -112,5 +116,7 @@ mod unread_signals;
 mod unreadable;
 #[path = "it/verifying.rs"]
 mod verifying;
+#[path = "it/watching.rs"]
+mod watching;
 #[path = "it/zero_interval.rs"]
 mod zero_interval;

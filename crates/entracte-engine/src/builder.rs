@@ -23,6 +23,7 @@ use crate::actors::root::{Root, RootMessage};
 use crate::clock::EngineClock;
 use crate::engine::Engine;
 use crate::errors::StartEngineError;
+use crate::live::{LiveActor, LiveEngine};
 use crate::options::{Durability, EngineOptions};
 use crate::shared::{Health, JournalCounters, Shared};
 use crate::task_queues::{TaskQueueOptions, TaskQueues};
@@ -244,7 +245,8 @@ impl EngineBuilder {
     }
 
     /// Hangs the engine under an actor of the host. Its end kills the engine, as a crash
-    /// would: what was acknowledged is kept. Default: none.
+    /// would: what was acknowledged is kept. The actor is told when the engine has ended, also
+    /// when it has failed: see [`actor`](crate::actor). Default: none.
     pub fn supervisor(mut self, supervisor: ActorCell) -> Self {
         self.supervisor = Some(supervisor);
         self
@@ -301,6 +303,9 @@ impl EngineBuilder {
             counters: JournalCounters::default(),
             codes: Arc::default(),
             task_queues: Arc::new(task_queues),
+            live: LiveEngine::default(),
+            watchers: Arc::default(),
+            is_supervised: self.supervisor.is_some(),
         });
         start_actors(shared, self.supervisor).await
     }
@@ -347,6 +352,13 @@ async fn start_actors(
     let (directory, _) = Actor::spawn_linked(None, Directory, arguments, root.get_cell())
         .await
         .map_err(failed("directory"))?;
+    shared.live.change(|lines| {
+        let since = shared.clock.now();
+        let line = |cell| Some(LiveActor { cell, since });
+        lines.root = line(root.get_cell());
+        lines.journal = line(journal.get_cell());
+        lines.directory = line(directory.get_cell());
+    });
     let _ = journal.cast(JournalMessage::Attach { directory: directory.clone() });
     let organs = RootMessage::Organs { journal: journal.get_id(), directory: directory.get_id() };
     let _ = root.cast(organs);

@@ -8,6 +8,7 @@ mod query;
 mod signal;
 mod start;
 mod tell;
+mod watch;
 
 use std::sync::{Arc, Weak};
 
@@ -25,6 +26,7 @@ pub use self::pending_activity::{
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
+pub use self::watch::EventStream;
 use crate::actors::directory::DirectoryMessage;
 use crate::errors::EngineStopped;
 use crate::shared::Shared;

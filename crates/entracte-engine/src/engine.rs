@@ -18,6 +18,7 @@ use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
 use crate::task_queues::TaskQueueDescription;
+use crate::tree::{self, ActorTree};
 
 /// A running engine. Cheap to clone; all clones are the same engine.
 ///
@@ -190,8 +191,8 @@ impl Engine {
         self.inner.shared.task_queues.describe()
     }
 
-    /// The engine's root actor, to link it, to watch it, or to kill it. Killing it is a crash
-    /// in miniature.
+    /// The engine's root actor, to link it, to watch it, or to kill it; see
+    /// [`actor`](crate::actor). Killing it is a crash in miniature.
     #[must_use]
     pub fn actor(&self) -> ActorCell {
         self.inner.root.0.clone()
@@ -203,6 +204,19 @@ impl Engine {
     /// [`EngineStopped`] if the engine has been shut down or killed.
     pub async fn run_actors(&self) -> Result<Vec<(RunId, ActorCell)>, EngineStopped> {
         self.inner.client.ask(|reply| DirectoryMessage::List { reply }).await
+    }
+
+    /// Looks at the actors of the engine: its root, and everything that lives under it.
+    ///
+    /// Nobody is stopped for that, and no code of workflows or activities runs. See [`ActorTree`]
+    /// for what it shows, and in which order.
+    ///
+    /// # Errors
+    /// [`EngineStopped`] if the engine has been shut down or killed.
+    pub async fn tree(&self) -> Result<ActorTree, EngineStopped> {
+        let client = &self.inner.client;
+        let runs = client.ask(|reply| DirectoryMessage::Look { reply }).await?;
+        tree::build(&self.inner.shared, runs).ok_or_else(EngineStopped::killed)
     }
 
     /// Shuts the engine down in order.

@@ -2,6 +2,7 @@
 
 mod activity;
 mod message;
+mod watch;
 
 use entracte_model::{
     DecodeError, EncodeError, EventId, Failure, IdError, PriorityError, RunId, WorkflowId,
@@ -11,6 +12,7 @@ use entracte_workflow::RegistryError;
 
 pub use self::activity::{ActivityNotFound, AsyncActivityError, PendingActivityError};
 pub use self::message::{QueryError, SignalError};
+pub use self::watch::WatchError;
 use crate::actors::run::ParkCause;
 use crate::task_queues::TaskQueueOptionsError;
 

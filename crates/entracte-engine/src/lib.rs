@@ -4,6 +4,7 @@
 //! is the truth, supervision is the nervous system: an actor's end by itself never decides what
 //! becomes of a workflow. See `ARCHITECTURE.md` at the root of the repository for the map.
 
+pub mod actor;
 mod actors;
 mod builder;
 mod client;
@@ -11,14 +12,19 @@ mod clock;
 mod description;
 mod engine;
 mod errors;
+mod live;
 mod options;
 mod overrunning;
 mod shared;
 mod task_queues;
+mod tree;
+mod watchers;
 
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
-pub use self::client::{AsyncActivity, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle};
+pub use self::client::{
+    AsyncActivity, EventStream, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle,
+};
 pub use self::client::{
     PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
     UpdateActivityOptions,
@@ -32,9 +38,10 @@ pub use self::engine::Engine;
 pub use self::errors::{
     ActivityNotFound, AsyncActivityError, EngineStopped, PendingActivityError, QueryError,
     RunError, RunNotFound, ShutdownError, SignalError, StartEngineError, StartWorkflowError,
-    WorkflowError,
+    WatchError, WorkflowError,
 };
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;
 pub use self::shared::JournalStats;
 pub use self::task_queues::{TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError};
+pub use self::tree::{ActorKind, ActorNode, ActorTree, EngineState, RunActorState};

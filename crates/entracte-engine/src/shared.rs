@@ -8,9 +8,11 @@ use entracte_workflow::Registry;
 
 use crate::clock::EngineClock;
 use crate::errors::EngineStopped;
+use crate::live::LiveEngine;
 use crate::options::EngineOptions;
 use crate::overrunning::Codes;
 use crate::task_queues::TaskQueues;
+use crate::watchers::Watchers;
 
 /// What all actors of one engine share: everything here is safe to touch from any of them.
 #[derive(Debug)]
@@ -23,6 +25,10 @@ pub(crate) struct Shared {
     pub(crate) counters: JournalCounters,
     pub(crate) codes: Arc<Codes>,
     pub(crate) task_queues: Arc<TaskQueues>,
+    pub(crate) live: LiveEngine,
+    pub(crate) watchers: Arc<Watchers>,
+    /// Whether the root is under an actor of the host, which waits for the engine's end.
+    pub(crate) is_supervised: bool,
 }
 
 /// Whether the engine still takes up and acknowledges anything.

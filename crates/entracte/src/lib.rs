@@ -32,15 +32,16 @@
 //! ```
 
 pub use entracte_engine::{
-    ActivityNotFound, AsyncActivity, AsyncActivityError, Durability, Engine, EngineBuilder,
-    EngineOptions, EngineStopped, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
-    ParkedDescription, ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
+    ActivityNotFound, ActorKind, ActorNode, ActorTree, AsyncActivity, AsyncActivityError,
+    Durability, Engine, EngineBuilder, EngineOptions, EngineState, EngineStopped, EventStream,
+    HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause, ParkedDescription,
+    ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
     PendingActivityDescription, PendingActivityError, PendingActivityState,
     PendingChildDescription, PendingLocalActivityDescription, PendingTimerDescription, QueryError,
-    ResetActivity, RunError, RunNotFound, SendSignal, ShutdownError, SignalError,
+    ResetActivity, RunActorState, RunError, RunNotFound, SendSignal, ShutdownError, SignalError,
     SignalsDescription, StartEngineError, StartWorkflow, StartWorkflowError, TaskQueueDescription,
-    TaskQueueOptions, TaskQueueOptionsError, UnpauseActivity, UpdateActivityOptions,
-    WorkflowDescription, WorkflowError, WorkflowHandle,
+    TaskQueueOptions, TaskQueueOptionsError, UnpauseActivity, UpdateActivityOptions, WatchError,
+    WorkflowDescription, WorkflowError, WorkflowHandle, actor,
 };
 pub use entracte_inspect::{export, verify};
 pub use entracte_model as model;

@@ -21,6 +21,7 @@ use self::state::DirectoryState;
 use super::journal::{Epoch, JournalMessage};
 use super::run::{RunCall, StartRequest};
 use crate::shared::Shared;
+use crate::tree::TreeRun;
 
 pub(crate) enum DirectoryMessage {
     /// Open every run that has something pending in the store.
@@ -36,6 +37,8 @@ pub(crate) enum DirectoryMessage {
     Find { workflow_id: WorkflowId, reply: FindReply },
     /// Tell which runs are in memory, with their actors.
     List { reply: oneshot::Sender<Vec<(RunId, ActorCell)>> },
+    /// Tell which runs are in memory, and what they tell of themselves.
+    Look { reply: oneshot::Sender<Vec<TreeRun>> },
     /// A run has nothing under it any more and wants to go.
     Leaving { run_id: RunId, epoch: Epoch },
     /// The last trace of a run's actors is gone.
@@ -93,6 +96,7 @@ impl Actor for Directory {
             DirectoryMessage::List { reply } => {
                 let _ = reply.send(state.list());
             }
+            DirectoryMessage::Look { reply } => drop(reply.send(state.look())),
             DirectoryMessage::Leaving { run_id, epoch } => state.leaving(run_id, epoch),
             DirectoryMessage::Gone { run_id, epoch } => state.gone(run_id, epoch).await,
             DirectoryMessage::Reopen { lost } => state.reopen(lost).await,

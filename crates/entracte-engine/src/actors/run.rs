@@ -26,6 +26,7 @@ mod publishing;
 mod record;
 mod reporting;
 mod run_timeout;
+mod seen;
 mod signals;
 mod state;
 mod turns;
@@ -147,6 +148,7 @@ impl Actor for Run {
             RunMessage::Left => state.left(),
         }
         state.carry_out().await;
+        state.tell_where_it_stands();
         Ok(())
     }
 

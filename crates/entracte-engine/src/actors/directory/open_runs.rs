@@ -1,12 +1,14 @@
 //! The list of runs that are in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use entracte_model::{RunId, WorkflowId};
 use ractor::ActorRef;
 
 use crate::actors::journal::Epoch;
 use crate::actors::run::RunMessage;
+use crate::live::LiveRun;
 
 /// A run that is in memory.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(super) struct OpenRun {
     pub(super) parent: Option<RunId>,
     pub(super) epoch: Epoch,
     pub(super) actor: ActorRef<RunMessage>,
+    /// What the actor tells of itself.
+    pub(super) live: Arc<LiveRun>,
     /// How many actors of this run have ended without leaving, one after the other.
     pub(super) losses: u32,
 }

@@ -22,7 +22,9 @@ use crate::errors::{
     ActivityNotFound, EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError,
     WorkflowError,
 };
+use crate::live::LiveRun;
 use crate::shared::Shared;
+use crate::tree::TreeRun;
 
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,
@@ -147,6 +149,7 @@ impl DirectoryState {
         let LostRun { run_id, workflow_id, parent, losses } = run;
         self.epochs += 1;
         let epoch = Epoch(self.epochs);
+        let live = LiveRun::new(self.shared.clock.now());
         let arguments = RunArguments {
             shared: Arc::clone(&self.shared),
             journal: self.journal.clone(),
@@ -154,6 +157,7 @@ impl DirectoryState {
             run_id,
             epoch,
             origin,
+            live: Arc::clone(&live),
         };
         match Actor::spawn_linked(None, Run, arguments, self.root.clone()).await {
             Ok((actor, _)) => {
@@ -164,7 +168,8 @@ impl DirectoryState {
                 for child in self.open.children(run_id) {
                     child.actor.get_cell().link(cell.clone());
                 }
-                self.open.insert(run_id, OpenRun { workflow_id, parent, epoch, actor, losses });
+                let run = OpenRun { workflow_id, parent, epoch, actor, live, losses };
+                self.open.insert(run_id, run);
                 true
             }
             Err(error) => {
@@ -248,6 +253,17 @@ impl DirectoryState {
         self.open.iter().map(|(run_id, run)| (*run_id, run.actor.get_cell())).collect()
     }
 
+    pub(super) fn look(&self) -> Vec<TreeRun> {
+        let look = |(run_id, run): (&RunId, &OpenRun)| TreeRun {
+            run_id: *run_id,
+            workflow_id: run.workflow_id.clone(),
+            parent: run.parent,
+            cell: run.actor.get_cell(),
+            live: Arc::clone(&run.live),
+        };
+        self.open.iter().map(look).collect()
+    }
+
     pub(super) fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunId>, StoreError> {
         // The store tells of a run only when its start is durable.
         Ok(self.store().get_workflow_id(workflow_id)?.map(|row| row.run_id))
@@ -322,8 +338,19 @@ impl DirectoryState {
         }
     }
 
+    /// The engine has failed and the runs are gone: the end of the root tells the host's actor
+    /// above it.
+    fn tell_supervisor(&self) {
+        if self.shared.is_supervised
+            && let Some(reason) = self.shared.health.poisoned()
+        {
+            self.root.stop(Some(format!("the engine has failed: {reason}")));
+        }
+    }
+
     pub(super) fn answer_drained(&mut self) {
         if self.open.is_empty() {
+            self.tell_supervisor();
             for reply in self.drained.drain(..) {
                 let _ = reply.send(());
             }

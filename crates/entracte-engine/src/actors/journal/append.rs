@@ -39,6 +39,7 @@ pub(crate) struct WorkflowIdClaim {
 /// Whom to answer; the token is the author's own.
 #[derive(Debug, Clone)]
 pub(crate) struct Acknowledgement {
+    pub(crate) run_id: RunId,
     pub(crate) author: ActorRef<RunMessage>,
     pub(crate) token: u64,
 }

@@ -178,6 +178,9 @@ impl JournalState {
                 AppendOutcome::Failed(error)
             }
         };
+        if matches!(outcome, AppendOutcome::Committed) {
+            self.shared.watchers.wake(authors.iter().map(|author| author.run_id));
+        }
         for author in authors {
             author.answer(outcome.clone());
         }
@@ -193,6 +196,7 @@ impl JournalState {
     fn fail(&self, error: &StoreError) {
         tracing::error!(%error, "the journal could not be written: the engine stops");
         self.shared.health.poison(format!("the journal could not be written: {error}"));
+        self.shared.watchers.close();
         if let Some(directory) = &self.directory {
             let _ = directory.cast(DirectoryMessage::EngineStopped);
         }

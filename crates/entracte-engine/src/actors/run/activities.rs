@@ -63,7 +63,7 @@ impl RunState {
 
     /// An actor under the run is gone. By now everything that it sent has been handled.
     pub(super) fn child_exited(&mut self, actor: ActorId) -> Result<(), ActorProcessingErr> {
-        match self.children.remove(&actor) {
+        match self.take_child(actor) {
             Some(Child::Attempt { seq, attempt }) => {
                 self.code_is_gone(seq, actor);
                 let running = self.activities.get(&seq).and_then(|it| it.running.as_ref());

@@ -16,11 +16,13 @@ use super::admission::Standing;
 use super::calls::Answer;
 use super::opening::NewRun;
 use super::publishing::Query;
+use super::seen::attempt_line;
 use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
+use crate::live::LiveChildKind;
 use crate::task_queues::Permit;
 
 /// What a cancelled activity says that no attempt was running of (rule ACX-3).
@@ -158,9 +160,10 @@ impl RunState {
             return;
         };
         let supervisor = self.myself.get_cell();
+        let line = attempt_line(arguments.context.info());
         match Actor::spawn_linked(None, Attempt, arguments, supervisor).await {
             Ok((actor, _)) => {
-                self.children.insert(actor.get_id(), Child::Attempt { seq, attempt });
+                self.child_started(actor.get_cell(), Child::Attempt { seq, attempt }, line);
                 if let Some(activity) = self.activities.get_mut(&seq) {
                     let started = Instant::now();
                     activity.running = Some(RunningAttempt {
@@ -237,9 +240,11 @@ impl RunState {
         }
         let Some((arguments, canceller)) = self.local_attempt_arguments(seq) else { return };
         let attempt = arguments.attempt;
+        let line = attempt_line(arguments.context.info());
         match Actor::spawn_linked(None, Attempt, arguments, self.myself.get_cell()).await {
             Ok((actor, _)) => {
-                self.children.insert(actor.get_id(), Child::LocalAttempt { seq, attempt });
+                let child = Child::LocalAttempt { seq, attempt };
+                self.child_started(actor.get_cell(), child, line);
                 self.local_started(seq, actor, canceller);
                 self.arm(seq);
             }
@@ -325,7 +330,8 @@ impl RunState {
         };
         match Actor::spawn_linked(None, Timer, timer, self.myself.get_cell()).await {
             Ok((actor, _)) => {
-                self.children.insert(actor.get_id(), Child::Timer { seq });
+                let line = LiveChildKind::Timer { seq, due };
+                self.child_started(actor.get_cell(), Child::Timer { seq }, line);
                 self.timers.insert(seq, actor);
             }
             // Only an actor that is ending cannot be linked under; its successor tries again.

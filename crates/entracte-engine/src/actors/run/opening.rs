@@ -19,6 +19,7 @@ use super::{RunMessage, StartReply};
 use crate::actors::attempt::lost_attempt;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::{Epoch, JournalMessage};
+use crate::live::LiveRun;
 use crate::shared::Shared;
 
 pub(crate) struct RunArguments {
@@ -28,6 +29,8 @@ pub(crate) struct RunArguments {
     pub(crate) run_id: RunId,
     pub(crate) epoch: Epoch,
     pub(crate) origin: Origin,
+    /// What the actor tells of itself.
+    pub(crate) live: Arc<LiveRun>,
 }
 
 /// Where a run's actor gets its run from.

@@ -30,7 +30,9 @@ use crate::actors::heartbeats::Heartbeats;
 use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
 use crate::actors::presence::Presence;
 use crate::description::SignalsDescription;
+use crate::live::LiveRun;
 use crate::shared::Shared;
+use crate::tree::RunActorState;
 
 pub(crate) struct RunState {
     pub(super) shared: Arc<Shared>,
@@ -38,6 +40,9 @@ pub(crate) struct RunState {
     pub(super) journal: ActorRef<JournalMessage>,
     pub(super) directory: ActorRef<DirectoryMessage>,
     pub(super) presence: Presence,
+    /// What it tells of itself, and the state that it has told last.
+    pub(super) live: Arc<LiveRun>,
+    pub(super) told: RunActorState,
     pub(super) run_id: RunId,
     pub(super) epoch: Epoch,
 
@@ -217,7 +222,7 @@ pub(super) enum Mode {
 
 impl RunState {
     pub(super) fn new(myself: ActorRef<RunMessage>, arguments: RunArguments) -> Self {
-        let RunArguments { shared, journal, directory, run_id, epoch, origin } = arguments;
+        let RunArguments { shared, journal, directory, run_id, epoch, origin, live } = arguments;
         let presence = Presence::new(run_id, epoch, directory.clone());
         let new_run = match origin {
             Origin::New(new_run) => Some(*new_run),
@@ -230,6 +235,8 @@ impl RunState {
             journal,
             directory,
             presence,
+            live,
+            told: RunActorState::Opening,
             run_id,
             epoch,
             new_run,
@@ -294,7 +301,11 @@ impl RunState {
             claim: change.claim,
             requires_open: change.requires_open,
             deliveries: change.deliveries,
-            acknowledgement: Acknowledgement { author: self.myself.clone(), token },
+            acknowledgement: Acknowledgement {
+                run_id: self.run_id,
+                author: self.myself.clone(),
+                token,
+            },
         };
         // Without a journal the engine is gone, and this actor with it.
         let _ = self.journal.cast(JournalMessage::Append(Box::new(append)));

@@ -1,0 +1,230 @@
+//! A run's events as a stream: what has happened, then what happens.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use entracte_model::{Event, EventId, RunId};
+use entracte_store::{StoreError, StoreExt};
+use event_listener::EventListener;
+use futures_util::{FutureExt, Stream};
+
+use super::{Client, WorkflowHandle};
+use crate::errors::{EngineStopped, RunNotFound, WatchError};
+use crate::watchers::Subscription;
+
+/// How many events a stream holds at most; it reads more when it has given these.
+const PAGE_EVENTS: usize = 32;
+
+impl<O> WorkflowHandle<O> {
+    /// Watches the run: gives its history from the first event on, then each further event as
+    /// soon as it is durable, none twice and none left out. Nothing happens before the first
+    /// event is asked for.
+    ///
+    /// The stream ends behind the event that closes the run; that of a closed run is its history.
+    /// It goes on over all that may happen to the run's actor. It never opens a run, and runs no
+    /// code of the workflow's, so it works for parked runs too.
+    ///
+    /// ```
+    /// # use entracte_engine::Engine;
+    /// # use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
+    /// const GREET: Workflow<String, String> = Workflow::new("greet");
+    ///
+    /// async fn greet(_ctx: WorkflowContext, name: String) -> WorkflowResult<String> {
+    ///     Ok(format!("hello, {name}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::in_memory().workflow(GREET, greet).start().await?;
+    /// let run = engine.start_workflow(GREET, "Ada".to_owned()).await?;
+    /// let mut events = run.watch();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{:?}", event?.attributes);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(&self) -> EventStream {
+        EventStream::new(self.client().clone(), self.run_id())
+    }
+}
+
+/// The events of one run; from [`WorkflowHandle::watch`].
+///
+/// It holds 32 events at most. A reader that is slower than the run keeps nothing waiting: what
+/// it has not read stays in the store, and is read from there.
+///
+/// An error is the last that the stream gives. After [`WatchError::EngineStopped`] a stream of
+/// the next engine can go on at [`next_event_id`](Self::next_event_id).
+#[must_use = "nothing is read before the first event is asked for"]
+pub struct EventStream {
+    client: Client,
+    run_id: RunId,
+    /// The event to give next.
+    next: EventId,
+    /// What was read and not given yet.
+    page: VecDeque<Event>,
+    subscription: Option<Subscription>,
+    /// Set before the store is read, so that nothing slips in between.
+    listener: Option<EventListener>,
+    is_done: bool,
+}
+
+/// What a look into the store has come to.
+enum Look {
+    /// There are events.
+    More,
+    /// There are none yet.
+    Wait,
+    /// There are none, and never will be.
+    End,
+}
+
+impl EventStream {
+    fn new(client: Client, run_id: RunId) -> Self {
+        Self {
+            client,
+            run_id,
+            next: EventId::FIRST,
+            page: VecDeque::new(),
+            subscription: None,
+            listener: None,
+            is_done: false,
+        }
+    }
+
+    /// Begins at this event instead of at the first one. One that is not there yet is waited for.
+    /// Default [`EventId::FIRST`].
+    pub fn from_event(mut self, event_id: EventId) -> Self {
+        self.next = event_id.max(EventId::FIRST);
+        self.page.clear();
+        self
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run_id(&self) -> RunId {
+        self.run_id
+    }
+
+    /// The id of the event that comes next, if one does: where another stream would go on.
+    #[must_use]
+    pub fn next_event_id(&self) -> EventId {
+        self.next
+    }
+
+    /// Waits for the next event; none behind the one that closes the run, and none behind an
+    /// error. Nothing is lost if the returned future is dropped.
+    ///
+    /// # Errors
+    /// [`WatchError`] if there is no such run, if its history cannot be read, or when the engine
+    /// stops.
+    pub async fn next(&mut self) -> Option<Result<Event, WatchError>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// Gives the next event of those that were read.
+    fn take(&mut self) -> Option<Event> {
+        let event = self.page.pop_front()?;
+        self.next = event.id.next();
+        if event.attributes.event_type().is_close() {
+            self.end();
+        }
+        Some(event)
+    }
+
+    fn end(&mut self) {
+        self.is_done = true;
+        self.page.clear();
+        self.listener = None;
+        self.subscription = None;
+    }
+
+    /// Reads on.
+    fn look(&mut self) -> Result<Look, WatchError> {
+        let shared = self.client.shared()?;
+        let subscription =
+            self.subscription.get_or_insert_with(|| shared.watchers.subscribe(self.run_id));
+        self.listener.get_or_insert_with(|| subscription.listen());
+        let is_stopped = subscription.is_closed();
+        let store = &*shared.store;
+        if self.read_page(store)? {
+            return Ok(Look::More);
+        }
+        let run_id = self.run_id;
+        let row = store.get_run(run_id)?.ok_or(RunNotFound::RunId { run_id })?;
+        if let Some(close) = row.close {
+            if self.next > close.last_event_id {
+                return Ok(Look::End);
+            }
+            // It may have closed between the two looks.
+            if self.read_page(store)? {
+                return Ok(Look::More);
+            }
+            return Err(WatchError::EventMissing { run_id, event_id: self.next });
+        }
+        if is_stopped {
+            let stopped = shared.health.stopped().unwrap_or_else(EngineStopped::killed);
+            return Err(stopped.into());
+        }
+        Ok(Look::Wait)
+    }
+
+    fn read_page(&mut self, store: &(impl StoreExt + ?Sized)) -> Result<bool, StoreError> {
+        self.page = store.read_events(self.run_id, self.next, PAGE_EVENTS)?.into();
+        Ok(!self.page.is_empty())
+    }
+
+    /// A store that was closed under the stream belonged to an engine that has stopped.
+    fn reason(&self, error: WatchError) -> WatchError {
+        match error {
+            WatchError::Store(StoreError::Closed) => {
+                self.client.stopped().unwrap_or_else(EngineStopped::killed).into()
+            }
+            error => error,
+        }
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event, WatchError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(event) = this.take() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if this.is_done {
+                return Poll::Ready(None);
+            }
+            // Reading a long history lets others have their turn in between.
+            let reading = ready!(tokio::task::coop::poll_proceed(cx));
+            match this.look() {
+                Ok(Look::More) => reading.made_progress(),
+                Ok(Look::Wait) => {
+                    if let Some(listener) = &mut this.listener {
+                        ready!(listener.poll_unpin(cx));
+                    }
+                    this.listener = None;
+                }
+                Ok(Look::End) => this.end(),
+                Err(error) => {
+                    this.end();
+                    return Poll::Ready(Some(Err(this.reason(error))));
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream")
+            .field("run_id", &self.run_id)
+            .field("next", &self.next)
+            .field("held", &self.page.len())
+            .finish_non_exhaustive()
+    }
+}
