@@ -1,8 +1,10 @@
-//! Random policies, timeouts, attempts, cancellations and crashes, against a model written from the rules.
+//! Random policies, timeouts, attempts, asynchronous completions, cancellations and crashes, against a model written from the rules.
 //!
 //! Attempts never overlap; there are never more than the policy allows; each begins and ends to
-//! the millisecond when the model says; and the closing event is the model's. Where commits take
-//! time and the machine dies at one of them, the model cannot tell the times; the rest holds.
+//! the millisecond when the model says; whoever says by a token how an attempt has ended is
+//! answered as the model says, also after crashes; and the closing event is the model's. Where
+//! commits take time and the machine dies at one of them, the model cannot tell the times; the
+//! rest holds, and what was acknowledged has happened.
 
 #[path = "attempts_model/model.rs"]
 mod model;
@@ -15,17 +17,20 @@ use std::time::Duration;
 use entracte::model::RetryPolicy as OwnedPolicy;
 use entracte::prelude::*;
 use entracte::store::Store;
-use entracte::{ActivityCancellationType, Event, EventAttributes as A};
+use entracte::{
+    ActivityCancellationType, AsyncActivityError, Event, EventAttributes as A, TaskToken,
+};
 use entracte_testing::crash::one_life;
 use entracte_testing::{CrashPoint, SimulatedDisk, SimulatedOptions, TEST_EPOCH, TestEngine};
 use entracte_tests::look::assert_well_formed;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::model::{Close, Story, Try, predict};
-use self::scenario::{Attempt, End, Scenario, scenario};
+use self::model::{Answer, Close, Story, Try, WORDS_AFTER_UP, predict};
+use self::scenario::{Attempt, End, Fails, Says, Scenario, scenario};
 
 /// Where start-to-close is set.
 const WORK: Activity<(), ()> = Activity::new("work")
@@ -77,16 +82,52 @@ struct Log {
     tries: Vec<Try>,
     running: u32,
     overlapped: bool,
+    words: Vec<Said>,
+    /// Whether somebody waits for an answer.
+    is_speaking: bool,
+    has_words: Arc<Notify>,
+}
+
+/// What somebody says of an attempt.
+#[derive(Debug, Clone)]
+struct Said {
+    number: u32,
+    token: TaskToken,
+    at: u64,
+    says: Says,
+    /// None before it was said, or if the machine died over it.
+    answer: Option<Answer>,
 }
 
 impl Log {
     fn came_up(&mut self, at: u64) {
         (self.up, self.died) = (Some((at, Instant::now())), None);
+        self.is_speaking = false;
     }
 
     fn now(&self) -> u64 {
         let (up, at) = self.up.unwrap();
         self.died.unwrap_or_else(|| up + u64::try_from(at.elapsed().as_millis()).unwrap())
+    }
+
+    /// Somebody has got the attempt's token, who will have something to say.
+    fn hand_out(&mut self, ctx: &ActivityContext, attempt: &Attempt) {
+        let Some(word) = &attempt.word else { return };
+        let (number, token, says) = (ctx.attempt(), ctx.task_token(), word.says.clone());
+        let at = self.now() + word.after;
+        self.words.push(Said { number, token, at, says, answer: None });
+        self.has_words.notify_one();
+    }
+
+    /// What is to be said next, and when.
+    fn next_word(&self) -> Option<(usize, Said, Instant)> {
+        let words = self.words.iter().enumerate().filter(|(_, said)| said.answer.is_none());
+        let (index, said) = words.min_by_key(|(_, said)| said.at)?;
+        let (up, since) = self.up.unwrap();
+        let at = since + millis(said.at.saturating_sub(up));
+        // Nobody can speak while the machine is down.
+        let earliest = if up > 0 { since + millis(WORDS_AFTER_UP) } else { since };
+        Some((index, said.clone(), at.max(earliest)))
     }
 }
 
@@ -123,6 +164,7 @@ async fn work(
 ) -> ActivityResult<()> {
     let _running = Running::begin(&log, ctx.attempt());
     let attempt = scenario.attempt(ctx.attempt());
+    log.lock().unwrap().hand_out(&ctx, &attempt);
     if !attempt.heeds {
         return follow(attempt, ctx).await;
     }
@@ -146,20 +188,57 @@ async fn follow(attempt: Attempt, ctx: ActivityContext) -> ActivityResult<()> {
     }
     match attempt.end {
         End::Succeeds => Ok(()),
-        End::Fails { r#type, non_retryable, next_delay } => {
-            let failure = match non_retryable {
-                true => Failure::non_retryable(r#type, "failed"),
-                false => Failure::application(r#type, "failed"),
-            };
-            Err(match next_delay {
-                Some(delay) => failure.with_next_retry_delay(millis(delay)),
-                None => failure,
-            })
-        }
+        End::Fails(fails) => Err(failure(&fails)),
+        End::Leaves => Err(ctx.result_pending()),
         // A panic of which the hook is not told, to keep the output short.
         End::Panics => std::panic::resume_unwind(Box::new("panicked")),
         End::Cancels => Err(Failure::canceled()),
         End::Hangs => std::future::pending().await,
+    }
+}
+
+fn failure(fails: &Fails) -> Failure {
+    let failure = match fails.non_retryable {
+        true => Failure::non_retryable(fails.r#type, "failed"),
+        false => Failure::application(fails.r#type, "failed"),
+    };
+    match fails.next_delay {
+        Some(delay) => failure.with_next_retry_delay(millis(delay)),
+        None => failure,
+    }
+}
+
+/// Says what others have to say of the attempts, each at its time, and never returns.
+async fn speak(engine: &Engine, log: &Mutex<Log>) {
+    let has_words = Arc::clone(&log.lock().unwrap().has_words);
+    loop {
+        let next = log.lock().unwrap().next_word();
+        let Some((index, said, at)) = next else {
+            has_words.notified().await;
+            continue;
+        };
+        tokio::select! {
+            biased;
+            () = has_words.notified() => continue,
+            () = tokio::time::sleep_until(at) => {}
+        }
+        log.lock().unwrap().is_speaking = true;
+        let attempt = engine.async_activity(said.token);
+        let answer = match &said.says {
+            Says::Complete => attempt.complete(&()).await,
+            Says::Fail(fails) => attempt.fail(failure(fails)).await,
+            Says::Cancelled => attempt.report_cancelled(&()).await,
+        };
+        let answer = match answer {
+            Ok(()) => Answer::Taken,
+            Err(AsyncActivityError::NotFound(_)) => Answer::NotFound,
+            Err(AsyncActivityError::CancelNotRequested { .. }) => Answer::CancelNotRequested,
+            // The machine dies, and it is said again.
+            Err(_) => return std::future::pending().await,
+        };
+        let mut log = log.lock().unwrap();
+        log.is_speaking = false;
+        log.words[index].answer = Some(answer);
     }
 }
 
@@ -190,10 +269,20 @@ fn play(
             let run = start(scenario, &log, up, store).await;
             let limit = crash.map_or(PATIENCE, |crash| millis(crash.after));
             let ending = async {
+                let mut speaking = std::pin::pin!(speak(&run.0, &log));
                 tokio::select! {
                     biased;
                     _ = run.1.result() => {}
                     () = cancel(scenario, life, &run.1) => {}
+                    () = &mut speaking => {}
+                }
+                // Whoever has ended it is answered too.
+                while log.lock().unwrap().is_speaking {
+                    tokio::select! {
+                        biased;
+                        () = &mut speaking => {}
+                        () = tokio::task::yield_now() => {}
+                    }
                 }
             };
             let ended = tokio::time::timeout(limit, ending).await.is_ok();
@@ -208,7 +297,7 @@ fn play(
         up += crash.map_or(1_000, |crash| crash.after + crash.down);
     };
     let log = log.lock().unwrap();
-    (tell(&history, log.tries.clone()), log.overlapped)
+    (tell(&history, &log), log.overlapped)
 }
 
 /// Cancels the run if it is to be cancelled in this life, and never returns.
@@ -243,7 +332,7 @@ async fn start(
     (engine, run)
 }
 
-fn tell(history: &[Event], attempts: Vec<Try>) -> Story {
+fn tell(history: &[Event], log: &Log) -> Story {
     assert_well_formed(history);
     let started = history.iter().find_map(|event| match &event.attributes {
         A::ActivityTaskStarted(started) => Some(started.attempt),
@@ -254,7 +343,12 @@ fn tell(history: &[Event], attempts: Vec<Try>) -> Story {
         .find_map(|event| Some((event, close_of(&event.attributes, started)?)))
         .unwrap_or_else(|| panic!("no end in {history:#?}"));
     let closed_at = event.time.saturating_since(history[0].time).as_millis();
-    Story { attempts, close, closed_at: u64::try_from(closed_at).unwrap() }
+    let words = log.words.iter();
+    let words = words.filter_map(|said| Some((said.number, said.says.clone(), said.answer?)));
+    let mut words: Vec<_> = words.collect();
+    words.sort_by_key(|(number, ..)| *number);
+    let attempts = log.tries.clone();
+    Story { attempts, words, close, closed_at: u64::try_from(closed_at).unwrap() }
 }
 
 fn close_of(attributes: &A, started: Option<u32>) -> Option<Close> {
@@ -292,6 +386,15 @@ fn check(scenario: &Scenario, story: &Story, overlapped: bool) -> Result<(), Tes
     prop_assert!(is_last, "{story:#?}");
     if matches!(story.close, Close::Completed { .. } | Close::Failed { .. }) {
         prop_assert_eq!(last, numbers.last().copied(), "{:#?}", story);
+    }
+    // What was acknowledged has happened, and nothing after it.
+    for (number, says, _) in story.words.iter().filter(|(.., answer)| *answer == Answer::Taken) {
+        let has_happened = match says {
+            Says::Complete => story.close == Close::Completed { attempt: *number },
+            Says::Cancelled => story.close == Close::Canceled { attempt: Some(*number) },
+            Says::Fail(_) => story.close != Close::Completed { attempt: *number },
+        };
+        prop_assert!(has_happened, "{story:#?}");
     }
     Ok(())
 }

@@ -2,12 +2,15 @@
 
 use entracte::{RetryState, TimeoutType};
 
-use super::scenario::{End, Scenario};
+use super::scenario::{Attempt, End, Fails, Says, Scenario};
 
 /// What becomes of the activity.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Story {
     pub(super) attempts: Vec<Try>,
+    /// What others said of the attempts before the activity closed, or to close it, and what
+    /// they were answered: by the numbers of the attempts.
+    pub(super) words: Vec<(u32, Says, Answer)>,
     pub(super) close: Close,
     /// When it closes, after its schedule.
     pub(super) closed_at: u64,
@@ -19,6 +22,16 @@ pub(super) struct Try {
     pub(super) number: u32,
     pub(super) from: u64,
     pub(super) to: u64,
+}
+
+/// What somebody is answered who says something of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Answer {
+    Taken,
+    /// It was not under way any more (rule ASY-2).
+    NotFound,
+    /// Nobody had asked it to cancel (rule ACX-4).
+    CancelNotRequested,
 }
 
 /// The closing event, with the attempt that was started, if one was.
@@ -71,7 +84,7 @@ pub(super) fn predict(scenario: &Scenario) -> Result<Story, Tie> {
                 // Rule ACX-3.
                 NotStarted::Cancelled => Close::Canceled { attempt: None },
             };
-            return Ok(Story { attempts, close, closed_at: model.now });
+            return model.tell(attempts, close);
         }
         let from = model.now;
         let (result, to) = model.run(number)?;
@@ -86,15 +99,23 @@ pub(super) fn predict(scenario: &Scenario) -> Result<Story, Tie> {
                 Err(retry_state) => close(number, failed, retry_state),
             },
         };
-        return Ok(Story { attempts, close, closed_at: model.now });
+        return model.tell(attempts, close);
     }
 }
+
+/// How long after the machine is up again those speak up whom it has kept waiting.
+pub(super) const WORDS_AFTER_UP: u64 = 3;
 
 struct Model<'a> {
     scenario: &'a Scenario,
     now: u64,
+    words: Vec<(u32, Says, Answer)>,
+    /// What is said of attempts that have ended, and when.
+    late_words: Vec<(u32, Says, u64)>,
     /// When the machine dies, and when it is back, for each of its further deaths.
     crashes: Vec<(u64, u64)>,
+    /// The same, of all its deaths.
+    all_crashes: Vec<(u64, u64)>,
     /// When the run will be cancelled, if it will.
     cancel_at: Option<u64>,
     cancelled: bool,
@@ -121,6 +142,7 @@ impl<'a> Model<'a> {
             crashes.push((died, up));
         }
         cancel_at = cancel_at.or(cancel_in(scenario.crashes.len(), up, u64::MAX));
+        let all_crashes = crashes.clone();
         crashes.reverse();
         let set = &scenario.timeouts;
         // Rules TMO-3 to TMO-5, without a run timeout.
@@ -130,7 +152,10 @@ impl<'a> Model<'a> {
         Self {
             scenario,
             now: 0,
+            words: Vec::new(),
+            late_words: Vec::new(),
             crashes,
+            all_crashes,
             cancel_at,
             cancelled: false,
             schedule_to_close: whole,
@@ -193,11 +218,34 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Runs an attempt; gives what came of it, and when its code was gone.
-    fn run(&mut self, number: u32) -> Result<(Result<(), Failed>, u64), Tie> {
-        let attempt = self.scenario.attempt(number);
+    /// The end of the story, with the words that came too late.
+    fn tell(mut self, attempts: Vec<Try>, close: Close) -> Result<Story, Tie> {
+        for (number, says, at) in std::mem::take(&mut self.late_words) {
+            if at == self.now {
+                return Err(Tie);
+            }
+            if at < self.now {
+                self.words.push((number, says, Answer::NotFound));
+            }
+        }
+        self.words.sort_by_key(|(number, ..)| *number);
+        Ok(Story { attempts, words: self.words, close, closed_at: self.now })
+    }
+
+    /// When somebody says something who wants to at this time, and cannot while the machine is
+    /// down.
+    fn when_said(&self, at: u64) -> Result<u64, Tie> {
+        let last = self.all_crashes.iter().rev().find(|(died, _)| *died <= at);
+        match last {
+            Some((died, _)) if *died == at => Err(Tie),
+            Some((_, back)) => Ok(at.max(back + WORDS_AFTER_UP)),
+            None => Ok(at),
+        }
+    }
+
+    /// When the attempt's time is over, and which timeout that is.
+    fn deadline(&self, attempt: &Attempt, ends: Option<u64>) -> (u64, TimeoutType) {
         let from = self.now;
-        let ends = (!matches!(attempt.end, End::Hangs)).then(|| from + attempt.lasts);
         let beats = (1..=attempt.beats).map(|beat| from + beat * attempt.beat_every);
         let beats = beats.filter(|beat| ends.is_none_or(|ends| *beat < ends));
         // The first silence that is too long, counted from the start and from each heartbeat.
@@ -213,30 +261,71 @@ impl<'a> Model<'a> {
         ];
         let set = deadlines.into_iter().filter_map(|(at, order, which)| Some((at?, order, which)));
         let (late, _, which) = set.min_by_key(|(at, order, _)| (*at, *order)).expect("the first");
-        if ends == Some(late) {
-            return Err(Tie);
-        }
-        let is_late = ends.is_none_or(|ends| late < ends);
-        let over = if is_late { late } else { ends.unwrap_or(late) };
-        loop {
-            match self.pass(over)? {
-                Passed::TimeOver => break,
-                // A lost attempt is a timeout of that attempt (rule 6 of the design).
-                Passed::MachineDied { at } => {
-                    return Ok((Err(Failed::Timeout(TimeoutType::StartToClose)), at));
-                }
-                Passed::Cancelled if attempt.heeds => {
-                    return Ok((Err(Failed::Canceled), self.now));
-                }
-                Passed::Cancelled => {}
-            }
-        }
-        let result = match (&attempt.end, is_late) {
-            (_, true) => Err(Failed::Timeout(which)),
-            (End::Cancels, false) if self.cancelled => Err(Failed::Canceled),
-            (end, false) => outcome(end),
+        (late, which)
+    }
+
+    /// Runs an attempt; gives what came of it, and when its code was gone.
+    fn run(&mut self, number: u32) -> Result<(Result<(), Failed>, u64), Tie> {
+        let attempt = self.scenario.attempt(number);
+        let ends = (!matches!(attempt.end, End::Hangs)).then(|| self.now + attempt.lasts);
+        let (late, which) = self.deadline(&attempt, ends);
+        let mut word = match &attempt.word {
+            Some(word) => Some((self.when_said(self.now + word.after)?, word.says.clone())),
+            None => None,
         };
-        Ok((result, over))
+        // When the code was gone, if the attempt has gone on without it.
+        let mut left = None;
+        let result = loop {
+            let late = late.max(self.now);
+            let ends = ends.filter(|_| left.is_none());
+            let said = word.as_ref().map(|(at, _)| *at);
+            let next = [Some(late), ends, said].into_iter().flatten().min().unwrap_or(late);
+            let ties = [Some(late), ends, said].iter().filter(|at| **at == Some(next)).count();
+            if ties > 1 {
+                return Err(Tie);
+            }
+            match self.pass(next)? {
+                // A lost attempt is a timeout of that attempt (rule 6 of the design); nothing is
+                // lost of one whose code has returned.
+                Passed::MachineDied { at } if left.is_none() => {
+                    left = Some(at);
+                    break Err(Failed::Timeout(TimeoutType::StartToClose));
+                }
+                Passed::Cancelled if attempt.heeds && left.is_none() => {
+                    break Err(Failed::Canceled);
+                }
+                Passed::MachineDied { .. } | Passed::Cancelled => {}
+                Passed::TimeOver if next == late => break Err(Failed::Timeout(which)),
+                Passed::TimeOver if Some(next) == ends => match attempt.end {
+                    End::Leaves => left = Some(next),
+                    End::Cancels if self.cancelled => break Err(Failed::Canceled),
+                    ref end => break outcome(end),
+                },
+                Passed::TimeOver => {
+                    if let Some(result) = word.take().and_then(|(_, says)| self.take(number, says))
+                    {
+                        break result;
+                    }
+                }
+            }
+        };
+        if let Some((at, says)) = word {
+            self.late_words.push((number, says, at));
+        }
+        Ok((result, left.unwrap_or(self.now)))
+    }
+
+    /// Takes what somebody says of an attempt that is under way; none if it is not to be taken.
+    fn take(&mut self, number: u32, says: Says) -> Option<Result<(), Failed>> {
+        let result = match &says {
+            Says::Complete => Some(Ok(())),
+            Says::Fail(fails) => Some(Err(application(fails))),
+            // Rule ACX-4.
+            Says::Cancelled => self.cancelled.then_some(Err(Failed::Canceled)),
+        };
+        let answer = if result.is_some() { Answer::Taken } else { Answer::CancelNotRequested };
+        self.words.push((number, says, answer));
+        result
     }
 
     /// Rules RET-5 to RET-16, in the order of RET-11: when the next attempt is due, or why
@@ -274,19 +363,20 @@ impl<'a> Model<'a> {
     }
 }
 
+fn application(fails: &Fails) -> Failed {
+    let Fails { r#type, non_retryable, next_delay } = *fails;
+    Failed::Application { r#type, non_retryable, next_delay }
+}
+
 fn outcome(end: &End) -> Result<(), Failed> {
-    let application =
-        |r#type| Err(Failed::Application { r#type, non_retryable: false, next_delay: None });
+    let retryable = |r#type| application(&Fails { r#type, non_retryable: false, next_delay: None });
     match end {
         End::Succeeds => Ok(()),
-        End::Fails { r#type, non_retryable, next_delay } => {
-            let (non_retryable, next_delay) = (*non_retryable, *next_delay);
-            Err(Failed::Application { r#type, non_retryable, next_delay })
-        }
+        End::Fails(fails) => Err(application(fails)),
         // Rules FAIL-3 and ACX-8.
-        End::Panics => application("PanicError"),
-        End::Cancels => application("CancelledError"),
-        End::Hangs => unreachable!("it does not end by itself"),
+        End::Panics => Err(retryable("PanicError")),
+        End::Cancels => Err(retryable("CancelledError")),
+        End::Hangs | End::Leaves => unreachable!("it does not end by itself"),
     }
 }
 

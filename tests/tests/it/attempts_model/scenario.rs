@@ -43,20 +43,42 @@ pub(super) struct Attempt {
     pub(super) end: End,
     /// Whether it ends as cancelled as soon as it is told to.
     pub(super) heeds: bool,
+    /// What somebody else says of it, whether it is under way then or not.
+    pub(super) word: Option<Word>,
+}
+
+/// What somebody says of an attempt, by its token: as soon as the machine is up after that time.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    /// How long after the attempt's start.
+    pub(super) after: u64,
+    pub(super) says: Says,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Says {
+    Complete,
+    Fail(Fails),
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fails {
+    pub(super) r#type: &'static str,
+    pub(super) non_retryable: bool,
+    pub(super) next_delay: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum End {
     Succeeds,
-    Fails {
-        r#type: &'static str,
-        non_retryable: bool,
-        next_delay: Option<u64>,
-    },
+    Fails(Fails),
     Panics,
     /// Says that it was cancelled, whether anybody asked it to or not.
     Cancels,
     Hangs,
+    /// Its code returns, and its result comes from elsewhere.
+    Leaves,
 }
 
 /// The machine dies, and comes back.
@@ -85,11 +107,12 @@ impl Scenario {
             lasts: 0,
             end: End::Succeeds,
             heeds: false,
+            word: None,
         })
     }
 }
 
-// Ends, heartbeats, crashes, cancellations and the whole's timeout stand in different milliseconds of each
+// Ends, heartbeats, crashes, cancellations, words and the whole's timeout stand in different milliseconds of each
 // tenth of a second, so that ties which no rule decides are rare.
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -118,15 +141,26 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
     })
 }
 
-fn end() -> impl Strategy<Value = End> {
+fn fails() -> impl Strategy<Value = Fails> {
     let next_delay = option::weighted(0.2, (1_u64..1_000).prop_map(|tenths| tenths * 100));
-    let fails =
-        (select(vec!["Busy", "Fatal"]), proptest::bool::weighted(0.1), next_delay).prop_map(
-            |(r#type, non_retryable, next_delay)| End::Fails { r#type, non_retryable, next_delay },
-        );
+    (select(vec!["Busy", "Fatal"]), proptest::bool::weighted(0.1), next_delay)
+        .prop_map(|(r#type, non_retryable, next_delay)| Fails { r#type, non_retryable, next_delay })
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    let says = prop_oneof![
+        1 => Just(Says::Complete),
+        3 => fails().prop_map(Says::Fail),
+        2 => Just(Says::Cancelled),
+    ];
+    (0_u64..200, says).prop_map(|(after, says)| Word { after: after * 100 + 43, says })
+}
+
+fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         1 => Just(End::Succeeds),
-        6 => fails,
+        6 => fails().prop_map(End::Fails),
+        4 => Just(End::Leaves),
         1 => Just(End::Panics),
         1 => Just(End::Cancels),
         3 => Just(End::Hangs),
@@ -134,13 +168,15 @@ fn end() -> impl Strategy<Value = End> {
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
-    let all = (0_u64..6, 1_u64..30, 0_u64..150, end(), any::<bool>());
-    all.prop_map(|(beats, every, lasts, end, heeds)| Attempt {
+    let word = option::weighted(0.6, word());
+    let all = (0_u64..6, 1_u64..30, 0_u64..150, end(), any::<bool>(), word);
+    all.prop_map(|(beats, every, lasts, end, heeds, word)| Attempt {
         beats,
         beat_every: every * 100 + 7,
         lasts: lasts * 100 + 30,
         end,
         heeds,
+        word,
     })
 }
 
@@ -152,7 +188,7 @@ fn crash() -> impl Strategy<Value = Crash> {
 fn cancel() -> impl Strategy<Value = Option<Cancel>> {
     let cancel =
         (0_usize..3, 0_u64..200).prop_map(|(life, after)| Cancel { life, after: after * 100 + 71 });
-    option::weighted(0.3, cancel)
+    option::weighted(0.5, cancel)
 }
 
 pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
