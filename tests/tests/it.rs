@@ -84,6 +84,8 @@ mod refused_terminates;
 mod reopened_closed;
 #[path = "it/repeated_terminate.rs"]
 mod repeated_terminate;
+#[path = "it/sagas.rs"]
+mod sagas;
 #[path = "it/scopes.rs"]
 mod scopes;
 #[path = "it/shutdown.rs"]

@@ -54,6 +54,19 @@ struct Parts {
     cause: Option<Failure>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed_compensations: Vec<Failure>,
+    /// The name of the compensation that failed with this; empty if it is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    compensation: String,
+}
+
+/// A compensation that failed; see [`Failure::failed_compensations`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FailedCompensation<'a> {
+    /// What was to be done: the durable name of an activity or a child workflow, or the name
+    /// under which it was registered.
+    pub name: &'a str,
+    /// With what it failed.
+    pub failure: &'a Failure,
 }
 
 impl Failure {
@@ -68,6 +81,7 @@ impl Failure {
             stack_trace: String::new(),
             cause: None,
             failed_compensations: Vec::new(),
+            compensation: String::new(),
         }))
     }
 
@@ -174,12 +188,32 @@ impl Failure {
         self
     }
 
-    /// Reports compensations that failed while this failure was being undone; as deep as
+    /// Reports a compensation that failed while this failure was being undone; as deep as
     /// [`with_cause`](Self::with_cause) allows.
+    ///
+    /// The failure keeps its own kind and type: what failed to be undone changes neither what
+    /// went wrong nor whether it is retried.
+    ///
+    /// ```
+    /// use entracte_model::Failure;
+    ///
+    /// let declined = Failure::application("Declined", "card declined");
+    /// let closed = Failure::application("Closed", "bank is closed");
+    /// let failure = declined.with_failed_compensation("refund", closed);
+    /// assert_eq!(
+    ///     failure.to_string(),
+    ///     "card declined; compensation `refund` failed too: bank is closed"
+    /// );
+    /// assert_eq!(failure.application_type(), Some("Declined"));
+    /// let failed = failure.failed_compensations();
+    /// assert_eq!(failed[0].name, "refund");
+    /// assert_eq!(failed[0].failure.application_type(), Some("Closed"));
+    /// ```
     #[must_use]
-    pub fn with_failed_compensations(mut self, failures: Vec<Self>) -> Self {
-        let failures = failures.into_iter().map(|failure| failure.limited(Self::LEVELS_MAX - 1));
-        self.0.failed_compensations.extend(failures);
+    pub fn with_failed_compensation(mut self, name: impl Into<String>, failure: Self) -> Self {
+        let mut failure = failure.limited(Self::LEVELS_MAX - 1);
+        failure.0.compensation = name.into();
+        self.0.failed_compensations.push(failure);
         self
     }
 
@@ -267,10 +301,14 @@ impl Failure {
         &self.0.stack_trace
     }
 
-    /// Compensations that failed while this failure was being undone.
+    /// The compensations that failed while this failure, or a cause of it, was being undone: from
+    /// the outermost failure inwards, each in the order in which they were run.
     #[must_use]
-    pub fn failed_compensations(&self) -> &[Self] {
-        &self.0.failed_compensations
+    pub fn failed_compensations(&self) -> Vec<FailedCompensation<'_>> {
+        let failed = self.chain().flat_map(|failure| &failure.0.failed_compensations);
+        failed
+            .map(|failure| FailedCompensation { name: &failure.0.compensation, failure })
+            .collect()
     }
 
     /// The failure and its causes, outermost first.
@@ -423,7 +461,7 @@ mod tests {
         let deep = (0..1_000).fold(Failure::application("E", "first"), |cause, number| {
             let failure = Failure::application("E", format!("number {number}"));
             match number % 3 {
-                0 => failure.with_failed_compensations(vec![cause]),
+                0 => failure.with_failed_compensation("undo", cause),
                 _ => failure.with_cause(cause),
             }
         });
@@ -434,7 +472,7 @@ mod tests {
                 if level > deepest.0 {
                     deepest = (level, failure);
                 }
-                let below = failure.cause().into_iter().chain(failure.failed_compensations());
+                let below = failure.cause().into_iter().chain(&failure.0.failed_compensations);
                 waiting.extend(below.map(|failure| (level + 1, failure)));
             }
             (deepest.0, deepest.1.message().to_owned())

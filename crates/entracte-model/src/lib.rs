@@ -17,7 +17,9 @@ pub mod time;
 pub mod timeouts;
 
 pub use self::event::{Event, EventAttributes, EventType, SourceLocation};
-pub use self::failure::{Failure, FailureError, FailureKind, ResultExt, RetryState, TimeoutType};
+pub use self::failure::{
+    FailedCompensation, Failure, FailureError, FailureKind, ResultExt, RetryState, TimeoutType,
+};
 pub use self::headers::Headers;
 pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
 pub use self::options::{

@@ -32,7 +32,7 @@ pub(crate) use self::core::{Core, RunInfo, ScopeId, UnreadSignal, scope_here};
 pub use self::external::{CancelExternal, ExternalWorkflow, SignalExternal};
 pub use self::local_activity::LocalActivityCall;
 pub(crate) use self::operation::{Operation, OperationKind};
-pub use self::saga::Saga;
+pub use self::saga::{Compensation, Saga};
 pub use self::scope::{Cancelled, Scope, Scoped};
 pub use self::signals::{Recv, RecvChecked, RecvOrCancelled, Signals};
 pub use self::sleep::{Sleep, SleepOrCancelled};
@@ -406,14 +406,52 @@ impl WorkflowContext {
 
     /// Runs steps that undo each other: if the body returns an error, what was registered with
     /// [`Saga::undo`] is run in reverse order, one after the other, shielded from cancellation,
-    /// and then the error is returned. Undo steps that fail do not stop the others; they are
-    /// reported with the error, as [`Failure::failed_compensations`].
+    /// and then the error is returned.
     ///
-    /// Register the undo *before* the step when the step's outcome can be unknown, with an
-    /// undo that bears having nothing to undo. A saga that is dropped undoes nothing.
+    /// Compensations that fail, for good and after their own retries, do not stop the others;
+    /// they are reported with the error, as [`Failure::failed_compensations`]. The error stays
+    /// what it is: its kind, type and causes are there to match on.
+    ///
+    /// Register the undo *before* the step when the step's outcome can be unknown (it timed out,
+    /// or its attempt was lost), with an undo that bears having nothing to undo. Register it
+    /// *after* the step when it needs what the step gave, and the step fails only without effect.
+    /// A saga that is dropped undoes nothing, and so does one whose run is terminated.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use entracte_workflow::{
+    ///     Activity, RetryPolicy, Workflow, WorkflowContext, WorkflowResult,
+    /// };
+    ///
+    /// const RESERVE: Activity<String, u64> =
+    ///     Activity::new("reserve").start_to_close_timeout(Duration::from_secs(30));
+    /// const RELEASE: Activity<u64, ()> =
+    ///     Activity::new("release").start_to_close_timeout(Duration::from_secs(30));
+    /// const CHARGE: Activity<String, ()> =
+    ///     Activity::new("charge").start_to_close_timeout(Duration::from_secs(30));
+    /// const REFUND: Workflow<String, ()> = Workflow::new("refund");
+    ///
+    /// async fn order(ctx: WorkflowContext, id: String) -> WorkflowResult<()> {
+    ///     let result = ctx.saga(async |saga| {
+    ///         let place = ctx.activity(RESERVE, id.clone()).await?;
+    ///         let patient = RetryPolicy::exponential(Duration::from_secs(1)).maximum_attempts(50);
+    ///         saga.undo(ctx.activity(RELEASE, place).retry_policy(patient)); // after: needs the place
+    ///         saga.undo(ctx.child(REFUND, id.clone())); // before: the outcome may be unknown
+    ///         ctx.activity(CHARGE, id.clone()).await
+    ///     });
+    ///     let result = result.await;
+    ///     if let Err(failure) = &result {
+    ///         for failed in failure.failed_compensations() {
+    ///             // Somebody has to look at it: `failed.name`, and with what it failed.
+    ///             let _ = (failed.name, failed.failure);
+    ///         }
+    ///     }
+    ///     result
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// The body's error, with the failures of undo steps.
+    /// The body's error, with the failures of compensations.
     pub async fn saga<T, F>(&self, body: F) -> Result<T, Failure>
     where
         F: AsyncFnOnce(&mut Saga) -> Result<T, Failure>,

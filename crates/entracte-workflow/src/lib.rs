@@ -54,8 +54,8 @@ pub use self::activity::{
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
     ActivityCall, ActivityFuture, CancelExternal, Cancelled, ChildWorkflowCall,
-    ChildWorkflowFuture, ChildWorkflowHandle, ExternalWorkflow, LocalActivityCall, Recv,
-    RecvChecked, RecvOrCancelled, Saga, Scope, Scoped, SignalExternal, Signals, Sleep,
+    ChildWorkflowFuture, ChildWorkflowHandle, Compensation, ExternalWorkflow, LocalActivityCall,
+    Recv, RecvChecked, RecvOrCancelled, Saga, Scope, Scoped, SignalExternal, Signals, Sleep,
     SleepOrCancelled, StartChildWorkflow, WorkflowContext,
 };
 pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};

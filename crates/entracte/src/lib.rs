@@ -47,11 +47,11 @@ pub use entracte_inspect::{export, verify};
 pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, ActivityOptions, ActivityOptionsUpdate,
-    ChildWorkflowCancellationType, CodecError, Event, EventAttributes, EventId, EventType, Failure,
-    FailureError, FailureKind, Headers, ParentClosePolicy, Payload, PayloadCodec, Priority,
-    PriorityError, PriorityOptions, ResultExt, RetryState, RunId, SourceLocation, TaskToken,
-    TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowStatus,
+    ChildWorkflowCancellationType, CodecError, Event, EventAttributes, EventId, EventType,
+    FailedCompensation, Failure, FailureError, FailureKind, Headers, ParentClosePolicy, Payload,
+    PayloadCodec, Priority, PriorityError, PriorityOptions, ResultExt, RetryState, RunId,
+    SourceLocation, TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;

@@ -77,7 +77,8 @@ async fn failed_compensations_are_reported_and_the_others_still_run() {
     let error = run.result().await.unwrap_err();
     let failed = error.failure().unwrap().failed_compensations();
     assert_eq!(failed.len(), 1, "{error}");
-    assert!(failed[0].to_string().contains("no hotel left"), "{error}");
+    assert_eq!(failed[0].name, "undo");
+    assert!(failed[0].failure.to_string().contains("no hotel left"), "{error}");
     let log = log.lock().unwrap().clone();
     assert_eq!(log, ["do flight", "do hotel", "undo car", "undo flight"]);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Failure, FailureKind};
+use super::{FailedCompensation, Failure, FailureKind};
 
 /// One line: contexts and messages from the outermost to the innermost, with colons between.
 ///
@@ -20,9 +20,10 @@ impl fmt::Display for Failure {
                 write_part(f, &mut first, failure.message())?;
             }
         }
-        for failure in self.chain() {
-            for compensation in failure.failed_compensations() {
-                write!(f, "; a compensation failed too: {compensation}")?;
+        for FailedCompensation { name, failure } in self.failed_compensations() {
+            match name {
+                "" => write!(f, "; a compensation failed too: {failure}")?,
+                name => write!(f, "; compensation `{name}` failed too: {failure}")?,
             }
         }
         Ok(())
@@ -90,13 +91,10 @@ mod tests {
 
     #[test]
     fn failed_compensations_are_part_of_the_text() {
-        let failure = article().with_failed_compensations(vec![
-            Failure::application("", "disk is gone").context("undo"),
-        ]);
-        assert!(
-            failure
-                .to_string()
-                .ends_with("connection refused; a compensation failed too: undo: disk is gone")
-        );
+        let gone = Failure::application("", "disk is gone").context("mount");
+        let failure = article().with_failed_compensation("undo", gone).context("at night");
+        let text = failure.to_string();
+        let end = "connection refused; compensation `undo` failed too: mount: disk is gone";
+        assert!(text.starts_with("at night: stop-and-snapshot") && text.ends_with(end), "{text}");
     }
 }

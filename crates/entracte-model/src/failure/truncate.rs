@@ -9,21 +9,30 @@ impl Failure {
     /// About how many bytes the failure takes when it is stored.
     #[must_use]
     pub fn size(&self) -> usize {
-        let Parts { message, kind, context, source, stack_trace, cause, failed_compensations } =
-            &*self.0;
+        let Parts {
+            message,
+            kind,
+            context,
+            source,
+            stack_trace,
+            cause,
+            failed_compensations,
+            compensation,
+        } = &*self.0;
         let texts: usize = context.iter().map(String::len).sum();
         let below = cause.iter().chain(failed_compensations);
         message.len()
             + texts
             + source.len()
             + stack_trace.len()
+            + compensation.len()
             + kind_size(kind)
             + below.map(Self::size).sum::<usize>()
     }
 
     /// The failure itself if it is small enough. Else a server failure that says so, and what
-    /// fits of the original as its cause: kinds, types and texts from the outside in, without
-    /// details.
+    /// fits of the original as its cause: kinds, types and texts from the outside in, then those
+    /// of failed compensations, without details.
     #[must_use]
     pub fn within(self, bytes_max: usize) -> Self {
         if self.size() <= bytes_max {
@@ -35,8 +44,18 @@ impl Failure {
     }
 
     fn cut(self, left: &mut usize) -> Self {
-        let Parts { message, kind, context, source, stack_trace, cause, .. } = *self.0;
+        let Parts {
+            message,
+            kind,
+            context,
+            source,
+            stack_trace,
+            cause,
+            failed_compensations,
+            compensation,
+        } = *self.0;
         let mut cut = Self::new(cut_kind(kind, left), "");
+        cut.0.compensation = cut_text(compensation, left);
         cut.0.source = cut_text(source, left);
         // The outermost context stands last.
         let mut contexts: Vec<_> = context.into_iter().rev().map(|it| cut_text(it, left)).collect();
@@ -45,10 +64,16 @@ impl Failure {
         cut.0.context = contexts;
         cut.0.message = cut_text(message, left);
         cut.0.stack_trace = cut_text(stack_trace, left);
-        match cause {
-            Some(cause) if *left > 0 => cut.with_cause(cause.cut(left)),
-            _ => cut,
+        if let Some(cause) = cause.filter(|_| *left > 0) {
+            cut.0.cause = Some(cause.cut(left));
         }
+        for failed in failed_compensations {
+            if *left == 0 {
+                break;
+            }
+            cut.0.failed_compensations.push(failed.cut(left));
+        }
+        cut
     }
 }
 
@@ -130,16 +155,33 @@ mod tests {
         assert_eq!(top.size(), Failure::LAST_FAILURE_BYTES_MAX);
     }
 
+    #[test]
+    fn ret_20_failed_compensations_are_kept_as_far_as_they_fit() {
+        let failed = |number: usize| Failure::application("Closed", format!("bank {number}"));
+        let failure = (0..1_000).fold(Failure::application("Declined", "no"), |all, number| {
+            all.with_failed_compensation(format!("refund-{number}"), failed(number))
+        });
+        let cut = failure.within(Failure::LAST_FAILURE_BYTES_MAX);
+        let kept = cut.failed_compensations();
+        assert!(kept.len() > 100 && kept.len() < 1_000, "{}", kept.len());
+        assert_eq!((kept[7].name, kept[7].failure.message()), ("refund-7", "bank 7"));
+        assert_eq!(cut.application_type(), Some("Declined"));
+    }
+
     proptest! {
         #[test]
         fn ret_20_whatever_is_cut_fits(
             levels in proptest::collection::vec((".{0,40}", ".{0,40}", ".{0,40}"), 1..6),
+            is_undone in proptest::bool::ANY,
             bytes_max in 0_usize..300,
         ) {
             let make = |(name, message, stack): (String, String, String)| {
                 Failure::application(name, message).with_stack_trace(stack)
             };
-            let failure = levels.into_iter().map(make).reduce(|cause, it| it.with_cause(cause));
+            let failure = levels.into_iter().map(make).reduce(|cause, it| match is_undone {
+                true => it.with_failed_compensation("undo", cause),
+                false => it.with_cause(cause),
+            });
             let failure = failure.unwrap();
             let within = failure.clone().within(bytes_max);
             if failure.size() <= bytes_max {

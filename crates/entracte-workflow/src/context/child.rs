@@ -120,6 +120,16 @@ impl<O> ChildWorkflowCall<O> {
         }
     }
 
+    pub(super) fn workflow_type(&self) -> &'static str {
+        self.workflow_type
+    }
+
+    /// Starts the child; the future waits for its end, and does not read its output.
+    pub(super) fn start_untyped(self) -> impl Future<Output = Result<Payload, Failure>> + Send {
+        let StartChildWorkflow { mut child, .. } = self.start();
+        std::future::poll_fn(move |cx| child.poll_payload(cx))
+    }
+
     fn issue(self) -> (Option<WorkflowId>, Progress) {
         let Self { core, workflow_type, workflow_id, input, headers, options, source, .. } = self;
         let chosen = match prepare(&core, workflow_type, workflow_id, &options) {
@@ -274,10 +284,7 @@ impl Child {
         }
     }
 
-    fn poll_result<O: DeserializeOwned>(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<O, Failure>> {
+    fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Failure>> {
         if let Some(polled) = self.poll_immediate() {
             return polled.map(Err);
         }
@@ -290,13 +297,20 @@ impl Child {
             Poll::Ready(_) | Poll::Pending => return Poll::Pending,
         };
         self.progress = Progress::Done;
+        Poll::Ready(result)
+    }
+
+    fn poll_result<O: DeserializeOwned>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<O, Failure>> {
         let workflow_type = self.workflow_type;
-        Poll::Ready(result.and_then(|output| {
-            output.decode().map_err(|error| {
+        self.poll_payload(cx).map(|result| {
+            result?.decode().map_err(|error| {
                 let message = format!("result of workflow `{workflow_type}`: {error}");
                 Failure::non_retryable("DecodeError", message)
             })
-        }))
+        })
     }
 }
 

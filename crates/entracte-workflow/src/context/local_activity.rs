@@ -138,6 +138,14 @@ impl<O> LocalActivityCall<O> {
     /// [`Abandon`](ActivityCancellationType::Abandon) its attempt goes on as long as the run
     /// is in memory.
     pub fn start(self) -> ActivityFuture<O> {
+        ActivityFuture::new(self.start_untyped())
+    }
+
+    pub(super) fn activity_type(&self) -> &Arc<str> {
+        &self.activity_type
+    }
+
+    pub(super) fn start_untyped(self) -> UntypedActivity {
         let Self { core, activity_type, input, headers, options, source, .. } = self;
         let progress = match prepare(&core, &activity_type, input, options.validate()) {
             Err(failure) => Progress::Immediate(failure),
@@ -151,7 +159,7 @@ impl<O> LocalActivityCall<O> {
                 }
             }
         };
-        ActivityFuture::new(UntypedActivity::new(core, activity_type, progress))
+        UntypedActivity::new(core, activity_type, progress)
     }
 }
 

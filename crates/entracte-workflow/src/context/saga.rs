@@ -1,40 +1,165 @@
 //! Steps that undo each other.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use entracte_model::Failure;
+use futures_util::future::BoxFuture;
 
-use super::activity::{ActivityCall, UntypedCall};
+use super::activity::ActivityCall;
+use super::child::ChildWorkflowCall;
+use super::local_activity::LocalActivityCall;
+use crate::combine::join_all;
 
 /// What is to be undone if a saga fails; see
 /// [`WorkflowContext::saga`](crate::WorkflowContext::saga).
 #[derive(Default)]
 pub struct Saga {
-    undo: Vec<UntypedCall>,
+    undo: Vec<Undo>,
+    is_parallel: bool,
+}
+
+/// A compensation that was registered.
+pub struct Undo {
+    name: Arc<str>,
+    start: Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Failure>> + Send>,
+}
+
+impl Undo {
+    fn new<Fut>(name: Arc<str>, start: impl FnOnce() -> Fut + Send + 'static) -> Self
+    where
+        Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        Self { name, start: Box::new(move || Box::pin(start())) }
+    }
+}
+
+/// What can undo a step of a [`Saga`]: calls of activities, of local activities and of child
+/// workflows, with their own retry policies and timeouts. They are started when they are needed.
+pub trait Compensation: sealed::Sealed {
+    /// Takes the call, to be started later.
+    #[doc(hidden)]
+    fn into_undo(self) -> Undo;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<O> sealed::Sealed for ActivityCall<O> {}
+impl<O> Compensation for ActivityCall<O> {
+    fn into_undo(self) -> Undo {
+        let call = self.into_untyped();
+        let name = Arc::clone(call.activity_type());
+        Undo::new(name, move || {
+            let started = call.start();
+            async move { started.await.map(drop) }
+        })
+    }
+}
+
+impl<O> sealed::Sealed for LocalActivityCall<O> {}
+impl<O: 'static> Compensation for LocalActivityCall<O> {
+    fn into_undo(self) -> Undo {
+        let name = Arc::clone(self.activity_type());
+        Undo::new(name, move || {
+            let started = self.start_untyped();
+            async move { started.await.map(drop) }
+        })
+    }
+}
+
+impl<O> sealed::Sealed for ChildWorkflowCall<O> {}
+impl<O: 'static> Compensation for ChildWorkflowCall<O> {
+    fn into_undo(self) -> Undo {
+        let name = self.workflow_type().into();
+        Undo::new(name, move || {
+            let started = self.start_untyped();
+            async move { started.await.map(drop) }
+        })
+    }
 }
 
 impl Saga {
-    /// Registers a call that undoes a step. Its output is not looked at.
-    pub fn undo<O>(&mut self, call: ActivityCall<O>) {
-        self.undo.push(call.into_untyped());
+    /// Registers a call that undoes a step: of an activity, a local activity or a child
+    /// workflow. Its output is not looked at.
+    ///
+    /// Nothing is started before the saga fails. The call's own options hold then: how often it
+    /// is retried, and for how long.
+    pub fn undo(&mut self, call: impl Compensation) {
+        self.undo.push(call.into_undo());
+    }
+
+    /// Registers a future that undoes a step, for what takes more than one call. It is polled
+    /// only if the saga fails; `name` tells of it in the report, should it fail too.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use entracte_workflow::{Activity, WorkflowContext, WorkflowResult};
+    /// # const STOP: Activity<String, ()> =
+    /// #     Activity::new("stop").start_to_close_timeout(Duration::from_secs(5));
+    /// # const DELETE: Activity<String, ()> =
+    /// #     Activity::new("delete").start_to_close_timeout(Duration::from_secs(5));
+    /// # const BUILD: Activity<String, ()> =
+    /// #     Activity::new("build").start_to_close_timeout(Duration::from_secs(5));
+    /// async fn build(ctx: WorkflowContext, id: String) -> WorkflowResult<()> {
+    ///     ctx.saga(async |saga| {
+    ///         let (cleaner, machine) = (ctx.clone(), id.clone());
+    ///         saga.undo_with("remove the machine", async move {
+    ///             cleaner.activity(STOP, machine.clone()).await?;
+    ///             cleaner.sleep(Duration::from_secs(60)).await;
+    ///             cleaner.activity(DELETE, machine).await
+    ///         });
+    ///         ctx.activity(BUILD, id).await
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    pub fn undo_with<F>(&mut self, name: impl Into<Arc<str>>, undo: F)
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        self.undo.push(Undo::new(name.into(), move || undo));
+    }
+
+    /// Runs the compensations at the same time, started in reverse order. Default: one after the
+    /// other, the last registered first.
+    pub fn compensate_in_parallel(&mut self) {
+        self.is_parallel = true;
     }
 
     /// Undoes everything, the last registered first; reports what could not be undone.
-    pub(super) async fn unwind(self, failure: Failure) -> Failure {
-        let mut failed = Vec::new();
-        for call in self.undo.into_iter().rev() {
-            let activity_type = Arc::clone(call.activity_type());
-            if let Err(failure) = call.start().await {
-                failed.push(failure.context(format_args!("undo by {activity_type}")));
+    pub(super) async fn unwind(self, mut failure: Failure) -> Failure {
+        let undo = self.undo.into_iter().rev().map(|Undo { name, start }| (name, start));
+        let results: Vec<_> = if self.is_parallel {
+            let (names, starts): (Vec<_>, Vec<_>) = undo.unzip();
+            let results = join_all(starts.into_iter().map(|start| start())).await;
+            names.into_iter().zip(results).collect()
+        } else {
+            let mut results = Vec::with_capacity(undo.len());
+            for (name, start) in undo {
+                results.push((name, start().await));
+            }
+            results
+        };
+        for (name, result) in results {
+            if let Err(failed) = result {
+                failure = failure.with_failed_compensation(&*name, failed);
             }
         }
-        if failed.is_empty() { failure } else { failure.with_failed_compensations(failed) }
+        failure
     }
 }
 
 impl fmt::Debug for Saga {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.undo.iter().map(UntypedCall::activity_type)).finish()
+        f.debug_list().entries(self.undo.iter().map(|undo| &undo.name)).finish()
+    }
+}
+
+impl fmt::Debug for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Undo").field(&self.name).finish()
     }
 }

@@ -1,7 +1,8 @@
 //! Sagas.
 
-use entracte_model::Failure;
-use entracte_workflow::{WorkflowContext, WorkflowResult};
+use entracte_model::event::*;
+use entracte_model::{EventAttributes, Failure, FailureKind, Payload, RetryState, Seq};
+use entracte_workflow::{RetryPolicy, Workflow, WorkflowContext, WorkflowResult};
 
 use crate::rig::*;
 
@@ -52,9 +53,139 @@ fn failed_undos_do_not_stop_the_others_and_are_reported() {
     assert_eq!(rig.fail(3, closed.clone()), ["schedule 4 refund"]);
     assert_eq!(
         rig.fail(4, closed),
-        ["fail: card declined; a compensation failed too: undo by charge: bank is closed; a \
-          compensation failed too: undo by refund: bank is closed"]
+        ["fail: card declined; compensation `charge` failed too: bank is closed; \
+          compensation `refund` failed too: bank is closed"]
     );
+    let EventAttributes::WorkflowExecutionFailed(failed) = &rig.events.last().unwrap().attributes
+    else {
+        panic!("{:?}", rig.events.last())
+    };
+    // The original failure is there to match on, and so are those of the compensations.
+    let failure = &failed.failure;
+    assert!(matches!(failure.kind(), FailureKind::Activity(it) if it.activity_type == "ship"));
+    assert_eq!(failure.application_type(), Some("Declined"));
+    let named = failure.failed_compensations();
+    let named: Vec<_> = named.iter().map(|failed| (failed.name, failed.failure)).collect();
+    assert_eq!(named.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["charge", "refund"]);
+    for (name, failure) in named {
+        assert_eq!(failure.application_type(), Some("Closed"));
+        assert!(matches!(failure.kind(), FailureKind::Activity(it) if it.activity_type == name));
+    }
+}
+
+const UNDO: Workflow<u64, u64> = Workflow::new("undo");
+
+/// Fails after steps with a compensation of each kind.
+async fn every_kind(ctx: WorkflowContext, is_parallel: bool) -> WorkflowResult<()> {
+    ctx.saga(async |saga| {
+        if is_parallel {
+            saga.compensate_in_parallel();
+        }
+        saga.undo(ctx.activity(REFUND, 1).retry_policy(RetryPolicy::none()));
+        saga.undo(ctx.local_activity(SHIP, 2).start_to_close_timeout(SECOND));
+        saga.undo(ctx.child(UNDO, 3).workflow_id("undo-3"));
+        let cleaner = ctx.clone();
+        saga.undo_with("wait and refund", async move {
+            cleaner.sleep(SECOND).await;
+            cleaner.activity(REFUND, 4).await?;
+            Err(Failure::application("Late", "too late"))
+        });
+        Err(ctx.activity(CHARGE, 1).await.unwrap_err())
+    })
+    .await
+}
+
+impl Rig {
+    fn local_activity_fails(&mut self, seq: u32) -> Vec<String> {
+        let local = self.machine.local_activity(Seq::new(seq)).unwrap();
+        let failure = Failure::application("Lost", "it is lost");
+        let marker = Marker::LocalActivity(LocalActivityMarker {
+            seq: local.seq,
+            activity_id: local.activity_id,
+            activity_type: local.activity_type,
+            attempt: 1,
+            outcome: LocalActivityOutcome::Failed {
+                failure,
+                retry_state: RetryState::MaximumAttemptsReached,
+            },
+            source: local.source,
+        });
+        self.turn(vec![EventAttributes::MarkerRecorded(MarkerRecorded { marker })])
+    }
+
+    fn child_ends(&mut self, seq: u32) -> Vec<String> {
+        let seq = Seq::new(seq);
+        let initiated_event_id = self.state.children[&seq].initiated_event_id;
+        let run_id = run_id();
+        let started = ChildWorkflowExecutionStarted { seq, initiated_event_id, run_id };
+        self.turn(vec![EventAttributes::ChildWorkflowExecutionStarted(started)]);
+        // What it gives is not looked at, even if it cannot be read as what it should be.
+        let result = Payload::encode(&"done").unwrap();
+        let completed = ChildWorkflowExecutionCompleted { seq, initiated_event_id, run_id, result };
+        self.turn(vec![EventAttributes::ChildWorkflowExecutionCompleted(completed)])
+    }
+}
+
+#[test]
+fn local_activities_children_and_futures_compensate_too() {
+    let mut rig = Rig::new(every_kind);
+    rig.start(false);
+    assert_eq!(rig.fail(1, declined()), ["start timer 2 1s"]);
+    assert_eq!(rig.fire(2), ["schedule 3 refund"]);
+    assert_eq!(rig.complete(3, ""), ["start child 4 undo as undo-3"]);
+    assert!(rig.child_ends(4).is_empty());
+    assert_eq!(rig.local, ["run 5 ship #1"]);
+    assert_eq!(rig.local_activity_fails(5), ["schedule 6 refund"]);
+    let scheduled = &rig.state.activities[&Seq::new(6)];
+    assert_eq!(scheduled.options.retry_policy.maximum_attempts, 1);
+    assert_eq!(
+        rig.complete(6, ""),
+        ["fail: card declined; compensation `wait and refund` failed too: too late; \
+          compensation `ship` failed too: it is lost"]
+    );
+}
+
+#[test]
+fn compensations_run_at_the_same_time_on_demand_started_in_reverse_order() {
+    let mut rig = Rig::new(every_kind);
+    rig.start(true);
+    assert_eq!(
+        rig.fail(1, declined()),
+        ["start child 2 undo as undo-3", "schedule 4 refund", "start timer 5 1s"]
+    );
+    assert_eq!(rig.local, ["run 3 ship #1"]);
+    assert!(rig.local_activity_fails(3).is_empty());
+    // A cancellation stops none of them.
+    assert!(rig.cancel().is_empty());
+    assert!(rig.complete(4, "").is_empty());
+    assert_eq!(rig.fire(5), ["schedule 6 refund"]);
+    assert!(rig.complete(6, "").is_empty());
+    assert_eq!(
+        rig.child_ends(2),
+        ["fail: card declined; compensation `wait and refund` failed too: too late; \
+          compensation `ship` failed too: it is lost"]
+    );
+}
+
+#[test]
+fn an_undo_that_is_registered_after_its_step_can_use_what_that_gave() {
+    let mut rig = Rig::new(async |ctx: WorkflowContext, cents: u64| {
+        ctx.saga(async |saga| {
+            let receipt = ctx.activity(CHARGE, cents).await?;
+            saga.undo(ctx.activity(REFUND, receipt));
+            ctx.activity(SHIP, cents).await
+        })
+        .await
+    });
+    rig.start(1);
+    rig.complete(1, 77);
+    assert_eq!(rig.fail(2, declined()), ["schedule 3 refund"]);
+    let scheduled = rig.events.last().unwrap();
+    let EventAttributes::ActivityTaskScheduled(scheduled) = &scheduled.attributes else {
+        panic!("{scheduled:?}")
+    };
+    assert_eq!(scheduled.input[0].decode::<u64>(), Ok(77));
+    assert_eq!(rig.complete(3, ""), ["fail: card declined"]);
 }
 
 #[test]

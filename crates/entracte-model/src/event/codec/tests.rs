@@ -14,7 +14,7 @@ use crate::priority::{Priority, PriorityOptions};
 fn failure(text: &str) -> Failure {
     let cause = Failure::timeout(TimeoutType::StartToClose, text).context("inner");
     Failure::activity(ActivityFailure::default(), cause)
-        .with_failed_compensations(vec![Failure::non_retryable("T", text)])
+        .with_failed_compensation(text, Failure::non_retryable("T", text))
 }
 
 /// One event of every type, with values from a generator.
