@@ -110,6 +110,8 @@ mod timeouts;
 mod timers;
 #[path = "it/tree.rs"]
 mod tree;
+#[path = "it/tree_model.rs"]
+mod tree_model;
 #[path = "it/unknown_cancel.rs"]
 mod unknown_cancel;
 #[path = "it/unread_signals.rs"]

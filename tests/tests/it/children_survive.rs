@@ -131,6 +131,44 @@ async fn can_8_a_parked_workflow_knows_at_once_that_it_is_asked_to_cancel() {
     engine.shutdown().await.unwrap();
 }
 
+/// Neither when the request comes while the run that is asked is being opened again.
+#[tokio::test(start_paused = true)]
+async fn can_8_a_workflow_that_is_parked_as_it_is_opened_answers_who_asks_it_to_cancel() {
+    const BROKEN: Workflow<(), ()> = Workflow::new("broken");
+    const ASKER: Workflow<(), String> = Workflow::new("asker");
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let engine = workflows(TestEngine::on_store(disk.reopen()))
+        .workflow(ASKER, async |ctx: WorkflowContext, ()| {
+            ctx.signals(GO).recv().await;
+            let asked = ctx.external_workflow("broken").cancel("enough").await;
+            Ok(asked.map_or_else(|failure| failure.to_string(), |()| "asked".to_owned()))
+        })
+        .workflow(BROKEN, async |_, ()| std::panic::resume_unwind(Box::new("broken")))
+        .start()
+        .await
+        .unwrap();
+    let broken = engine.start_workflow(BROKEN, ()).workflow_id("broken").await.unwrap();
+    let run = engine.start_workflow(ASKER, ()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The request is on its way to the disk when the actor is made again, which reads it there.
+    disk.hold();
+    let signal = run.signal(GO, String::new());
+    let sent = tokio::spawn(async move { signal.await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let actors = engine.run_actors().await.unwrap();
+    actors.iter().find(|(id, _)| *id == broken.run_id()).unwrap().1.kill();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    disk.release();
+    sent.await.unwrap().unwrap();
+    let result = tokio::time::timeout(Duration::from_secs(60), run.result()).await;
+    assert_eq!(result.expect("nobody answers").unwrap(), "asked");
+    // The request waits for the code.
+    broken.terminate("enough").await.unwrap();
+    engine.shutdown().await.unwrap();
+    check_store(&*disk.reopen()).unwrap();
+    assert_nothing_under_way(&disk);
+}
+
 /// Kills parents and children at random while they are at work.
 #[tokio::test(start_paused = true)]
 async fn killed_parents_and_children_are_made_again() {

@@ -202,8 +202,7 @@ impl RunState {
 
     /// The request is answered when it is durable: as an event, or as a row in the inbox.
     pub(super) fn accept_cancel(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
-        let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested { .. });
-        if self.is_closed() || self.inputs.iter().any(is_asked) {
+        if self.is_closed() || self.is_asked_to_cancel() {
             return Ok(());
         }
         let input = Input::CancelRequested { reason };
@@ -213,6 +212,12 @@ impl RunState {
         }
         self.keep([queued]);
         Ok(())
+    }
+
+    /// Whether a request to cancel waits for its turn.
+    pub(super) fn is_asked_to_cancel(&self) -> bool {
+        let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested { .. });
+        self.inputs.iter().any(is_asked)
     }
 
     /// Tells the client that its start made this run.

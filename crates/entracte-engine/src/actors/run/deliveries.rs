@@ -50,15 +50,8 @@ impl RunState {
         message: InboxMessage,
     ) -> Result<(), ActorProcessingErr> {
         let queued = QueuedInput::delivered(key, message);
-        if self.parked.is_some()
-            && let Input::Delivered { message, .. } = &queued.input
-            && let InboxMessage::ExternalCancelRequested { reason, .. } = &**message
-        {
-            // The answer must not wait until the code is mended.
-            self.accept_cancel(reason.clone())?;
-            let mut change = self.change();
-            self.settle_delivery(&queued.input, &mut change);
-            self.append(change);
+        if self.parked.is_some() && queued.input.sent_cancel().is_some() {
+            self.keep([queued]);
             return Ok(());
         }
         if self.is_refused_signal(&queued.input) {

@@ -61,6 +61,15 @@ impl Input {
         }
     }
 
+    /// Why another run asks this one to cancel, if that is what it has sent.
+    pub(super) fn sent_cancel(&self) -> Option<String> {
+        let Self::Delivered { message, .. } = self else { return None };
+        match &**message {
+            InboxMessage::ExternalCancelRequested { reason, .. } => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
     /// Takes over what was kept in the inbox; none of what never is.
     pub(super) fn from_inbox(message: InboxMessage) -> Option<Self> {
         Some(match message {

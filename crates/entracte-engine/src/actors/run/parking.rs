@@ -109,7 +109,8 @@ impl RunState {
     /// Keeps inputs in the run's inbox until it can take turns for them.
     pub(super) fn keep(&mut self, inputs: impl IntoIterator<Item = QueuedInput>) {
         let mut change = self.change();
-        for mut queued in inputs {
+        for queued in inputs {
+            let Some(mut queued) = self.take_over_cancel(queued, &mut change) else { continue };
             if queued.inbox_sequence.is_none() {
                 self.keep_one(&mut queued, &mut change);
             }
@@ -124,6 +125,15 @@ impl RunState {
     pub(super) fn keep_inputs(&mut self) {
         let waiting: Vec<_> = self.inputs.drain(..).collect();
         self.keep(waiting);
+    }
+
+    /// Answers another run that asks this one to cancel: the answer must not wait until the code
+    /// is mended. Gives what is left to be kept; nothing if the run was asked before.
+    fn take_over_cancel(&self, queued: QueuedInput, change: &mut Change) -> Option<QueuedInput> {
+        let Some(reason) = queued.input.sent_cancel() else { return Some(queued) };
+        self.settle_delivery(&queued.input, change);
+        let input = Input::CancelRequested { reason };
+        (!self.is_asked_to_cancel()).then_some(QueuedInput { input, inbox_sequence: None })
     }
 
     fn keep_one(&mut self, queued: &mut QueuedInput, change: &mut Change) {

@@ -1,0 +1,73 @@
+//! What goes wrong in a play.
+
+use std::time::Duration;
+
+use super::play::{Life, Play};
+use super::scenario::FaultKind;
+
+/// When something is to happen in a part of a step.
+fn moment(step: usize, part: usize) -> Duration {
+    Duration::from_secs(3_600 * (4 * step + part) as u64)
+}
+
+impl Play {
+    /// Notes the crashes and failures of a step.
+    pub(super) fn plan_strikes(&self, step: usize) {
+        let faults = self.scenario.faults.iter().filter(|fault| fault.step == step);
+        let strikes = faults.map(|fault| fault.kind.clone());
+        let strikes = strikes.filter(|kind| !matches!(kind, FaultKind::Kill { .. }));
+        *self.strikes.borrow_mut() = strikes.collect();
+    }
+
+    /// Arms the next strike of the step.
+    pub(super) fn plan_next(&self) {
+        self.disk.clear_faults();
+        self.fails_at.set(None);
+        let commits = self.disk.commits();
+        match self.strikes.borrow_mut().pop_front() {
+            Some(FaultKind::Crash { commits: after, before_durable }) => {
+                let point = FaultKind::crash_point(before_durable);
+                self.disk.crash_at_commit(commits + after, point);
+            }
+            Some(FaultKind::Failure { commits: after }) => {
+                self.disk.fail_at_commit(commits + after);
+                self.fails_at.set(Some(commits + after));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a commit has failed.
+    pub(super) fn is_struck(&self) -> bool {
+        self.fails_at.get().is_some_and(|commit| self.disk.commits() >= commit)
+    }
+
+    /// Kills the actors that are to be killed in this part of the step.
+    pub(super) async fn kill(&self, life: &Life, step: usize, part: usize) {
+        let faults = self.scenario.faults.iter().filter(|fault| fault.step == step);
+        for fault in faults {
+            let FaultKind::Kill { part: in_part, ms, yields, victim, below } = fault.kind else {
+                continue;
+            };
+            if in_part != part {
+                continue;
+            }
+            life.sleep_until(moment(step, part)).await;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            for _ in 0..yields {
+                tokio::task::yield_now().await;
+            }
+            let Ok(runs) = life.engine.run_actors().await else { return };
+            let Some((_, run)) = runs.get(victim as usize % runs.len().max(1)) else { continue };
+            let mut under = run.get_children();
+            under.sort_unstable_by_key(|child| child.get_id().pid());
+            let killed = match under.get((victim >> 32) as usize % under.len().max(1)) {
+                Some(child) if below => child,
+                _ => run,
+            };
+            killed.kill();
+            let (crashes, failures, kills) = self.counts.get();
+            self.counts.set((crashes, failures, kills + 1));
+        }
+    }
+}

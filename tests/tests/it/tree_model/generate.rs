@@ -1,0 +1,247 @@
+//! Random scenarios.
+
+use std::ops::Range;
+
+use entracte::prelude::*;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::scenario::{
+    Action, CancelEnd, ChildOptions, End, Fault, FaultKind, MachineOptions, Node, OnCancel, Op,
+    PARTS, Scenario, Timeout,
+};
+
+/// How deep a tree is at most: the root stands at depth one.
+const DEPTH: usize = 5;
+/// How many children a workflow has at most.
+const WIDTH: usize = 20;
+
+/// Makes the scenario of a seed.
+pub(super) fn generate(seed: u64) -> Scenario {
+    let mut maker = Maker { random: ChaCha8Rng::seed_from_u64(seed), nodes: Vec::new(), room: 0 };
+    maker.room = maker.below(&[4, 12, 40]);
+    maker.grow(1);
+    let actions = maker.actions();
+    let faults = maker.faults(actions.len());
+    let machine = MachineOptions {
+        seed,
+        commit_ms: maker.one_of(&[0, 1, 10]),
+        replay_every_event: maker.chance(0.4),
+        one_append_per_commit: maker.chance(0.3),
+    };
+    Scenario { nodes: maker.nodes, actions, faults, machine }
+}
+
+struct Maker {
+    random: ChaCha8Rng,
+    nodes: Vec<Node>,
+    /// How many nodes there may still be.
+    room: usize,
+}
+
+impl Maker {
+    fn chance(&mut self, chance: f64) -> bool {
+        self.random.random_bool(chance)
+    }
+
+    fn of(&mut self, range: Range<usize>) -> usize {
+        self.random.random_range(range)
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        *choices.choose(&mut self.random).expect("some choices")
+    }
+
+    /// A number up to one of these.
+    fn below(&mut self, limits: &[usize]) -> usize {
+        let limit = self.one_of(limits);
+        self.of(1..limit + 1)
+    }
+
+    /// Adds a workflow with all that is under it, and gives its number.
+    fn grow(&mut self, depth: usize) -> usize {
+        let number = self.nodes.len();
+        self.room = self.room.saturating_sub(1);
+        let node = self.node(number);
+        self.nodes.push(node);
+        let mut children = Vec::new();
+        if depth < DEPTH {
+            let wide = if self.chance(0.15) { WIDTH } else { 3 };
+            let count = self.of(0..wide + 1).max(usize::from(depth == 1));
+            for _ in 0..count.min(self.room) {
+                children.push(self.grow(depth + 1));
+            }
+        }
+        self.nodes[number].body = self.body(&children);
+        number
+    }
+
+    fn node(&mut self, number: usize) -> Node {
+        let workflow_id = match self.chance(0.1) && number > 0 {
+            true => format!("shared{}", self.of(0..2)),
+            false => format!("n{number}"),
+        };
+        Node {
+            workflow_id,
+            options: self.options(),
+            body: Vec::new(),
+            end: self.one_of(&[
+                End::Completes,
+                End::Completes,
+                End::Propagates,
+                End::Propagates,
+                End::Fails,
+                End::FailsWithActivity,
+            ]),
+            on_cancel: self.on_cancel(),
+        }
+    }
+
+    fn options(&mut self) -> ChildOptions {
+        use ChildWorkflowCancellationType as Cancellation;
+        use WorkflowIdReusePolicy as Reuse;
+        let timeout = self.chance(0.15).then(|| {
+            let nth = self.of(1..4) as u64;
+            if self.chance(0.5) { Timeout::Run(nth) } else { Timeout::Execution(nth) }
+        });
+        ChildOptions {
+            policy: self.one_of(&[
+                ParentClosePolicy::Terminate,
+                ParentClosePolicy::RequestCancel,
+                ParentClosePolicy::Abandon,
+            ]),
+            cancellation: self.one_of(&[
+                Cancellation::WaitCancellationCompleted,
+                Cancellation::WaitCancellationCompleted,
+                Cancellation::WaitCancellationRequested,
+                Cancellation::TryCancel,
+                Cancellation::Abandon,
+            ]),
+            reuse: self.one_of(&[
+                Reuse::AllowDuplicate,
+                Reuse::AllowDuplicateFailedOnly,
+                Reuse::RejectDuplicate,
+                Reuse::TerminateIfRunning,
+            ]),
+            timeout,
+        }
+    }
+
+    fn on_cancel(&mut self) -> OnCancel {
+        if self.chance(0.15) {
+            return OnCancel::Ignores;
+        }
+        let settles = self.chance(0.8);
+        let ends = [CancelEnd::Cancels, CancelEnd::Completes, CancelEnd::Fails, CancelEnd::Undoes];
+        OnCancel::Heeds { settles, end: self.one_of(&ends) }
+    }
+
+    fn body(&mut self, children: &[usize]) -> Vec<Op> {
+        let mut body = Vec::new();
+        let mut started: Vec<usize> = Vec::new();
+        for child in children {
+            if self.chance(0.15) {
+                body.push(self.pause(&started));
+            }
+            let waits = self.chance(0.6);
+            body.push(Op::Start { child: *child, waits });
+            started.push(*child);
+        }
+        if self.chance(if children.is_empty() { 0.85 } else { 0.4 }) {
+            body.push(self.pause(&started));
+        }
+        if !children.is_empty() && self.chance(0.8) {
+            let some = self.of(1..children.len() + 1);
+            started.shuffle(&mut self.random);
+            let mut joined =
+                if self.chance(0.6) { started.clone() } else { started[..some].to_vec() };
+            joined.sort_unstable();
+            body.push(Op::Join(joined));
+            if self.chance(0.25) {
+                body.push(self.pause(&started));
+            }
+        }
+        if self.chance(0.1) {
+            let at = self.of(0..body.len() + 1);
+            body.insert(at, Op::Stumble);
+        }
+        body
+    }
+
+    /// Something that a workflow waits for, or does to a child that it has started.
+    fn pause(&mut self, started: &[usize]) -> Op {
+        match self.of(0..30) {
+            0..=8 => Op::Nap(self.of(1..4) as u64),
+            9..=14 => Op::Work,
+            15..=18 if !started.is_empty() => Op::Cancel(self.one_of(started)),
+            19 => Op::CancelOther(self.workflow_id()),
+            _ => Op::Gate,
+        }
+    }
+
+    /// The workflow id of one of the nodes that there are.
+    fn workflow_id(&mut self) -> String {
+        let ids: Vec<_> = self.nodes.iter().map(|node| node.workflow_id.clone()).collect();
+        ids.choose(&mut self.random).cloned().unwrap_or_default()
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        let mut actions = vec![Action::Start(0)];
+        if self.chance(0.1) {
+            let other = self.of(0..self.nodes.len());
+            actions.insert(0, Action::Start(other));
+        }
+        for _ in 0..self.of(1..9) {
+            let action = self.action();
+            actions.push(action);
+        }
+        // Some are mended in the end, others never.
+        for (number, node) in self.nodes.iter().enumerate() {
+            if node.body.contains(&Op::Stumble) && self.random.random_bool(0.7) {
+                let at = self.random.random_range(1..actions.len() + 1);
+                actions.insert(at, Action::Mend(number));
+            }
+        }
+        actions
+    }
+
+    fn action(&mut self) -> Action {
+        let waits = |node: &&Node| node.body.contains(&Op::Gate);
+        let gates: Vec<_> =
+            self.nodes.iter().filter(waits).map(|it| it.workflow_id.clone()).collect();
+        match self.of(0..12) {
+            0..=5 => match gates.choose(&mut self.random) {
+                Some(id) => Action::Signal(id.clone()),
+                None => Action::Nothing,
+            },
+            6..=7 => Action::Cancel(self.workflow_id()),
+            8..=9 => Action::Terminate(self.workflow_id()),
+            10 => Action::Start(self.of(0..self.nodes.len())),
+            _ => Action::Nothing,
+        }
+    }
+
+    fn faults(&mut self, steps: usize) -> Vec<Fault> {
+        let count = self.one_of(&[0, 1, 2, 4, 8]);
+        let mut faults: Vec<_> =
+            (0..count).map(|_| Fault { step: self.of(0..steps), kind: self.fault() }).collect();
+        faults.sort_by_key(|fault| fault.step);
+        faults
+    }
+
+    fn fault(&mut self) -> FaultKind {
+        let commits = self.below(&[3, 12]) as u64;
+        match self.of(0..10) {
+            0..=2 => FaultKind::Crash { commits, before_durable: self.chance(0.5) },
+            3 => FaultKind::Failure { commits },
+            _ => FaultKind::Kill {
+                part: self.one_of(&[0, 0, 0, 1, 1, PARTS - 1]),
+                ms: self.one_of(&[0, 0, 5, 40]) * self.of(0..4) as u64,
+                yields: self.of(0..120) as u64,
+                victim: self.random.random(),
+                below: self.chance(0.25),
+            },
+        }
+    }
+}

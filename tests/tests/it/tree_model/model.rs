@@ -1,0 +1,321 @@
+//! The reference: what the rules say about a scenario, written without a look at the engine.
+//!
+//! Runs send each other messages, and take them one at a time, each a turn. Messages from one
+//! run to another keep their order; all else comes in any order. [`predict`] tries many orders:
+//! what is the same in all of them is what must be.
+
+use std::collections::BTreeMap;
+
+use entracte::prelude::*;
+
+use super::order::Order;
+use super::run_model::{Answer, Decision, Message, RunModel};
+use super::scenario::{
+    Action, BY_HAND, BY_PARENT_CLOSE, Fate, PARTS, Scenario, TO_MAKE_ROOM, Told,
+};
+
+/// All runs in the end, in the order of their texts.
+pub(super) type Ending = Vec<Told>;
+
+/// In how many orders a scenario is tried.
+const ORDERS: u64 = 60;
+
+/// What must be; none if that depends on the order in which messages come.
+pub(super) fn predict(scenario: &Scenario) -> Option<Ending> {
+    let mut orders = (0..ORDERS).map(|order| Model::new(scenario, order).play());
+    let first = orders.next()?;
+    orders.all(|other| other == first).then_some(first)
+}
+
+/// A message under way.
+#[derive(Debug, Clone)]
+struct Flying {
+    from: Option<usize>,
+    to: usize,
+    message: Message,
+    /// When it was sent, to keep the order between two runs.
+    number: u64,
+}
+
+struct Model<'a> {
+    scenario: &'a Scenario,
+    runs: Vec<RunModel<'a>>,
+    /// Who holds, or held last, a workflow id.
+    holders: BTreeMap<&'a str, usize>,
+    flying: Vec<Flying>,
+    sent: u64,
+    mended: Vec<usize>,
+    hours: u64,
+    order: Order,
+}
+
+impl<'a> Model<'a> {
+    fn new(scenario: &'a Scenario, order: u64) -> Self {
+        Self {
+            scenario,
+            runs: Vec::new(),
+            holders: BTreeMap::new(),
+            flying: Vec::new(),
+            sent: 0,
+            mended: Vec::new(),
+            hours: 0,
+            order: Order::new(order),
+        }
+    }
+
+    fn play(mut self) -> Ending {
+        for (step, action) in self.scenario.actions.iter().enumerate() {
+            for part in 0..PARTS as u64 {
+                self.hours = 4 * step as u64 + part;
+                match part {
+                    0 => self.act(action),
+                    1 => self.end_all(Message::NapOver, |run, hours| run.nap == Some(hours)),
+                    _ => self.end_all(Message::TimeOver, |run, hours| run.times_out == Some(hours)),
+                }
+                self.come_to_rest();
+                if self.order.reopens() {
+                    self.reopen_parked();
+                    self.come_to_rest();
+                }
+            }
+        }
+        let begun = self.runs.iter().filter(|run| run.has_begun);
+        let mut ending: Ending = begun
+            .map(|run| Told {
+                workflow_id: run.node().workflow_id.clone(),
+                parent: run.parent.map(|it| self.runs[it].node().workflow_id.clone()),
+                fate: run.fate.clone().unwrap_or(Fate::Open),
+                cancel_requested: run.is_cancelled,
+            })
+            .collect();
+        ending.sort();
+        ending
+    }
+
+    fn act(&mut self, action: &'a Action) {
+        match action {
+            // Rules WID-1 to WID-3, with the default policies.
+            Action::Start(node) => {
+                let nodes = &self.scenario.nodes;
+                if self.open_holder(&nodes[*node].workflow_id).is_none() {
+                    self.runs.push(RunModel::new(nodes, *node, None, None));
+                    self.begin(self.runs.len() - 1);
+                }
+            }
+            Action::Signal(id) => self.tell_holder(id, Message::Signal),
+            Action::Cancel(id) => self.tell_holder(id, Message::CancelRequest { answer: None }),
+            Action::Terminate(id) => {
+                if let Some(run) = self.open_holder(id) {
+                    self.close(run, Fate::Terminated(BY_HAND.to_owned()));
+                }
+            }
+            Action::Mend(node) => self.mend(*node),
+            Action::Nothing => {}
+        }
+    }
+
+    fn mend(&mut self, node: usize) {
+        self.mended.push(node);
+        for run in 0..self.runs.len() {
+            if self.runs[run].number == node {
+                self.runs[run].is_parked = false;
+                for (from, message) in std::mem::take(&mut self.runs[run].waiting) {
+                    self.send(from, run, message);
+                }
+            }
+        }
+    }
+
+    /// A run that is opened anew takes up what waits for it in another order, and may get on by
+    /// that.
+    fn reopen_parked(&mut self) {
+        for run in 0..self.runs.len() {
+            if self.runs[run].is_parked && self.runs[run].is_open() {
+                self.runs[run].is_parked = false;
+                for (from, message) in std::mem::take(&mut self.runs[run].waiting) {
+                    self.send(from, run, message);
+                }
+            }
+        }
+    }
+
+    fn end_all(&mut self, message: Message, is_due: impl Fn(&RunModel<'_>, u64) -> bool) {
+        for run in 0..self.runs.len() {
+            if self.runs[run].is_open() && is_due(&self.runs[run], self.hours) {
+                self.send(None, run, message.clone());
+            }
+        }
+    }
+
+    fn open_holder(&self, workflow_id: &str) -> Option<usize> {
+        let holder = *self.holders.get(workflow_id)?;
+        self.runs[holder].is_open().then_some(holder)
+    }
+
+    fn tell_holder(&mut self, workflow_id: &str, message: Message) {
+        if let Some(run) = self.open_holder(workflow_id) {
+            self.send(None, run, message);
+        }
+    }
+
+    fn send(&mut self, from: Option<usize>, to: usize, message: Message) {
+        self.sent += 1;
+        self.flying.push(Flying { from, to, message, number: self.sent });
+    }
+
+    fn come_to_rest(&mut self) {
+        while !self.flying.is_empty() {
+            let choices: Vec<_> = (0..self.flying.len()).filter(|it| self.is_next(*it)).collect();
+            let flying = &self.flying;
+            let chosen = self.order.choose(&choices, |it| (flying[it].from, flying[it].to));
+            let Flying { from, to, message, .. } = self.flying.remove(chosen);
+            self.deliver(from, to, message);
+        }
+    }
+
+    /// Whether nothing comes before a message: the beginning does, and what the same run has
+    /// sent before. What ends a run waits for nothing.
+    fn is_next(&self, index: usize) -> bool {
+        let Flying { from, to, message, number } = &self.flying[index];
+        let is_before = |other: &Flying| {
+            let is_first = other.message == Message::Begin && *message != Message::Begin;
+            let is_earlier = from.is_some() && other.from == *from && other.number < *number;
+            other.to == *to && (is_first || is_earlier)
+        };
+        message.ends_run() || !self.flying.iter().any(is_before)
+    }
+
+    fn deliver(&mut self, from: Option<usize>, to: usize, message: Message) {
+        if let Message::CancelRequest { answer: Some(answer) } = &message {
+            // It waits for nothing, and a run that is closed answers too (rule CAN-1).
+            self.send(None, answer.run, (*answer.message).clone());
+        }
+        if message == Message::Start && !self.runs[to].is_over {
+            self.start_child(to);
+        }
+        if !self.runs[to].is_open() {
+            return;
+        }
+        match message {
+            // It is taken up by its beginning.
+            Message::Start => {}
+            Message::ParentClosed(ParentClosePolicy::Terminate) => {
+                self.close(to, Fate::Terminated(BY_PARENT_CLOSE.to_owned()));
+            }
+            Message::TimeOver => self.close(to, Fate::TimedOut),
+            _ => self.turn(from, to, message),
+        }
+    }
+
+    /// Rules CHD-3, CHD-4 and CHD-8.
+    fn start_child(&mut self, child: usize) {
+        let RunModel { number, parent: Some(parent), .. } = self.runs[child] else { return };
+        if !self.runs[parent].is_open() {
+            self.runs[child].is_over = true;
+            return;
+        }
+        let node = self.runs[child].node();
+        let reuse = node.options.reuse;
+        let holder = self.holders.get(node.workflow_id.as_str()).copied();
+        let may_start = match holder.map(|holder| (holder, &self.runs[holder].fate)) {
+            None => true,
+            Some((holder, None)) if reuse == WorkflowIdReusePolicy::TerminateIfRunning => {
+                self.close(holder, Fate::Terminated(TO_MAKE_ROOM.to_owned()));
+                // Before all else that its parent has sent to it meanwhile.
+                let message = Message::Start;
+                self.flying.push(Flying { from: Some(parent), to: child, message, number: 0 });
+                return;
+            }
+            Some((_, None)) => false,
+            Some((_, Some(fate))) => match reuse {
+                WorkflowIdReusePolicy::RejectDuplicate => false,
+                WorkflowIdReusePolicy::AllowDuplicateFailedOnly => {
+                    !matches!(fate, Fate::Completed(_))
+                }
+                _ => true,
+            },
+        };
+        if may_start {
+            self.send(Some(child), parent, Message::ChildStarted(number));
+            self.begin(child);
+        } else {
+            self.runs[child].is_over = true;
+            self.send(Some(child), parent, Message::ChildRefused(number));
+        }
+    }
+
+    fn begin(&mut self, run: usize) {
+        self.runs[run].has_begun = true;
+        self.holders.insert(&self.runs[run].node().workflow_id, run);
+        self.turn(None, run, Message::Begin);
+    }
+
+    /// A run takes a message up; if its code fails, the message waits and nothing has happened.
+    fn turn(&mut self, from: Option<usize>, run: usize, message: Message) {
+        if self.runs[run].is_parked {
+            self.wait(from, run, message);
+            return;
+        }
+        let before = self.runs[run].clone();
+        let is_mended = self.mended.contains(&before.number);
+        match self.runs[run].take_turn(&message, self.hours, is_mended) {
+            Some(decided) => decided.into_iter().for_each(|it| self.carry_out(run, it)),
+            None => {
+                self.runs[run] = before;
+                self.runs[run].is_parked = true;
+                self.wait(from, run, message);
+            }
+        }
+    }
+
+    /// A message waits until the code is mended; a request to cancel behind no other.
+    fn wait(&mut self, from: Option<usize>, run: usize, message: Message) {
+        let is_cancel = matches!(message, Message::CancelRequest { .. });
+        self.runs[run].waiting.push((from.filter(|_| !is_cancel), message));
+    }
+
+    fn carry_out(&mut self, run: usize, decision: Decision) {
+        let answer = |message| Some(Answer { run, message: Box::new(message) });
+        match decision {
+            Decision::Work(then) => self.send(None, run, then),
+            Decision::StartChild { child: node, times_out } => {
+                let child = self.runs.len();
+                self.runs.push(RunModel::new(&self.scenario.nodes, node, Some(run), times_out));
+                if let Some(slot) = self.runs[run].slots.get_mut(&node) {
+                    slot.run = Some(child);
+                }
+                self.send(Some(run), child, Message::Start);
+            }
+            Decision::CancelChild { child } => {
+                if let Some(to) = self.runs[run].slots.get(&child).and_then(|slot| slot.run) {
+                    let answer = answer(Message::ChildAsked(child));
+                    self.send(Some(run), to, Message::CancelRequest { answer });
+                }
+            }
+            Decision::CancelOther { workflow_id, then } => match self.open_holder(&workflow_id) {
+                Some(other) => {
+                    let answer = answer(then);
+                    self.send(Some(run), other, Message::CancelRequest { answer });
+                }
+                None => self.send(None, run, then),
+            },
+            Decision::Close(fate) => self.close(run, fate),
+        }
+    }
+
+    /// Rules CHD-5 to CHD-8: what a close means for the parent and for the children.
+    fn close(&mut self, run: usize, fate: Fate) {
+        let RunModel { number, parent, .. } = self.runs[run];
+        self.runs[run].fate = Some(fate.clone());
+        if let Some(parent) = parent.filter(|parent| self.runs[*parent].is_open()) {
+            self.send(Some(run), parent, Message::ChildClosed(number, fate));
+        }
+        let pending = self.runs[run].slots.values().filter(|slot| !slot.has_ended);
+        for child in pending.filter_map(|slot| slot.run).collect::<Vec<_>>() {
+            let policy = self.runs[child].node().options.policy;
+            if policy != ParentClosePolicy::Abandon {
+                self.send(Some(run), child, Message::ParentClosed(policy));
+            }
+        }
+    }
+}
