@@ -66,6 +66,8 @@ mod local_activities_gate;
 mod local_activities_interrupted;
 #[path = "it/local_activities_recovery.rs"]
 mod local_activities_recovery;
+#[path = "it/parked_parent.rs"]
+mod parked_parent;
 #[path = "it/parking.rs"]
 mod parking;
 #[path = "it/payload_limits.rs"]
@@ -120,6 +122,8 @@ mod unread_signals;
 mod unreadable;
 #[path = "it/verifying.rs"]
 mod verifying;
+#[path = "it/waking.rs"]
+mod waking;
 #[path = "it/watching.rs"]
 mod watching;
 #[path = "it/zero_interval.rs"]

@@ -157,6 +157,46 @@ async fn pau_2_a_pause_outlives_killed_actors_and_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pau_3_a_reset_that_is_told_twice_is_carried_out_once() {
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let builder = engine(TestEngine::on_store(disk.reopen()), &World::default());
+    let engine = builder
+        .activity(WORK, async |ctx: ActivityContext, ()| match ctx.task_token().attempt {
+            1 => std::future::pending().await,
+            _ => Ok(ctx.attempt()),
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = start(&engine).await;
+    until(&run, State::Started).await;
+    let activity = run.pending_activity("1");
+    // The reset is on its way to the disk when its run is killed, and the answer with it.
+    disk.hold();
+    let reset = tokio::spawn({
+        let activity = activity.clone();
+        async move { activity.reset().await }
+    });
+    sleep(Duration::from_millis(50)).await;
+    for (_, run) in engine.run_actors().await.unwrap() {
+        run.kill();
+    }
+    sleep(Duration::from_millis(50)).await;
+    disk.release();
+    reset.await.unwrap().unwrap();
+    // The attempt is lost, and the next one is the first; its back-off has begun after the
+    // reset, so that another reset would cut it short.
+    let described = activity.describe().await.unwrap();
+    assert_eq!((described.state, described.attempt), (State::Scheduled, 1));
+    assert!(described.last_failure.is_some());
+    sleep(Duration::from_secs(86_000)).await;
+    assert_eq!(activity.describe().await.unwrap().state, State::Scheduled);
+    // A reset of its own is another one.
+    activity.reset().await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pau_3_operations_reach_a_run_that_is_parked() {
     let disk = SimulatedDisk::new(SimulatedOptions::default());
     let world = World::default();

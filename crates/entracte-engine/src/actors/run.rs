@@ -17,6 +17,7 @@ mod effects;
 mod external_signals;
 mod heartbeats;
 mod input;
+mod input_queue;
 mod local_activities;
 mod opening;
 mod parent_close;

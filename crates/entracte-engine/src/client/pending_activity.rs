@@ -4,6 +4,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 
 use entracte_model::{ActivityOptionsUpdate, RunId};
+use uuid::Uuid;
 
 use super::{Client, WorkflowHandle};
 use crate::actors::directory::DirectoryMessage;
@@ -231,7 +232,9 @@ macro_rules! await_operation {
 
 await_operation!(PauseActivity, |it| ActivityOperation::Pause { reason: it.reason });
 await_operation!(UnpauseActivity, |it| ActivityOperation::Unpause(it.options));
-await_operation!(ResetActivity, |it| ActivityOperation::Reset(it.options));
+await_operation!(ResetActivity, |it| {
+    ActivityOperation::Reset(Uuid::new_v4().to_string().into(), it.options)
+});
 await_operation!(UpdateActivityOptions, |it| {
     ActivityOperation::UpdateOptions(Box::new(it.update))
 });

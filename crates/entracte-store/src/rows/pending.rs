@@ -46,6 +46,9 @@ pub struct PendingActivityRow {
     /// What its reset does to it when the attempt that runs has failed (rule PAU-3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset: Option<ActivityReset>,
+    /// The request of its last reset, so that it is carried out once however often it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_request_id: Option<Box<str>>,
     /// The options that have taken the place of those in its event (rule PAU-4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Box<ActivityOptions>>,
@@ -95,6 +98,7 @@ impl PendingActivityRow {
             result_pending: false,
             pause: None,
             reset: None,
+            reset_request_id: None,
             options: None,
         }
     }

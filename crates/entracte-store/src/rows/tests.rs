@@ -79,10 +79,10 @@ prop_compose! {
         last_attempt_ended_at in option::of(times()), cancel_requested: bool, result_pending: bool,
         operations in (
             any::<u32>(), option::of((times(), "[a-z]{0,9}")), option::of(any::<(bool, bool)>()),
-            option::of(1_u64..9),
+            option::of(1_u64..9), option::of("[a-z]{1,9}"),
         ),
     ) -> PendingActivityRow {
-        let (attempts_reset, paused, reset, start_to_close) = operations;
+        let (attempts_reset, paused, reset, start_to_close, reset_request_id) = operations;
         let options = start_to_close.map(|seconds| Box::new(ActivityOptions {
             start_to_close_timeout: Some(Duration::from_secs(seconds)),
             ..ActivityOptions::default()
@@ -91,6 +91,7 @@ prop_compose! {
             attempts_reset,
             pause: paused.map(|(since, reason)| ActivityPause { since, reason }),
             reset: reset.map(|(heartbeat, told)| ActivityReset { heartbeat, told }),
+            reset_request_id: reset_request_id.map(Into::into),
             options,
             scheduled_event_id, attempt, admitted_at, next_attempt_at, last_failure,
             last_attempt_ended_at, heartbeat_details, heartbeat_at, cancel_requested,

@@ -28,8 +28,7 @@ impl RunState {
             self.late_deliveries.push(key);
             return Ok(());
         }
-        let waits = |queued: &QueuedInput| queued.input.delivery() == Some(key);
-        if self.rows.is_none() || self.inputs.iter().any(waits) {
+        if self.rows.is_none() || self.inputs.has_delivery(&key) {
             // It is read with everything else that waits for the run, or was.
             return Ok(());
         }

@@ -52,13 +52,22 @@ impl QueuedInput {
     }
 }
 
+impl QueuedInput {
+    /// Whether it is in memory alone, and can be kept in the inbox.
+    pub(super) fn is_unkept(&self) -> bool {
+        self.inbox_sequence.is_none() && !self.input.is_kept_elsewhere()
+    }
+}
+
 impl Input {
-    /// The row of a delivery.
-    pub(super) fn delivery(&self) -> Option<DeliveryKey> {
-        match self {
-            Self::Delivered { key, .. } => Some(*key),
-            _ => None,
-        }
+    /// Whether it never needs a row in the inbox: a timer keeps itself, since its row stays until
+    /// its event is journaled; so does the answer to a signal, which is sent again; and what
+    /// another run has sent has a row of its own.
+    fn is_kept_elsewhere(&self) -> bool {
+        matches!(
+            self,
+            Self::TimerFired { .. } | Self::ExternalSignaled { .. } | Self::Delivered { .. }
+        )
     }
 
     /// Why another run asks this one to cancel, if that is what it has sent.
@@ -86,9 +95,7 @@ impl Input {
         })
     }
 
-    /// What to keep in the inbox while the run cannot take a turn. A timer keeps itself: its
-    /// row stays until its event is journaled; so does the answer to a signal, which is sent
-    /// again. What another run has sent has a row of its own.
+    /// What to keep in the inbox while the run cannot take a turn; none if it is kept elsewhere.
     pub(super) fn to_inbox(&self) -> Option<InboxMessage> {
         match self {
             Self::Start(started) => Some(InboxMessage::Start(started.clone())),

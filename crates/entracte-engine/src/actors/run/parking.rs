@@ -101,7 +101,7 @@ impl RunState {
         self.parked = Some(Parked { cause, since, failed_turns, next_retry });
         self.parkings += 1;
         let mut waiting: Vec<_> = failed.into_iter().collect();
-        waiting.extend(self.inputs.drain(..));
+        waiting.extend(self.inputs.take_all());
         self.keep(waiting);
         self.ready.push_back(Effect::ArmTurnRetry { parking: self.parkings, at: next_retry });
     }
@@ -123,8 +123,10 @@ impl RunState {
 
     /// Keeps every input that waits for its turn.
     pub(super) fn keep_inputs(&mut self) {
-        let waiting: Vec<_> = self.inputs.drain(..).collect();
-        self.keep(waiting);
+        if self.inputs.has_unkept() {
+            let waiting: Vec<_> = self.inputs.take_all().collect();
+            self.keep(waiting);
+        }
     }
 
     /// Answers another run that asks this one to cancel: the answer must not wait until the code

@@ -37,9 +37,12 @@ pub(crate) enum OperationTarget {
 
 #[derive(Debug, Clone)]
 pub(crate) enum ActivityOperation {
-    Pause { reason: String },
+    Pause {
+        reason: String,
+    },
     Unpause(UnpauseOptions),
-    Reset(ResetOptions),
+    /// Its request, and how.
+    Reset(Box<str>, ResetOptions),
     UpdateOptions(Box<ActivityOptionsUpdate>),
 }
 
@@ -89,8 +92,10 @@ impl RunState {
             ActivityOperation::Unpause(options) => {
                 seqs.iter().for_each(|seq| self.unpause(*seq, *options, &mut change));
             }
-            ActivityOperation::Reset(options) => {
-                seqs.iter().for_each(|seq| self.reset(*seq, *options, &mut change));
+            ActivityOperation::Reset(request_id, options) => {
+                for seq in &seqs {
+                    self.reset(*seq, request_id, *options, &mut change);
+                }
             }
             ActivityOperation::UpdateOptions(update) => {
                 let options = self.updated_options(&seqs, update)?;
@@ -158,16 +163,22 @@ impl RunState {
     }
 
     /// Resets an activity (rule PAU-3): its attempts are counted from 1 again. The attempt that
-    /// is under way is told, and may go on; the next one is the first.
+    /// is under way is told, and may go on; the next one is the first. Nothing if the request is
+    /// the last one that has reset it: it is told again, because its answer was lost.
     ///
     /// Temporal's server 1.32 takes the end of a first attempt too. It refuses the end of a later
     /// one, and lets the activity wait for a timeout, since it counts attempts and not tokens.
-    fn reset(&mut self, seq: Seq, options: ResetOptions, change: &mut Change) {
+    fn reset(&mut self, seq: Seq, request_id: &str, options: ResetOptions, change: &mut Change) {
+        let of_last = self.activities.get(&seq).and_then(|it| it.row.reset_request_id.as_deref());
+        if of_last == Some(request_id) {
+            return;
+        }
         if options.restore_original_options {
             self.set_options(seq, None);
         }
         let Some(activity) = self.activities.get_mut(&seq) else { return };
         let row = &mut activity.row;
+        row.reset_request_id = Some(request_id.into());
         if !options.keep_paused {
             row.pause = None;
         }

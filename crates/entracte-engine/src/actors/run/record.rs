@@ -237,7 +237,7 @@ impl RunState {
             change.rows.delete_due(self.timer_key(*seq, timer.due));
         }
         self.hand_over_sent_signals(change);
-        for queued in std::mem::take(&mut self.inputs) {
+        for queued in self.inputs.take_all() {
             self.strike(&queued, change);
         }
         self.forget_run_timeout(change);

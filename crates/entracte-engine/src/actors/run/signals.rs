@@ -20,7 +20,7 @@ use crate::description::SignalsDescription;
 use crate::errors::{RunError, SignalError};
 
 /// The signal that an input is, whether a client sent it or a workflow that has closed since.
-fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {
+pub(super) fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {
     match input {
         Input::Signaled(signaled) => Some(signaled),
         Input::Delivered { message, .. } => match &**message {
@@ -29,10 +29,6 @@ fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {
         },
         _ => None,
     }
-}
-
-fn is_signal(queued: &QueuedInput) -> bool {
-    signal_of(&queued.input).is_some()
 }
 
 impl RunState {
@@ -77,32 +73,13 @@ impl RunState {
 
     /// Whether the run has all the signals that it may have (rule SIG-5).
     pub(super) fn has_signals_max(&self) -> bool {
-        let waiting = self.inputs.iter().filter(|queued| is_signal(queued)).count();
-        (self.history.signals.len() + waiting) as u64 >= self.shared.options.signals_max
+        (self.history.signals.len() + self.inputs.signals()) as u64
+            >= self.shared.options.signals_max
     }
 
     /// Whether a signal of this request has been taken up, or waits for that (rule SIG-3).
     fn knows_signal(&self, request_id: &str) -> bool {
-        let is_same = |queued: &QueuedInput| {
-            signal_of(&queued.input).is_some_and(|signaled| &*signaled.request_id == request_id)
-        };
-        self.history.signals.contains(request_id) || self.inputs.iter().any(is_same)
-    }
-
-    /// Takes what gets the next turn from the inputs that wait: all signals, together with the
-    /// run's start if it has not begun, and else the oldest input.
-    pub(super) fn next_inputs(&mut self) -> Vec<QueuedInput> {
-        let is_begun = self.history.started.is_some();
-        let is_start = |queued: &QueuedInput| matches!(queued.input, Input::Start(_));
-        let is_first = |queued: &QueuedInput| is_signal(queued) || !is_begun && is_start(queued);
-        if !self.inputs.iter().any(is_first) {
-            return self.inputs.pop_front().into_iter().collect();
-        }
-        let (mut first, others): (Vec<_>, Vec<_>) = self.inputs.drain(..).partition(is_first);
-        self.inputs = others.into();
-        // The start is what the signals are taken up together with.
-        first.sort_by_key(|queued| !is_start(queued));
-        first
+        self.history.signals.contains(request_id) || self.inputs.has_signal(request_id)
     }
 
     /// The external events of inputs that are taken up together; none if all of them come too
@@ -136,7 +113,7 @@ impl RunState {
         let mut signals =
             self.machine.as_ref().map_or_else(|| self.signals_seen.clone(), signals_of);
         signals.received = self.history.signals.len() as u64;
-        signals.waiting = self.inputs.iter().filter(|queued| is_signal(queued)).count() as u64;
+        signals.waiting = self.inputs.signals() as u64;
         signals
     }
 

@@ -19,7 +19,7 @@ use super::admission::Standing;
 use super::async_completion::LeavingCode;
 use super::deadlines::Alarm;
 use super::effects::Effect;
-use super::input::QueuedInput;
+use super::input_queue::InputQueue;
 use super::local_activities::LocalActivities;
 use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
@@ -69,8 +69,8 @@ pub(crate) struct RunState {
     pub(super) append_count: u64,
     /// What may be done now, in this order, because its append is durable.
     pub(super) ready: VecDeque<Effect>,
-    /// What waits for a turn, oldest first.
-    pub(super) inputs: VecDeque<QueuedInput>,
+    /// What waits for a turn.
+    pub(super) inputs: InputQueue,
     /// The number of the next row in the run's inbox.
     pub(super) inbox_next: u64,
     pub(super) parked: Option<Parked>,
@@ -252,7 +252,7 @@ impl RunState {
             appends: VecDeque::new(),
             append_count: 0,
             ready: VecDeque::new(),
-            inputs: VecDeque::new(),
+            inputs: InputQueue::default(),
             inbox_next: 0,
             parked: None,
             is_resumed,

@@ -107,7 +107,7 @@ impl RunState {
                     return Ok(());
                 }
             }
-            let inputs = self.next_inputs();
+            let inputs = self.inputs.next(self.history.started.is_some());
             self.turn(inputs)?;
         }
         Ok(())
@@ -277,8 +277,7 @@ impl RunState {
             self.ready.push_back(Effect::StartTimer { seq, due: timer.due });
         }
         for (.., seq) in due {
-            let queued = |queued: &QueuedInput| matches!(queued.input, Input::TimerFired { seq: fired } if fired == seq);
-            if !self.inputs.iter().any(queued) {
+            if !self.inputs.has_timer(seq) {
                 self.submit(Input::TimerFired { seq })?;
             }
         }
