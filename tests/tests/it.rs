@@ -20,10 +20,14 @@ mod both_clocks;
 mod cancellation;
 #[path = "it/cancelled_backoff.rs"]
 mod cancelled_backoff;
+#[path = "it/chain_children.rs"]
+mod chain_children;
 #[path = "it/children.rs"]
 mod children;
 #[path = "it/children_survive.rs"]
 mod children_survive;
+#[path = "it/continue_as_new.rs"]
+mod continue_as_new;
 #[path = "it/crash_everywhere.rs"]
 mod crash_everywhere;
 #[path = "it/deep_failure.rs"]
@@ -126,5 +130,7 @@ mod verifying;
 mod waking;
 #[path = "it/watching.rs"]
 mod watching;
+#[path = "it/workflow_retries.rs"]
+mod workflow_retries;
 #[path = "it/zero_interval.rs"]
 mod zero_interval;

@@ -24,6 +24,17 @@ pub struct WorkflowDescription {
     pub workflow_type: String,
     /// Where the run stands.
     pub status: WorkflowStatus,
+    /// The number of the attempt under the workflow's own retry policy, from 1.
+    pub attempt: u32,
+    /// The first run of the chain to which the run belongs; itself if it is that.
+    pub first_execution_run_id: RunId,
+    /// The run before it in the chain; none of the first.
+    pub continued_execution_run_id: Option<RunId>,
+    /// The run that follows it in the chain, if it is closed and there is one.
+    pub new_execution_run_id: Option<RunId>,
+    /// Until when the run sleeps before its first turn, if it does: in the back-off before a
+    /// retry, say.
+    pub first_task_time: Option<Timestamp>,
     /// When the run started.
     pub start_time: Timestamp,
     /// When the run closed.
@@ -204,6 +215,11 @@ impl WorkflowDescription {
             run_id,
             workflow_type: row.workflow_type.to_string(),
             status: row.status,
+            attempt: row.attempt,
+            first_execution_run_id: row.first_execution_run_id,
+            continued_execution_run_id: row.continued_execution_run_id,
+            new_execution_run_id: row.new_execution_run_id(),
+            first_task_time: None,
             start_time: row.start_time,
             close_time: row.close.map(|close| close.time),
             history_length,

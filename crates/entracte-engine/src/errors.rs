@@ -4,6 +4,7 @@ mod activity;
 mod message;
 mod watch;
 
+use entracte_model::options::WorkflowOptionsError;
 use entracte_model::{
     DecodeError, EncodeError, EventId, Failure, IdError, PriorityError, RunId, WorkflowId,
 };
@@ -92,6 +93,9 @@ pub enum StartWorkflowError {
     /// The fairness key or weight is wrong (rule PRI-2).
     #[error(transparent)]
     Priority(#[from] PriorityError),
+    /// A timeout or the retry policy is wrong.
+    #[error(transparent)]
+    Options(#[from] WorkflowOptionsError),
     /// The headers are larger than the engine's `payload_bytes_max` (rule LIM-4).
     #[error("the headers of {bytes} bytes are larger than the {limit} bytes allowed")]
     HeadersTooLarge {
@@ -205,6 +209,18 @@ pub enum WorkflowError {
         run_id: RunId,
         /// Why, in the words of whoever terminated it.
         reason: String,
+    },
+    /// The run continued as new; told only of a single run.
+    #[error(
+        "run {run_id} of workflow `{workflow_id}` continued as new: as run {new_execution_run_id}"
+    )]
+    ContinuedAsNew {
+        /// The workflow id.
+        workflow_id: WorkflowId,
+        /// The run.
+        run_id: RunId,
+        /// The run that follows it.
+        new_execution_run_id: RunId,
     },
     /// The run ran into its own timeout, or that of its chain (rule WTO-4).
     #[error("workflow `{workflow_id}` timed out")]

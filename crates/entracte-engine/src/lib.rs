@@ -7,6 +7,7 @@
 pub mod actor;
 mod actors;
 mod builder;
+mod chain;
 mod client;
 mod clock;
 mod description;

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! (in one line). The events are [`Event`]s in their `serde` form, which gives the same events
-//! back. Payloads stand in them as the values that they encode, with the tag of their encoding,
+//! back. A run of a chain also has `continued_execution_run_id` and `new_execution_run_id`, the
+//! runs before and behind it. Payloads stand in them as the values that they encode, with the tag of their encoding,
 //! and in hexadecimal where that would not give the same bytes back. A run without a row that
 //! can be read has null where only the row knows.
 //!

@@ -33,7 +33,7 @@ use entracte_model::{RunId, Timestamp};
 use entracte_store::keys::FORMAT_KEY;
 use entracte_store::{Space, Store, StoreError, StoreExt};
 
-pub use self::problem::{IndexRow, PendingActivityFault, Problem, WorkflowIdFault};
+pub use self::problem::{ChainFault, IndexRow, PendingActivityFault, Problem, WorkflowIdFault};
 pub(crate) use self::report::ProblemLine;
 pub use self::report::{SpaceBytes, StoreCounts, VerifyReport};
 use self::rows::Sink;

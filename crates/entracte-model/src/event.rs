@@ -5,6 +5,7 @@
 //! history is always: external event, the commands of its turn, external event, and so on.
 
 mod attributes;
+mod chain;
 mod children;
 mod codec;
 mod external_signals;
@@ -14,6 +15,7 @@ mod payloads;
 use serde::{Deserialize, Serialize};
 
 pub use self::attributes::*;
+pub use self::chain::*;
 pub use self::children::*;
 pub use self::codec::{EventDecodeError, EventType};
 pub use self::external_signals::*;

@@ -166,6 +166,9 @@ pub struct ChildWorkflowOptions {
     /// How long one run of the child may take (rule WTO-1). Default none.
     #[serde(with = "duration_option_serde", skip_serializing_if = "Option::is_none")]
     pub run_timeout: Option<Duration>,
+    /// How the child is retried if a run of it fails; without a policy it is not (rule CHD-10).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<RetryPolicy>,
 }
 
 /// Says what is wrong with the options of a workflow.
@@ -178,15 +181,19 @@ pub enum WorkflowOptionsError {
         /// Temporal's name of the timeout.
         timeout: &'static str,
     },
+    /// The retry policy is wrong.
+    #[error(transparent)]
+    RetryPolicy(#[from] RetryPolicyError),
 }
 
-/// Checks the timeouts of a workflow.
+/// Checks the timeouts and the retry policy of a workflow.
 ///
 /// # Errors
 /// [`WorkflowOptionsError`] names the first option that is wrong.
 pub fn validate_workflow_options(
     execution_timeout: Option<Duration>,
     run_timeout: Option<Duration>,
+    retry_policy: Option<&RetryPolicy>,
 ) -> Result<(), WorkflowOptionsError> {
     let timeouts =
         [("WorkflowExecutionTimeout", execution_timeout), ("WorkflowRunTimeout", run_timeout)];
@@ -195,6 +202,7 @@ pub fn validate_workflow_options(
             return Err(WorkflowOptionsError::ZeroTimeout { timeout });
         }
     }
+    retry_policy.map_or(Ok(()), RetryPolicy::validate)?;
     Ok(())
 }
 
@@ -204,7 +212,8 @@ impl ChildWorkflowOptions {
     /// # Errors
     /// [`WorkflowOptionsError`] names the first option that is wrong.
     pub fn validate(&self) -> Result<(), WorkflowOptionsError> {
-        validate_workflow_options(self.execution_timeout, self.run_timeout)
+        let policy = self.retry_policy.as_ref();
+        validate_workflow_options(self.execution_timeout, self.run_timeout, policy)
     }
 }
 

@@ -206,6 +206,34 @@ pub enum RetryDecision {
 /// Decides whether a failed attempt is followed by another one, in the order of rule RET-11.
 #[must_use]
 pub fn decide(end: &AttemptEnd<'_>) -> RetryDecision {
+    decide_with(end, |policy| {
+        next_retry_delay(end.failure).unwrap_or_else(|| policy.delay_after(end.attempt))
+    })
+}
+
+/// As [`decide`], for a run of a workflow under its own policy.
+///
+/// The delay that the failure asks for is capped by the longest of the policy, and zero stands
+/// for that (rule RET-17).
+#[must_use]
+pub fn decide_run(end: &AttemptEnd<'_>) -> RetryDecision {
+    decide_with(end, |policy| run_retry_delay(policy, end.attempt, end.failure))
+}
+
+/// The delay before the run that retries one which failed as the attempt with this number.
+pub(crate) fn run_retry_delay(policy: &RetryPolicy, attempt: u32, failure: &Failure) -> Duration {
+    let longest = policy.effective_maximum_interval();
+    match next_retry_delay(failure) {
+        None => policy.delay_after(attempt),
+        Some(Duration::ZERO) => longest,
+        Some(delay) => delay.min(longest),
+    }
+}
+
+fn decide_with(
+    end: &AttemptEnd<'_>,
+    delay: impl FnOnce(&RetryPolicy) -> Duration,
+) -> RetryDecision {
     let Some(policy) = end.policy else {
         return RetryDecision::Close(RetryState::RetryPolicyNotSet);
     };
@@ -228,7 +256,7 @@ pub fn decide(end: &AttemptEnd<'_>) -> RetryDecision {
     if policy.maximum_attempts > 0 && end.attempt >= policy.maximum_attempts {
         return RetryDecision::Close(RetryState::MaximumAttemptsReached);
     }
-    let delay = next_retry_delay(end.failure).unwrap_or_else(|| policy.delay_after(end.attempt));
+    let delay = delay(policy);
     match end.expiration {
         Some(expiration) if end.now.saturating_add(delay) > expiration => {
             RetryDecision::Close(RetryState::Timeout)
@@ -397,6 +425,22 @@ mod tests {
         assert!(matches!(decide(&end), RetryDecision::Retry { .. }));
         end.expiration = Some(Timestamp::from_unix_millis(1_999));
         assert_eq!(decide(&end), RetryDecision::Close(RetryState::Timeout));
+    }
+
+    #[test]
+    fn ret_17_a_run_waits_no_longer_than_its_policy_allows_whatever_its_failure_asks_for() {
+        let policy = RetryPolicy::default();
+        let asks = |delay| {
+            Failure::application("E", "e").with_next_retry_delay(Duration::from_secs(delay))
+        };
+        for (asked, waits) in [(7, 7), (900, 100)] {
+            let delay = Duration::from_secs(waits);
+            let failure = asks(asked);
+            assert_eq!(decide_run(&end(&policy, &failure, 1)), RetryDecision::Retry { delay });
+        }
+        let plain = Failure::application("E", "e");
+        let delay = Duration::from_secs(4);
+        assert_eq!(decide_run(&end(&policy, &plain, 3)), RetryDecision::Retry { delay });
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub enum Outcome {
     Canceled(String),
     /// It was terminated for this reason.
     Terminated(String),
+    /// It ran into a timeout of its own.
+    TimedOut,
+    /// It continued as new.
+    ContinuedAsNew,
 }
 
 impl Outcome {
@@ -35,6 +39,8 @@ impl Outcome {
             EventAttributes::WorkflowExecutionTerminated(terminated) => {
                 Some(Self::Terminated(terminated.reason.clone()))
             }
+            EventAttributes::WorkflowExecutionTimedOut(_) => Some(Self::TimedOut),
+            EventAttributes::WorkflowExecutionContinuedAsNew(_) => Some(Self::ContinuedAsNew),
             _ => None,
         }
     }
@@ -49,6 +55,8 @@ impl fmt::Display for Outcome {
             Self::Failed(failure) => write!(f, "failed: {failure}"),
             Self::Canceled(failure) => write!(f, "canceled: {failure}"),
             Self::Terminated(reason) => write!(f, "terminated: {reason}"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::ContinuedAsNew => f.write_str("continued as new"),
         }
     }
 }

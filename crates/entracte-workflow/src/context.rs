@@ -2,6 +2,7 @@
 
 mod activity;
 mod child;
+mod continue_as_new;
 mod core;
 mod external;
 mod local_activity;
@@ -28,6 +29,7 @@ pub(crate) use self::child::already_started;
 pub use self::child::{
     ChildWorkflowCall, ChildWorkflowFuture, ChildWorkflowHandle, StartChildWorkflow,
 };
+pub use self::continue_as_new::{ContinueAsNew, ContinueAsNewFuture};
 pub(crate) use self::core::{Core, RunInfo, ScopeId, UnreadSignal, scope_here};
 pub use self::external::{CancelExternal, ExternalWorkflow, SignalExternal};
 pub use self::local_activity::LocalActivityCall;
@@ -172,13 +174,64 @@ impl WorkflowContext {
         SleepOrCancelled::new(self.sleep(duration))
     }
 
+    /// Prepares to go on in a new run of the same workflow id, with a new input and an empty
+    /// history (rules CNT-1 and CNT-2). Nothing happens until it is awaited; then this run is
+    /// over: the future is never ready, and what else the workflow holds is dropped, with no
+    /// undo step run. The exception is an input that cannot be encoded, or wrong options, which
+    /// is a non-retryable application failure of type `EncodeError` or
+    /// `InvalidContinueAsNewOptions`.
+    ///
+    /// The chain of runs stays one for everybody else: clients and the parent workflow get the
+    /// result of the last run. Along with the id go the parent, the deadline of the chain, and,
+    /// unless set otherwise, headers, run timeout and retry policy; the attempt is 1 again.
+    /// Signals that this run has not read are the next run's. Activities, timers and local
+    /// activities that are pending end with this run, and what becomes of its children is said
+    /// by their [`ParentClosePolicy`](entracte_model::ParentClosePolicy). A cancellation that
+    /// this run has seen is not passed on.
+    ///
+    /// ```
+    /// use entracte_workflow::{Signal, Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const POLL: Workflow<u64, u64> = Workflow::new("poll");
+    /// const STOP: Signal<()> = Signal::new("stop");
+    ///
+    /// async fn poll(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
+    ///     for _ in 0..100 {
+    ///         if ctx.signals(STOP).try_recv().is_some() {
+    ///             return Ok(rounds);
+    ///         }
+    ///         ctx.sleep(std::time::Duration::from_secs(60)).await;
+    ///     }
+    ///     ctx.continue_as_new(POLL, rounds + 100).await
+    /// }
+    /// ```
+    ///
+    /// The input must be of the constant's type, and the constant's workflow must return what
+    /// this one does:
+    ///
+    /// ```compile_fail,E0308
+    /// use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const POLL: Workflow<u64, u64> = Workflow::new("poll");
+    /// async fn poll(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
+    ///     ctx.continue_as_new(POLL, "more").await // expected `u64`, found `&str`
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn continue_as_new<I: Serialize, O>(
+        &self,
+        workflow: Workflow<I, O>,
+        input: I,
+    ) -> ContinueAsNew<O> {
+        ContinueAsNew::new(Arc::clone(&self.core), &workflow, &input, Location::caller())
+    }
+
     /// Receives the signals of a name. They are kept from the run's first event on, each name
     /// in the order of arrival, whether or not they are asked for (rules SIG-1 and SIG-2).
     ///
     /// Signals that are not read when the workflow returns are lost with it (rule SIG-8): to
     /// miss none that was acknowledged, read with [`Signals::try_recv`] until there is none,
-    /// right before returning. Starting the workflow again from its own end, as new, will take
-    /// them along.
+    /// right before returning. They go along with [`continue_as_new`](Self::continue_as_new).
     ///
     /// ```
     /// use entracte_workflow::{Signal, WorkflowContext, WorkflowResult};
@@ -314,6 +367,19 @@ impl WorkflowContext {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.core.info.attempt
+    }
+
+    /// Why the attempt before this one failed or timed out, under the workflow's own retry policy
+    /// (rule WTO-6); none of a first attempt.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Failure> {
+        self.core.info.continued_failure.as_ref()
+    }
+
+    /// The run before this one in its chain; none of the first.
+    #[must_use]
+    pub fn continued_execution_run_id(&self) -> Option<RunId> {
+        self.core.info.continued_execution_run_id
     }
 
     /// The headers that the run was started with; those of a signal come with it

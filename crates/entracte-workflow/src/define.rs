@@ -181,17 +181,70 @@ impl<I, O> fmt::Debug for Activity<I, O> {
     }
 }
 
-/// The durable name of a workflow, with its types.
+/// The durable name of a workflow, with its types and default options.
+///
+/// ```
+/// use std::time::Duration;
+/// use entracte_workflow::{RetryPolicy, Workflow};
+///
+/// const ORDER: Workflow<u64, String> = Workflow::new("order")
+///     .retry_policy(RetryPolicy::exponential(Duration::from_secs(1)).maximum_attempts(3))
+///     .execution_timeout(Duration::from_secs(86_400));
+/// assert_eq!(ORDER.name(), "order");
+/// ```
 pub struct Workflow<I, O> {
     name: &'static str,
+    options: WorkflowDefaults,
     types: PhantomData<fn(I) -> O>,
+}
+
+/// What holds for the starts of a workflow unless they say otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct WorkflowDefaults {
+    /// How its runs are retried.
+    pub retry_policy: Option<RetryPolicy>,
+    /// How long a chain of its runs may take.
+    pub execution_timeout: Option<Duration>,
+    /// How long one run of it may take.
+    pub run_timeout: Option<Duration>,
 }
 
 impl<I, O> Workflow<I, O> {
     /// Names a workflow.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, types: PhantomData }
+        let options =
+            WorkflowDefaults { retry_policy: None, execution_timeout: None, run_timeout: None };
+        Self { name, options, types: PhantomData }
+    }
+
+    /// Sets how the workflow is retried if a run of it fails or times out: each time as a new
+    /// run of the same workflow id. Default: not at all (rule RET-3).
+    #[must_use]
+    pub const fn retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
+        self.options.retry_policy = Some(retry_policy);
+        self
+    }
+
+    /// Sets how long the workflow may take, with all of its runs (rule WTO-1). Default: without
+    /// end.
+    #[must_use]
+    pub const fn execution_timeout(mut self, timeout: Duration) -> Self {
+        self.options.execution_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long one run of the workflow may take (rule WTO-1). Default: without end.
+    #[must_use]
+    pub const fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.options.run_timeout = Some(timeout);
+        self
+    }
+
+    /// What holds for its starts, as client or as child, unless they say otherwise.
+    #[must_use]
+    pub const fn defaults(&self) -> WorkflowDefaults {
+        self.options
     }
 
     /// The durable name.

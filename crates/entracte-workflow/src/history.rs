@@ -13,7 +13,7 @@ use entracte_model::event::{
     ActivityTaskScheduled, HISTORY_FORMAT_VERSION, TimerStarted, WorkflowExecutionStarted,
 };
 use entracte_model::{
-    ActivityOptions, Event, EventAttributes, EventId, Seq, SourceLocation, Timestamp,
+    ActivityOptions, Event, EventAttributes, EventId, RunId, Seq, SourceLocation, Timestamp,
     WorkflowStatus,
 };
 
@@ -57,6 +57,8 @@ pub struct HistoryState {
     pub signals: BTreeSet<Arc<str>>,
     /// How the run ended; none while it is open.
     pub closed: Option<WorkflowStatus>,
+    /// The run in which it goes on, if it has ended and there is one.
+    pub new_execution_run_id: Option<RunId>,
     seq_last: Seq,
     activity_seqs: BTreeMap<EventId, Seq>,
     /// Whether a signal can have been taken up together with the last event.
@@ -122,6 +124,7 @@ impl HistoryState {
             cancel_reason: None,
             signals: BTreeSet::new(),
             closed: None,
+            new_execution_run_id: None,
             seq_last: Seq::new(0),
             activity_seqs: BTreeMap::new(),
             is_joinable: false,
@@ -147,6 +150,7 @@ impl HistoryState {
     pub fn apply(&mut self, event: &Event) -> Result<(), HistoryError> {
         self.check_place(event)?;
         self.take_in(event)?;
+        self.new_execution_run_id = event.attributes.new_execution_run_id();
         self.is_joinable = signals::is_joinable(&event.attributes);
         self.next_event_id = event.id.next();
         self.last_time = event.time;
@@ -194,6 +198,9 @@ impl HistoryState {
                 self.close(WorkflowStatus::Terminated);
             }
             EventAttributes::WorkflowExecutionTimedOut(_) => self.close(WorkflowStatus::TimedOut),
+            EventAttributes::WorkflowExecutionContinuedAsNew(_) => {
+                self.close(WorkflowStatus::ContinuedAsNew);
+            }
             EventAttributes::WorkflowExecutionCancelRequested(request) => {
                 self.cancel_requested = true;
                 self.cancel_reason.get_or_insert_with(|| request.reason.clone());

@@ -54,11 +54,11 @@ pub use self::activity::{
 pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
 pub use self::context::{
     ActivityCall, ActivityFuture, CancelExternal, Cancelled, ChildWorkflowCall,
-    ChildWorkflowFuture, ChildWorkflowHandle, Compensation, ExternalWorkflow, LocalActivityCall,
-    Recv, RecvChecked, RecvOrCancelled, Saga, Scope, Scoped, SignalExternal, Signals, Sleep,
-    SleepOrCancelled, StartChildWorkflow, WorkflowContext,
+    ChildWorkflowFuture, ChildWorkflowHandle, Compensation, ContinueAsNew, ContinueAsNewFuture,
+    ExternalWorkflow, LocalActivityCall, Recv, RecvChecked, RecvOrCancelled, Saga, Scope, Scoped,
+    SignalExternal, Signals, Sleep, SleepOrCancelled, StartChildWorkflow, WorkflowContext,
 };
-pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow};
+pub use self::define::{Activity, Query, RetryPolicy, Signal, Workflow, WorkflowDefaults};
 pub use self::history::{
     ChildExecution, HistoryError, HistoryState, ScheduledActivity, SentCancel, SentSignal,
     StartedTimer,
@@ -69,8 +69,8 @@ pub use self::interceptor::{
 };
 pub use self::machine::{
     Activation, ActivityResolution, AwaitedSignal, ChildResolution, ChildStartResolution, Command,
-    InitializeWorkflow, Job, LocalActivity, Machine, Mismatch, Outstanding, OutstandingKind,
-    TurnFailure, UnreadSignals,
+    ContinueAsNewOptions, InitializeWorkflow, Job, LocalActivity, Machine, Mismatch, Outstanding,
+    OutstandingKind, TurnFailure, UnreadSignals,
 };
 pub use self::registry::{
     Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,

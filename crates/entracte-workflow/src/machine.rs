@@ -13,7 +13,8 @@
 //!
 //! After each job the workflow is polled until it rests; signals directly behind the start or
 //! another signal are applied before that. Commands come in the order of issue,
-//! then the job's cancellations in the order of their numbers, then the terminal command.
+//! then the job's cancellations in the order of their numbers, then the terminal command: when
+//! the workflow has returned, or waits for its continuation as new.
 
 mod command;
 mod job;
@@ -30,9 +31,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use entracte_model::event::WorkflowExecutionSignaled;
 use entracte_model::{Payload, RunId, Seq, Timestamp};
 
-pub use self::command::Command;
+pub use self::command::{Command, ContinueAsNewOptions};
 pub use self::job::{
     Activation, ActivityResolution, ChildResolution, ChildStartResolution, InitializeWorkflow, Job,
 };
@@ -63,6 +65,8 @@ pub struct Machine {
 #[derive(Debug, Default)]
 struct LastWords {
     unread: Vec<UnreadSignals>,
+    /// The unread signals of a run that goes on in a new one.
+    carried: Vec<WorkflowExecutionSignaled>,
     published: Vec<(Arc<str>, Payload)>,
 }
 
@@ -175,10 +179,16 @@ impl Machine {
     }
 
     /// The signals that the workflow has not read, by name; of a run that has returned, those
-    /// that it left unread.
+    /// that it left unread, and none of one that continued as new.
     #[must_use]
     pub fn unread_signals(&self) -> Vec<UnreadSignals> {
         self.core().map_or_else(|| self.last_words.unread.clone(), |core| core.unread_signals())
+    }
+
+    /// Takes the signals that a workflow which continued as new has not read, as they came: they
+    /// are its next run's.
+    pub fn take_carried_signals(&mut self) -> Vec<WorkflowExecutionSignaled> {
+        std::mem::take(&mut self.last_words.carried)
     }
 
     /// The signals that something in the workflow waits for, by name.
@@ -225,19 +235,23 @@ impl Machine {
         let core = Arc::clone(&running.core);
         let polled = running.poll_to_rest(&self.waker)?;
         self.refuse_foreign_wake()?;
-        match polled {
-            Poll::Pending if core.is_anything_outstanding() => Ok(core.take_commands()),
-            Poll::Pending => Err(TurnFailure::ForeignWait),
-            Poll::Ready(result) => {
-                let terminal = terminal(&core.info.workflow_type, result)?;
-                let mut commands = core.take_commands();
-                commands.push(terminal);
-                self.last_words =
-                    LastWords { unread: core.unread_signals(), published: core.take_published() };
-                self.put_away(Phase::Closed);
-                Ok(commands)
-            }
-        }
+        let terminal = match polled {
+            Poll::Ready(result) => terminal(&core.info.workflow_type, result)?,
+            Poll::Pending => match core.take_continued() {
+                Some(continued) => {
+                    self.last_words.carried = core.take_unread();
+                    continued
+                }
+                None if core.is_anything_outstanding() => return Ok(core.take_commands()),
+                None => return Err(TurnFailure::ForeignWait),
+            },
+        };
+        let mut commands = core.take_commands();
+        commands.push(terminal);
+        self.last_words.unread = core.unread_signals();
+        self.last_words.published = core.take_published();
+        self.put_away(Phase::Closed);
+        Ok(commands)
     }
 
     fn apply(&mut self, head: &JobHead, job: Job) -> Result<(), TurnFailure> {
@@ -261,6 +275,8 @@ impl Machine {
             first_execution_run_id: init.first_execution_run_id,
             attempt: init.attempt,
             headers: init.headers,
+            continued_execution_run_id: init.continued_execution_run_id,
+            continued_failure: init.continued_failure,
         };
         let interceptors = self.workflow.interceptors();
         let core = Arc::new(Core::new(info, init.randomness_seed, interceptors));
@@ -311,6 +327,7 @@ impl Running {
             match polled {
                 Poll::Ready(result) => return Ok(Poll::Ready(result)),
                 Poll::Pending if self.core.is_overrun() => return Err(TurnFailure::NeverRests),
+                Poll::Pending if self.core.is_continued() => return Ok(Poll::Pending),
                 Poll::Pending if !turn_waker.is_woken() => return Ok(Poll::Pending),
                 Poll::Pending => {}
             }
@@ -345,9 +362,9 @@ fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
         Job::ResolveChildWorkflowExecution { seq, resolution } => {
             (core.resolve_child(seq, resolution), "child", seq)
         }
-        Job::SignalWorkflow { signal_name, input, headers, originating_event_id } => {
+        Job::SignalWorkflow { signal_name, input, headers, originating_event_id, request_id } => {
             let event_id = originating_event_id;
-            core.signal(signal_name, UnreadSignal { event_id, input, headers });
+            core.signal(signal_name, UnreadSignal { event_id, input, headers, request_id });
             return Ok(());
         }
         Job::CancelWorkflow { reason } => {

@@ -1,5 +1,6 @@
 //! One turn of a run: an external event in, the events of its commands out.
 
+mod chain;
 mod children;
 mod command_events;
 mod drive;

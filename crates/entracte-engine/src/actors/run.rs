@@ -9,6 +9,7 @@ mod activities;
 mod admission;
 mod async_completion;
 mod calls;
+mod chain;
 mod children;
 mod closing;
 mod deadlines;
@@ -38,8 +39,10 @@ use entracte_store::keys::DeliveryKey;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 pub(crate) use self::async_completion::{AsyncActivityAction, AsyncActivityCall, AttemptTarget};
-pub(crate) use self::calls::{ResultReply, RunCall, StartReply, StartRequest, StartedRun};
-pub(crate) use self::deliveries::answer_to;
+pub(crate) use self::calls::{
+    ResultReply, RunCall, StartReply, StartRequest, StartedRun, started_before,
+};
+pub(crate) use self::deliveries::{answer_to, goes_on};
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;
 pub(crate) use self::pending_operations::{
@@ -74,6 +77,8 @@ pub(crate) enum RunMessage {
     Delivered { key: DeliveryKey },
     /// The run's own time may be over.
     RunTimeout,
+    /// The back-off before the run's first turn may be over.
+    FirstTaskDue,
     /// Something that a pending activity waits for may be due: the end of its back-off, or one
     /// of its timeouts.
     WakeUp,
@@ -139,6 +144,7 @@ impl Actor for Run {
             }
             RunMessage::Delivered { key } => state.delivered(key)?,
             RunMessage::RunTimeout => state.run_timeout_due()?,
+            RunMessage::FirstTaskDue => state.first_task_due()?,
             RunMessage::WakeUp => state.wake_up()?,
             RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,
             RunMessage::ForeignWake { machine } => state.foreign_wake(machine),

@@ -1,4 +1,4 @@
-//! A handle to one run of a workflow.
+//! A handle to a workflow.
 
 use std::fmt;
 
@@ -10,16 +10,24 @@ use tokio::sync::oneshot;
 use super::{Client, Output};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
+use crate::chain::last_run;
 use crate::description::WorkflowDescription;
 use crate::errors::{RunError, RunNotFound, WorkflowError};
 
-/// A handle to one run of a workflow that returns an `O`. Cheap to clone.
+/// A handle to a workflow that returns an `O`. Cheap to clone.
+///
+/// It stands for a chain of runs: a workflow that is retried or continues as new goes on in
+/// another run, and what is asked or told by the handle reaches the run that is open, or else
+/// the last. It never reaches a later chain of the same workflow id (rule CAN-7).
+/// [`of_run`](Self::of_run) gives a handle to a single run.
 ///
 /// It works for open and closed runs alike, and does not keep the engine alive.
 pub struct WorkflowHandle<O> {
     client: Client,
     workflow_id: WorkflowId,
     run_id: RunId,
+    /// Whether it stands for its run alone.
+    is_single: bool,
     output: Output<O>,
 }
 
@@ -30,7 +38,7 @@ impl<O> WorkflowHandle<O> {
         run_id: RunId,
         output: Output<O>,
     ) -> Self {
-        Self { client, workflow_id, run_id, output }
+        Self { client, workflow_id, run_id, is_single: false, output }
     }
 
     /// The workflow id.
@@ -39,23 +47,78 @@ impl<O> WorkflowHandle<O> {
         &self.workflow_id
     }
 
-    /// The run.
+    /// The run that was open when the handle was made, or else the last.
     #[must_use]
     pub fn run_id(&self) -> RunId {
         self.run_id
     }
 
-    /// Waits until the run is closed, and gives its result.
+    /// A handle to one run of the chain alone: it describes, queries, signals and ends that run
+    /// and no other. Its [`result`](Self::result) is still that of the chain.
+    #[must_use]
+    pub fn of_run(&self, run_id: RunId) -> Self {
+        Self { run_id, is_single: true, ..self.clone() }
+    }
+
+    /// The run that is open now, or else the last; its own one of a handle to a single run.
+    pub(super) fn current(&self) -> Result<RunId, RunError> {
+        if let Some(stopped) = self.client.stopped() {
+            return Err(stopped.into());
+        }
+        if self.is_single {
+            return Ok(self.run_id);
+        }
+        let shared = self.client.shared()?;
+        let last = last_run(&*shared.store, self.run_id)?;
+        Ok(last.map_or(self.run_id, |(last, _)| last))
+    }
+
+    /// Waits until the workflow is over, and gives its result: that of the last run of its
+    /// chain, however often it is retried or continues as new (rule WTO-7).
     ///
     /// # Errors
-    /// [`WorkflowError`] tells how the run ended otherwise, or why that is not known.
+    /// [`WorkflowError`] tells how the last run ended otherwise, or why that is not known.
     pub async fn result(&self) -> Result<O, WorkflowError>
     where
         O: DeserializeOwned,
     {
-        let question = |reply| self.call(RunCall::Result { reply });
-        let (workflow_id, run_id) = (self.workflow_id.clone(), self.run_id);
-        match self.client.ask(question).await?? {
+        let mut run_id = self.run_id;
+        loop {
+            let close = self.close_of(run_id).await?;
+            match close.new_execution_run_id() {
+                Some(next) => run_id = next,
+                None => return self.outcome(run_id, close),
+            }
+        }
+    }
+
+    /// Waits until the run is closed, and gives its own result, wherever the workflow goes on:
+    /// of a handle to a single run that one's, and else that of [`run_id`](Self::run_id).
+    ///
+    /// # Errors
+    /// [`WorkflowError`] tells how the run ended otherwise: with
+    /// [`ContinuedAsNew`](WorkflowError::ContinuedAsNew) if it continued as new, and with its
+    /// failure if it was retried.
+    pub async fn run_result(&self) -> Result<O, WorkflowError>
+    where
+        O: DeserializeOwned,
+    {
+        let close = self.close_of(self.run_id).await?;
+        self.outcome(self.run_id, close)
+    }
+
+    /// Waits until a run is closed.
+    async fn close_of(&self, run_id: RunId) -> Result<EventAttributes, WorkflowError> {
+        let question = |reply| DirectoryMessage::Call { run_id, call: RunCall::Result { reply } };
+        self.client.ask(question).await?
+    }
+
+    fn outcome(&self, run_id: RunId, close: EventAttributes) -> Result<O, WorkflowError>
+    where
+        O: DeserializeOwned,
+    {
+        let workflow_id = self.workflow_id.clone();
+        match close {
             EventAttributes::WorkflowExecutionCompleted(completed) => self
                 .output
                 .read(completed.result)
@@ -73,6 +136,10 @@ impl<O> WorkflowHandle<O> {
             EventAttributes::WorkflowExecutionTimedOut(_) => {
                 Err(WorkflowError::TimedOut { workflow_id, run_id })
             }
+            EventAttributes::WorkflowExecutionContinuedAsNew(next) => {
+                let new_execution_run_id = next.new_execution_run_id;
+                Err(WorkflowError::ContinuedAsNew { workflow_id, run_id, new_execution_run_id })
+            }
             _ => Err(RunNotFound::RunId { run_id }.into()),
         }
     }
@@ -82,20 +149,24 @@ impl<O> WorkflowHandle<O> {
     /// # Errors
     /// [`RunError`] if there is no such run, or nobody to ask.
     pub async fn describe(&self) -> Result<WorkflowDescription, RunError> {
-        self.client.ask(|reply| self.call(RunCall::Describe { reply })).await?
+        let run_id = self.current()?;
+        let call = |reply| DirectoryMessage::Call { run_id, call: RunCall::Describe { reply } };
+        self.client.ask(call).await?
     }
 
-    /// Reads the run's history, as far as it is durable.
+    /// Reads the run's history, as far as it is durable. That of a run which sleeps before its
+    /// first turn is empty.
     ///
     /// # Errors
     /// [`RunError`] if there is no such run, or its history cannot be read.
     #[expect(clippy::unused_async, reason = "reading may move off the caller's thread")]
     pub async fn history(&self) -> Result<Vec<Event>, RunError> {
+        let run_id = self.current()?;
         let store = &self.client.shared()?.store;
-        if store.get_run(self.run_id)?.is_none() {
-            return Err(RunNotFound::RunId { run_id: self.run_id }.into());
+        if store.get_run(run_id)?.is_none() {
+            return Err(RunNotFound::RunId { run_id }.into());
         }
-        Ok(store.read_history(self.run_id)?)
+        Ok(store.read_history(run_id)?)
     }
 
     /// Asks the run to cancel; it may clean up first, or ignore the request. Asking again, or
@@ -105,7 +176,11 @@ impl<O> WorkflowHandle<O> {
     /// [`RunError`] if there is no such run, or nobody to ask.
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<(), RunError> {
         let reason = reason.into();
-        self.tell(|reply| RunCall::Cancel { reason: reason.clone(), reply }).await.0
+        let told = self.tell(|reply| RunCall::Cancel { reason: reason.clone(), reply }).await;
+        match told.answer {
+            Err(RunError::AlreadyClosed { .. }) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// Ends the run at once, without running any of its code: nothing is cleaned up, no
@@ -117,37 +192,68 @@ impl<O> WorkflowHandle<O> {
     pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), RunError> {
         let reason = reason.into();
         let told = self.tell(|reply| RunCall::Terminate { reason: reason.clone(), reply }).await;
-        match told {
+        match told.answer {
             // It was told before, and the answer was lost: this may be what closed it.
-            (Err(closed @ RunError::AlreadyClosed { .. }), asked) if asked > 1 => {
-                let status = self.describe().await?.status;
+            Err(closed @ RunError::AlreadyClosed { .. }) if told.asked > 1 => {
+                let status = self.of_run(told.run_id).describe().await?.status;
                 if status == WorkflowStatus::Terminated { Ok(()) } else { Err(closed) }
             }
-            (told, _) => told,
+            answer => answer,
         }
     }
 
-    /// Tells the run something until there is an answer; gives the answer, and how often the
-    /// run was told.
-    async fn tell(
-        &self,
-        call: impl Fn(oneshot::Sender<Result<(), RunError>>) -> RunCall,
-    ) -> (Result<(), RunError>, u32) {
-        self.client.tell(self.run_id, call).await
+    /// Tells the run something until there is an answer; if it has closed meanwhile, the run that
+    /// goes on with its chain.
+    async fn tell(&self, call: impl Fn(oneshot::Sender<Result<(), RunError>>) -> RunCall) -> Told {
+        let mut run_id = self.run_id;
+        loop {
+            let (answer, asked) = self.client.tell(run_id, &call).await;
+            if matches!(answer, Err(RunError::AlreadyClosed { .. })) {
+                match self.of_chain(run_id).current() {
+                    Ok(next) if next != run_id && !self.is_single => {
+                        run_id = next;
+                        continue;
+                    }
+                    Err(error) => return Told { answer: Err(error), asked, run_id },
+                    Ok(_) => {}
+                }
+            }
+            return Told { answer, asked, run_id };
+        }
+    }
+
+    /// A handle to the chain from one of its runs on.
+    fn of_chain(&self, run_id: RunId) -> Self {
+        Self { run_id, is_single: false, ..self.clone() }
+    }
+
+    pub(super) fn is_single(&self) -> bool {
+        self.is_single
     }
 
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
+}
 
-    pub(super) fn call(&self, call: RunCall) -> DirectoryMessage {
-        DirectoryMessage::Call { run_id: self.run_id, call }
-    }
+/// What came of telling a run something.
+struct Told {
+    answer: Result<(), RunError>,
+    /// How often the run was told.
+    asked: u32,
+    /// The run that gave the answer.
+    run_id: RunId,
 }
 
 impl<O> Clone for WorkflowHandle<O> {
     fn clone(&self) -> Self {
-        Self::new(self.client.clone(), self.workflow_id.clone(), self.run_id, self.output)
+        Self {
+            client: self.client.clone(),
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id,
+            is_single: self.is_single,
+            output: self.output,
+        }
     }
 }
 

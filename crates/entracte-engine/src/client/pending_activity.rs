@@ -38,12 +38,13 @@ struct Target {
 }
 
 impl<O> WorkflowHandle<O> {
-    /// Gives a handle to a pending activity of the run by its id.
+    /// Gives a handle to a pending activity of the run that is open now, by its id.
     pub fn pending_activity(&self, activity_id: impl Into<String>) -> PendingActivity {
         PendingActivity(self.target(OperationTarget::Id(activity_id.into())))
     }
 
-    /// Gives a handle to the pending activities of the run of one type: of one durable name.
+    /// Gives a handle to the pending activities of the run that is open now of one type: of one
+    /// durable name.
     pub fn pending_activities_of_type(
         &self,
         activity_type: impl Into<String>,
@@ -52,7 +53,9 @@ impl<O> WorkflowHandle<O> {
     }
 
     fn target(&self, target: OperationTarget) -> Target {
-        Target { client: self.client().clone(), run_id: self.run_id(), target }
+        // What cannot be found out now is told by the operation.
+        let run_id = self.current().unwrap_or(self.run_id());
+        Target { client: self.client().clone(), run_id, target }
     }
 }
 

@@ -5,8 +5,9 @@ use entracte_workflow::{ClientCall, ClientCallKind, Query};
 use serde::de::DeserializeOwned;
 
 use super::WorkflowHandle;
+use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunCall;
-use crate::errors::QueryError;
+use crate::errors::{EngineStopped, QueryError, RunError};
 
 impl<O> WorkflowHandle<O> {
     /// Asks for what the run has published last under a name
@@ -37,15 +38,23 @@ impl<O> WorkflowHandle<O> {
     /// # Errors
     /// As [`query`](Self::query).
     pub async fn query_by_name(&self, query: &str) -> Result<Payload, QueryError> {
+        let run_id = self.current().map_err(|error| match error {
+            RunError::Store(error) => QueryError::Store(error),
+            // Nothing else can be wrong before anybody is asked.
+            _ => self.client().stopped().unwrap_or_else(EngineStopped::killed).into(),
+        })?;
         let kind = ClientCallKind::QueryWorkflow {
             workflow_id: self.workflow_id().clone(),
-            run_id: self.run_id(),
+            run_id,
             query: query.into(),
         };
         let mut call = ClientCall::new(kind, Vec::new(), Headers::new());
         let refused = |failure| QueryError::Refused { failure };
         self.client().shared()?.registry.interceptors().client_call(&mut call).map_err(refused)?;
-        let question = |reply| self.call(RunCall::Query { query: query.to_owned(), reply });
+        let question = |reply| {
+            let call = RunCall::Query { query: query.to_owned(), reply };
+            DirectoryMessage::Call { run_id, call }
+        };
         self.client().ask(question).await?
     }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{Client, WorkflowHandle};
 use crate::actors::run::RunCall;
+use crate::chain::last_run;
 use crate::engine::shorten;
 use crate::errors::SignalError;
 
@@ -26,6 +27,8 @@ pub struct SendSignal {
     client: Client,
     workflow_id: WorkflowId,
     run_id: RunId,
+    /// Whether it is for that run alone.
+    is_single: bool,
     name: Arc<str>,
     input: Result<Vec<Payload>, EncodeError>,
     headers: Headers,
@@ -33,7 +36,8 @@ pub struct SendSignal {
 }
 
 impl<O> WorkflowHandle<O> {
-    /// Sends the run a signal. Nothing happens until it is awaited.
+    /// Sends the workflow a signal: the run of its chain that is open. Nothing happens until it
+    /// is awaited.
     ///
     /// The value must be of the constant's type:
     ///
@@ -62,6 +66,7 @@ impl<O> WorkflowHandle<O> {
             client: self.client().clone(),
             workflow_id: self.workflow_id().clone(),
             run_id: self.run_id(),
+            is_single: self.is_single(),
             name,
             input,
             headers: Headers::new(),
@@ -71,9 +76,9 @@ impl<O> WorkflowHandle<O> {
 }
 
 impl SendSignal {
-    /// Sets the id of this request: a second signal to the same run with the same request id is
-    /// acknowledged and changes nothing (rule SIG-3), whatever it is named and carries. Default:
-    /// a random UUID.
+    /// Sets the id of this request: a second signal with the same request id is acknowledged and
+    /// changes nothing (rule SIG-3), whatever it is named and carries, if a run of the chain has
+    /// it, from the handle's [`run_id`](WorkflowHandle::run_id) on. Default: a random UUID.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.request_id = Some(id.into());
         self
@@ -88,7 +93,29 @@ impl SendSignal {
     async fn send(self) -> Result<(), SignalError> {
         let signaled = self.event()?;
         let is_repeated = self.request_id.is_some();
-        deliver_signal(&self.client, self.run_id, &signaled, is_repeated).await
+        let (client, mut run_id) = (&self.client, self.run_id);
+        loop {
+            let answer = deliver_signal(client, run_id, &signaled, is_repeated).await;
+            if self.is_single || !matches!(answer, Err(SignalError::AlreadyClosed { .. })) {
+                return answer;
+            }
+            match self.next_run(run_id, is_repeated)? {
+                Some(next) => run_id = next,
+                None => return answer,
+            }
+        }
+    }
+
+    /// The run that gets the signal instead of one that has closed. If the signal may have been
+    /// sent before, the runs are asked one after the other whether they have it.
+    fn next_run(&self, closed: RunId, is_repeated: bool) -> Result<Option<RunId>, SignalError> {
+        let store = &self.client.shared()?.store;
+        if is_repeated {
+            let row = store.get_run(closed)?;
+            return Ok(row.and_then(|row| row.new_execution_run_id()));
+        }
+        let last = last_run(&**store, closed)?.map(|(last, _)| last);
+        Ok(last.filter(|last| *last != closed))
     }
 
     fn event(&self) -> Result<WorkflowExecutionSignaled, SignalError> {

@@ -4,10 +4,12 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::options::validate_workflow_options;
 use entracte_model::{
-    EncodeError, Headers, Payload, Priority, PriorityOptions, RunId, WorkflowId,
+    EncodeError, Headers, Payload, Priority, PriorityOptions, RetryPolicy, RunId, WorkflowId,
     WorkflowIdConflictPolicy, WorkflowIdReusePolicy, id,
 };
 use entracte_workflow::{ClientCall, ClientCallKind, Workflow};
@@ -38,12 +40,22 @@ pub struct StartWorkflow<I, O> {
     reuse_policy: WorkflowIdReusePolicy,
     conflict_policy: WorkflowIdConflictPolicy,
     priority: PriorityOptions,
+    retry_policy: Option<RetryPolicy>,
+    execution_timeout: Option<Duration>,
+    run_timeout: Option<Duration>,
 }
 
 impl<I: Serialize, O> StartWorkflow<I, O> {
     pub(crate) fn new(client: Client, workflow: Workflow<I, O>, input: I) -> Self {
         let input = Payload::encode(&input).map(|input| vec![input]);
-        Self::of(client, workflow.name().into(), input, Output::Decoded)
+        let defaults = workflow.defaults();
+        let start = Self::of(client, workflow.name().into(), input, Output::Decoded);
+        Self {
+            retry_policy: defaults.retry_policy.map(Into::into),
+            execution_timeout: defaults.execution_timeout,
+            run_timeout: defaults.run_timeout,
+            ..start
+        }
     }
 }
 
@@ -72,6 +84,9 @@ impl<I, O> StartWorkflow<I, O> {
             reuse_policy: WorkflowIdReusePolicy::default(),
             conflict_policy: WorkflowIdConflictPolicy::default(),
             priority: PriorityOptions::default(),
+            retry_policy: None,
+            execution_timeout: None,
+            run_timeout: None,
         }
     }
 
@@ -99,6 +114,30 @@ impl<I, O> StartWorkflow<I, O> {
     /// [`Fail`](WorkflowIdConflictPolicy::Fail): the start is refused.
     pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
         self.conflict_policy = policy;
+        self
+    }
+
+    /// Sets how the workflow is retried if a run of it fails or times out: each time as a new
+    /// run of the same workflow id, with the same input, after a back-off (rules RET-3 and
+    /// WTO-3). A run that closes as cancelled or is terminated is not retried. Default: the
+    /// constant's, and else not at all.
+    pub fn retry_policy(mut self, retry_policy: impl Into<RetryPolicy>) -> Self {
+        self.retry_policy = Some(retry_policy.into());
+        self
+    }
+
+    /// Sets how long the workflow may take, with all of its runs (rule WTO-1). Default: the
+    /// constant's, and else without end.
+    pub fn execution_timeout(mut self, timeout: Duration) -> Self {
+        self.execution_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long one run of the workflow may take, without the back-off before it (rules
+    /// WTO-1 and WTO-2). It ends without that its code runs any more. Default: the constant's,
+    /// and else without end.
+    pub fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.run_timeout = Some(timeout);
         self
     }
 
@@ -209,6 +248,8 @@ impl<I, O> StartWorkflow<I, O> {
         }
         let input = self.input.clone()?;
         self.priority.validate()?;
+        let policy = self.retry_policy.as_ref();
+        validate_workflow_options(self.execution_timeout, self.run_timeout, policy)?;
         let random = || Uuid::new_v4().to_string();
         let workflow_id = self.workflow_id.clone().unwrap_or_else(random);
         let request_id = self.request_id.clone().unwrap_or_else(random);
@@ -240,7 +281,14 @@ impl<I, O> StartWorkflow<I, O> {
         let new =
             WorkflowExecutionStarted::new(run_id, workflow_id, workflow_type, input, request_id);
         let priority = self.priority.clone();
-        Ok(WorkflowExecutionStarted { headers, priority, ..new })
+        Ok(WorkflowExecutionStarted {
+            headers,
+            priority,
+            retry_policy: self.retry_policy.clone(),
+            execution_timeout: self.execution_timeout,
+            run_timeout: self.run_timeout,
+            ..new
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use entracte_model::{Event, RunId, Seq, Timestamp};
 use entracte_store::keys::{
     DeliveryKey, InboxKey, LocalActivityKey, PendingActivityKey, PublishedKey,
 };
-use entracte_store::rows::{InboxRow, LocalActivityRow, PendingActivityRow, PublishedRow};
+use entracte_store::rows::{InboxRow, LocalActivityRow, PendingActivityRow, PublishedRow, RunRow};
 use serde::Serialize;
 
 use crate::verify::{RunRowFound, Walk};
@@ -28,6 +28,10 @@ struct Head<'a> {
     close_time: Option<Timestamp>,
     request_id: Option<&'a str>,
     first_execution_run_id: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continued_execution_run_id: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_execution_run_id: Option<RunId>,
 }
 
 /// What stands behind the events.
@@ -92,6 +96,8 @@ impl<'a, W: Write> RunLine<'a, W> {
             close_time: row.and_then(|row| row.close).map(|close| close.time),
             request_id: row.map(|row| &*row.request_id),
             first_execution_run_id: row.map(|row| row.first_execution_run_id),
+            continued_execution_run_id: row.and_then(|row| row.continued_execution_run_id),
+            new_execution_run_id: row.and_then(RunRow::new_execution_run_id),
         };
         let head = serde_json::to_vec(&head)?;
         // An object that is not closed yet.

@@ -154,6 +154,7 @@ impl Operations {
             IndexRow::ExternalSignal { seq, due } => {
                 history.sent_signals.get(&seq).is_some_and(|sent| sent.initiated_time == due)
             }
+            IndexRow::FirstWorkflowTask { .. } => history.started.is_none(),
             IndexRow::RunTimeout { due } => times_out_at(history, start).is_none_or(|at| at == due),
             _ => true,
         };
@@ -244,9 +245,7 @@ impl Operations {
 
 /// When the run times out; not known before its first event.
 fn times_out_at(history: &HistoryState, start: Timestamp) -> Option<Timestamp> {
-    let started = history.started.as_ref()?;
-    let own = started.run_timeout.map(|timeout| start.saturating_add(timeout));
-    [own, started.execution_expiration].into_iter().flatten().min()
+    history.started.as_ref()?.times_out_at(start)
 }
 
 fn fault_of(row: &PendingActivityRow) -> Option<PendingActivityFault> {

@@ -141,6 +141,16 @@ pub enum Problem {
         /// What does not fit.
         fault: WorkflowIdFault,
     },
+    /// Two runs of a chain do not fit each other.
+    #[error("run {run_id} and run {other} of one chain: {fault}")]
+    Chain {
+        /// The run.
+        run_id: RunId,
+        /// The run before or behind it.
+        other: RunId,
+        /// What does not fit.
+        fault: ChainFault,
+    },
     /// A run has published something that cannot be: it is unknown, or its history is shorter.
     #[error("`{name}`, published at event {event_id} of run {run_id}: {}", lacks(*events))]
     Published {
@@ -297,6 +307,11 @@ pub enum IndexRow {
         /// When it is due.
         due: Timestamp,
     },
+    /// The end of the back-off before the run's first turn.
+    FirstWorkflowTask {
+        /// When it is due.
+        due: Timestamp,
+    },
     /// Something that is due, of a kind that is not known here.
     Other {
         /// Its number.
@@ -314,9 +329,29 @@ impl From<DueKey> for IndexRow {
             DueKind::ActivityRetry => Self::ActivityRetry { seq, due },
             DueKind::ExternalSignal => Self::ExternalSignal { seq, due },
             DueKind::RunTimeout => Self::RunTimeout { due },
+            DueKind::FirstWorkflowTask => Self::FirstWorkflowTask { due },
             _ => Self::Other { seq, due },
         }
     }
+}
+
+/// What does not fit between two runs of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChainFault {
+    /// A run has closed with another one to follow, which is not there.
+    #[error("the latter follows the former, and is missing")]
+    Missing,
+    /// A run says that it follows another one, which does not know of it.
+    #[error("the former says that it follows the latter, which does not go on in it")]
+    NotFollowed,
+    /// A run says that it follows no run, or another one, than the one that goes on in it.
+    #[error("the former goes on in the latter, which does not say that it follows it")]
+    NotFollowing,
+    /// They are of different workflow ids or chains.
+    #[error("they have different workflow ids or first runs")]
+    Differs,
 }
 
 /// What the row of a pending activity cannot say.
@@ -349,6 +384,9 @@ impl fmt::Display for IndexRow {
                 write!(f, "the row of signal {seq}, sent at {due},")
             }
             Self::RunTimeout { due } => write!(f, "the row of the run's timeout, due at {due},"),
+            Self::FirstWorkflowTask { due } => {
+                write!(f, "the row of the run's first turn, due at {due},")
+            }
             Self::Other { seq, due } => write!(f, "the row of operation {seq}, due at {due},"),
         }
     }

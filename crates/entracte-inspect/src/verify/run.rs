@@ -9,7 +9,7 @@ use entracte_workflow::HistoryState;
 use super::Verifier;
 use super::history::{self, Told};
 use super::operations::Operations;
-use super::problem::{Problem, WorkflowIdFault};
+use super::problem::{ChainFault, Problem, WorkflowIdFault};
 use super::rows::hex;
 use super::walk::{RunRowFound, Walk};
 
@@ -43,6 +43,7 @@ impl Verifier<'_> {
 
     fn check_known(&mut self, run_id: RunId, row: &RunRow, told: &Told, operations: &Operations) {
         self.check_claim(run_id, row);
+        self.check_chain(run_id, row);
         if told.events == 0 && told.state.is_some() {
             let may_have_start = operations.has_start || operations.inbox_is_broken;
             if !row.status.is_open() || !may_have_start {
@@ -137,6 +138,18 @@ impl Verifier<'_> {
                 row.first_execution_run_id.to_string(),
                 started.first_execution_run_id.to_string(),
             );
+            let run = |run: Option<RunId>| run.map_or("none".to_owned(), |run| run.to_string());
+            compare(
+                "run before it",
+                run(row.continued_execution_run_id),
+                run(started.continued_execution_run_id),
+            );
+            compare("attempt", row.attempt.to_string(), started.attempt.to_string());
+            compare(
+                "run behind it",
+                run(row.new_execution_run_id()),
+                run(state.new_execution_run_id),
+            );
         }
         let close = row.close.map(|close| (close.last_event_id, close.time));
         let last = (EventId::new(told.events), state.last_time);
@@ -151,6 +164,38 @@ impl Verifier<'_> {
             && row.start_time > first
         {
             compare("start", exactly(row.start_time), exactly(first));
+        }
+    }
+
+    /// The runs before and behind it in its chain know of it.
+    fn check_chain(&mut self, run_id: RunId, row: &RunRow) {
+        let is_other = |other: &RunRow| {
+            let first = (&other.workflow_id, other.first_execution_run_id);
+            first != (&row.workflow_id, row.first_execution_run_id)
+        };
+        let mut found = Vec::new();
+        // Rows that cannot be read are told where they stand.
+        if let Some(next) = row.new_execution_run_id()
+            && let Ok(next_row) = self.store.get_run(next)
+        {
+            let fault = match next_row {
+                None => Some(ChainFault::Missing),
+                Some(next) if is_other(&next) => Some(ChainFault::Differs),
+                Some(next) if next.continued_execution_run_id != Some(run_id) => {
+                    Some(ChainFault::NotFollowing)
+                }
+                Some(_) => None,
+            };
+            found.extend(fault.map(|fault| (next, fault)));
+        }
+        if let Some(before) = row.continued_execution_run_id
+            && let Ok(before_row) = self.store.get_run(before)
+            && before_row.is_none_or(|it| it.new_execution_run_id() != Some(run_id))
+        {
+            found.push((before, ChainFault::NotFollowed));
+        }
+        for (other, fault) in found {
+            (self.sink)(Problem::Chain { run_id, other, fault });
         }
     }
 

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     ChildWorkflowExecutionCanceled, ChildWorkflowExecutionCompleted, ChildWorkflowExecutionFailed,
     ChildWorkflowExecutionStarted, ChildWorkflowExecutionTerminated,
-    ChildWorkflowExecutionTimedOut, ExternalWorkflowExecutionCancelRequested,
-    ExternalWorkflowExecutionSignaled, HISTORY_FORMAT_VERSION, MarkerRecorded, ParentExecution,
+    ChildWorkflowExecutionTimedOut, ContinueAsNewInitiator,
+    ExternalWorkflowExecutionCancelRequested, ExternalWorkflowExecutionSignaled,
+    HISTORY_FORMAT_VERSION, MarkerRecorded, ParentExecution,
     RequestCancelExternalWorkflowExecutionFailed, RequestCancelExternalWorkflowExecutionInitiated,
     SignalExternalWorkflowExecutionFailed, SignalExternalWorkflowExecutionInitiated,
     StartChildWorkflowExecutionFailed, StartChildWorkflowExecutionInitiated, WorkflowExecution,
+    WorkflowExecutionContinuedAsNew,
 };
 use crate::failure::{Failure, RetryState};
 use crate::headers::Headers;
@@ -21,6 +23,7 @@ use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
 use crate::priority::PriorityOptions;
+use crate::retry::RetryPolicy;
 use crate::time::{Timestamp, duration_option_serde, duration_serde};
 
 /// What happened, with Temporal's names (semantics, section 24).
@@ -97,6 +100,8 @@ pub enum EventAttributes {
     ExternalWorkflowExecutionCancelRequested(ExternalWorkflowExecutionCancelRequested),
     /// The run ran into a timeout of its own.
     WorkflowExecutionTimedOut(WorkflowExecutionTimedOut),
+    /// The run went on in a new one.
+    WorkflowExecutionContinuedAsNew(WorkflowExecutionContinuedAsNew),
 }
 
 /// A place in source code, as `path/file.rs:line`.
@@ -176,6 +181,21 @@ pub struct WorkflowExecutionStarted {
     /// How long this run may take (rule WTO-1). Default none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
     pub run_timeout: Option<Duration>,
+    /// How the run is retried if it fails; without a policy it is not (rule RET-3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<RetryPolicy>,
+    /// The run before this one in its chain; none of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_execution_run_id: Option<RunId>,
+    /// Why this run follows the one before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<ContinueAsNewInitiator>,
+    /// Why the run before it failed, if this one retries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_failure: Option<Failure>,
+    /// How long the run sleeps before its first turn. Default not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
+    pub first_workflow_task_backoff: Option<Duration>,
 }
 
 impl WorkflowExecutionStarted {
@@ -204,6 +224,11 @@ impl WorkflowExecutionStarted {
             execution_timeout: None,
             execution_expiration: None,
             run_timeout: None,
+            retry_policy: None,
+            continued_execution_run_id: None,
+            initiator: None,
+            continued_failure: None,
+            first_workflow_task_backoff: None,
         }
     }
 }
@@ -220,15 +245,21 @@ pub struct WorkflowExecutionCompleted {
 pub struct WorkflowExecutionFailed {
     /// The failure.
     pub failure: Failure,
-    /// Why there is no further run.
+    /// Why there is no further run; in progress if there is one.
     pub retry_state: RetryState,
+    /// The run that retries this one, if there is one (rule WTO-3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_execution_run_id: Option<RunId>,
 }
 
 /// The run ran into a timeout of its own (rule WTO-4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowExecutionTimedOut {
-    /// Why there is no further run.
+    /// Why there is no further run; in progress if there is one.
     pub retry_state: RetryState,
+    /// The run that retries this one, if there is one (rule WTO-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_execution_run_id: Option<RunId>,
 }
 
 /// The run returned a cancellation.
@@ -389,4 +420,17 @@ pub struct TimerCanceled {
     pub seq: Seq,
     /// The event that started the timer.
     pub started_event_id: EventId,
+}
+
+impl EventAttributes {
+    /// The run in which a run that ended like this goes on, if there is one.
+    #[must_use]
+    pub fn new_execution_run_id(&self) -> Option<RunId> {
+        match self {
+            Self::WorkflowExecutionFailed(it) => it.new_execution_run_id,
+            Self::WorkflowExecutionTimedOut(it) => it.new_execution_run_id,
+            Self::WorkflowExecutionContinuedAsNew(it) => Some(it.new_execution_run_id),
+            _ => None,
+        }
+    }
 }

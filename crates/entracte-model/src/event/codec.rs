@@ -123,6 +123,7 @@ event_types! {
     25 MarkerRecorded,
     26 WorkflowExecutionSignaled,
     27 WorkflowExecutionTerminated,
+    28 WorkflowExecutionContinuedAsNew,
     29 StartChildWorkflowExecutionInitiated,
     30 StartChildWorkflowExecutionFailed,
     31 ChildWorkflowExecutionStarted,
@@ -153,6 +154,7 @@ impl EventType {
                 | Self::WorkflowExecutionCanceled
                 | Self::WorkflowExecutionTerminated
                 | Self::WorkflowExecutionTimedOut
+                | Self::WorkflowExecutionContinuedAsNew
         )
     }
 }

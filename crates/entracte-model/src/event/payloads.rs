@@ -20,6 +20,11 @@ impl HasPayloads for EventAttributes {
         match self {
             EventAttributes::WorkflowExecutionStarted(it) => {
                 it.input.replace_payloads(replace)?;
+                it.headers.replace_payloads(replace)?;
+                it.continued_failure.replace_payloads(replace)
+            }
+            EventAttributes::WorkflowExecutionContinuedAsNew(it) => {
+                it.input.replace_payloads(replace)?;
                 it.headers.replace_payloads(replace)
             }
             EventAttributes::WorkflowExecutionCompleted(it) => it.result.replace_payloads(replace),

@@ -79,8 +79,11 @@ fn batch(run_id: RunId) -> Batch {
     };
     let attributes = EventAttributes::ActivityTaskCompleted(completed);
     batch.put_event(run_id, &Event { id: EventId::FIRST, time, attributes });
-    let failed =
-        WorkflowExecutionFailed { failure: failure(), retry_state: RetryState::RetryPolicyNotSet };
+    let failed = WorkflowExecutionFailed {
+        failure: failure(),
+        retry_state: RetryState::RetryPolicyNotSet,
+        new_execution_run_id: None,
+    };
     let attributes = EventAttributes::WorkflowExecutionFailed(failed);
     batch.put_event(run_id, &Event { id: EventId::FIRST.plus(1), time, attributes });
     let attributes = EventAttributes::WorkflowExecutionSignaled(signaled());

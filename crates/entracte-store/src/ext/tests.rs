@@ -114,12 +114,15 @@ fn run_row(status: WorkflowStatus) -> RunRow {
         workflow_type: "order".into(),
         request_id: "request".into(),
         first_execution_run_id: run(1),
+        continued_execution_run_id: None,
+        attempt: 1,
         parent: None,
         start_time: Timestamp::from_unix_nanos(1),
         status,
         close: (!status.is_open()).then(|| RunClose {
             time: Timestamp::from_unix_nanos(9),
             last_event_id: EventId::new(3),
+            new_execution_run_id: None,
         }),
     }
 }

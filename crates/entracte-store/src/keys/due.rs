@@ -21,6 +21,8 @@ pub enum DueKind {
     ParentClose = 4,
     /// The run times out.
     RunTimeout = 5,
+    /// The run takes its first turn, behind a back-off.
+    FirstWorkflowTask = 6,
 }
 
 impl DueKind {
@@ -31,6 +33,7 @@ impl DueKind {
             3 => Ok(Self::ExternalSignal),
             4 => Ok(Self::ParentClose),
             5 => Ok(Self::RunTimeout),
+            6 => Ok(Self::FirstWorkflowTask),
             number => Err(InvalidKey::UnknownDueKind { number }),
         }
     }

@@ -19,6 +19,12 @@ pub struct RunRow {
     pub request_id: Arc<str>,
     /// The first run of the chain to which it belongs.
     pub first_execution_run_id: RunId,
+    /// The run before it in the chain; none of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_execution_run_id: Option<RunId>,
+    /// The number of the attempt under the workflow's own retry policy, from 1.
+    #[serde(default = "first_attempt", skip_serializing_if = "is_first_attempt")]
+    pub attempt: u32,
     /// The workflow that started the run as its child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentExecution>,
@@ -38,6 +44,26 @@ pub struct RunClose {
     pub time: Timestamp,
     /// The last event of its history.
     pub last_event_id: EventId,
+    /// The run that follows it in the chain, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_execution_run_id: Option<RunId>,
+}
+
+impl RunRow {
+    /// The run that follows this one in its chain, if it is closed and there is one.
+    #[must_use]
+    pub fn new_execution_run_id(&self) -> Option<RunId> {
+        self.close.and_then(|close| close.new_execution_run_id)
+    }
+}
+
+const fn first_attempt() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_first_attempt(attempt: &u32) -> bool {
+    *attempt == first_attempt()
 }
 
 plain_row!(RunRow);

@@ -46,17 +46,24 @@ prop_compose! {
     fn run_rows()(
         workflow_id in "[a-z]{1,12}", workflow_type in "[a-z]{1,12}", request_id in "[a-z]{1,12}",
         first_execution_run_id in run_ids(), start_time in times(), status in statuses(),
-        close in option::of((times(), event_ids())),
+        close in option::of((times(), event_ids())), attempt in 1..9_u32,
+        before in option::of(run_ids()), behind in option::of(run_ids()),
     ) -> RunRow {
         RunRow {
             workflow_id: WorkflowId::new(workflow_id).unwrap(),
             workflow_type: workflow_type.into(),
             request_id: request_id.into(),
             first_execution_run_id,
+            continued_execution_run_id: before,
+            attempt,
             parent: None,
             start_time,
             status,
-            close: close.map(|(time, last_event_id)| RunClose { time, last_event_id }),
+            close: close.map(|(time, last_event_id)| RunClose {
+                time,
+                last_event_id,
+                new_execution_run_id: behind,
+            }),
         }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use entracte_model::failure::ChildWorkflowFailure;
 use entracte_model::{
     ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, FailureKind, Headers,
-    ParentClosePolicy, Payload, RetryState, RunId, Seq, WorkflowId, WorkflowIdReusePolicy, id,
+    ParentClosePolicy, Payload, RetryPolicy, RetryState, RunId, Seq, WorkflowId,
+    WorkflowIdReusePolicy, id,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,13 +49,20 @@ impl<O> ChildWorkflowCall<O> {
         input: &I,
         source: &'static Location<'static>,
     ) -> Self {
+        let defaults = workflow.defaults();
+        let options = ChildWorkflowOptions {
+            retry_policy: defaults.retry_policy.map(Into::into),
+            execution_timeout: defaults.execution_timeout,
+            run_timeout: defaults.run_timeout,
+            ..ChildWorkflowOptions::default()
+        };
         Self {
             core,
             workflow_type: workflow.name(),
             workflow_id: None,
             input: Payload::encode(input).map_err(|error| error.to_string()),
             headers: Headers::new(),
-            options: ChildWorkflowOptions::default(),
+            options,
             source,
             output: PhantomData,
         }
@@ -88,13 +96,23 @@ impl<O> ChildWorkflowCall<O> {
         self
     }
 
-    /// Sets how long the child may take, with all of its runs (rule WTO-1). Default: without end.
+    /// Sets how the child is retried if a run of it fails or times out: each time as a new run
+    /// of the same workflow id, and this workflow hears only of the last one (rules CHD-9 and
+    /// CHD-10). Default: the constant's, and else not at all.
+    pub fn retry_policy(mut self, retry_policy: impl Into<RetryPolicy>) -> Self {
+        self.options.retry_policy = Some(retry_policy.into());
+        self
+    }
+
+    /// Sets how long the child may take, with all of its runs (rule WTO-1). Default: the
+    /// constant's, and else without end.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
         self.options.execution_timeout = Some(timeout);
         self
     }
 
-    /// Sets how long one run of the child may take (rule WTO-1). Default: without end.
+    /// Sets how long one run of the child may take (rule WTO-1). Default: the constant's, and
+    /// else without end.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.options.run_timeout = Some(timeout);
         self

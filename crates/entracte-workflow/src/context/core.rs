@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use entracte_model::{Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{Failure, Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
 
 pub(crate) use self::cancelling::CancelWaiter;
 use self::cancelling::cancellation;
@@ -58,6 +58,8 @@ pub(crate) struct RunInfo {
     pub(crate) first_execution_run_id: RunId,
     pub(crate) attempt: u32,
     pub(crate) headers: Headers,
+    pub(crate) continued_execution_run_id: Option<RunId>,
+    pub(crate) continued_failure: Option<Failure>,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,8 @@ pub(crate) struct State {
     signals: SignalQueues,
     /// What the running turn has published, by name.
     published: BTreeMap<Arc<str>, Payload>,
+    /// The command with which the run goes on in a new one, if its workflow asked for that.
+    continued: Option<Command>,
     /// Why the running turn must fail, though the workflow's code does not.
     failure: Option<TurnFailure>,
     /// Whether a job is running. Between two jobs, calls record nothing: a command of a task
@@ -120,6 +124,7 @@ impl Core {
             immediate_resolutions: 0,
             signals: SignalQueues::default(),
             published: BTreeMap::new(),
+            continued: None,
             failure: None,
             in_job: false,
             inert: false,
@@ -222,6 +227,25 @@ impl Core {
         state.forget_local(number);
         drop(state);
         drop(operation);
+    }
+
+    /// Ends the run with this command when the running poll is over; tells whether that is
+    /// taken up.
+    pub(crate) fn continue_as_new(&self, command: Command) -> bool {
+        let mut state = self.lock();
+        let is_taken = !state.is_deaf() && state.continued.is_none();
+        if is_taken {
+            state.continued = Some(command);
+        }
+        is_taken
+    }
+
+    pub(crate) fn is_continued(&self) -> bool {
+        self.lock().continued.is_some()
+    }
+
+    pub(crate) fn take_continued(&self) -> Option<Command> {
+        self.lock().continued.take()
     }
 
     /// Counts an operation that resolves without waiting; tells whether it may. Past the limit

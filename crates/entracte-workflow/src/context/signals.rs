@@ -86,7 +86,7 @@ impl<T: DeserializeOwned> Signals<T> {
     }
 
     /// Reads what a signal carries; if that cannot be done, the turn fails.
-    fn read(&mut self, UnreadSignal { event_id, input, headers }: UnreadSignal) -> Option<T> {
+    fn read(&mut self, UnreadSignal { event_id, input, headers, .. }: UnreadSignal) -> Option<T> {
         let failed = |source| {
             let signal_name = self.name.to_owned();
             self.core.fail_turn(TurnFailure::SignalUndecodable { signal_name, event_id, source });

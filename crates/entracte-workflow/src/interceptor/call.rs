@@ -95,6 +95,11 @@ pub enum WorkflowCallKind {
         /// The durable name of the signal.
         signal_name: Arc<str>,
     },
+    /// It goes on in a new run.
+    ContinueAsNew {
+        /// The durable name of the new run's workflow.
+        workflow_type: Arc<str>,
+    },
 }
 
 impl WorkflowCall {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entracte_model::{
-    ActivityOptions, ChildWorkflowOptions, Failure, Headers, LocalActivityOptions, Payload, Seq,
-    SourceLocation, Timestamp, WorkflowId,
+    ActivityOptions, ChildWorkflowOptions, Failure, Headers, LocalActivityOptions, Payload,
+    RetryPolicy, Seq, SourceLocation, Timestamp, WorkflowId,
 };
 
 /// One decision of a run; Temporal's names.
 ///
 /// Numbers are given in the order of issue from 1 and never repeat within a run, whatever the
-/// kind of operation. The last three end the run: one of them comes last, and nothing after.
+/// kind of operation. The last four end the run: one of them comes last, and nothing after.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
@@ -154,6 +154,31 @@ pub enum Command {
         /// The failure.
         failure: Failure,
     },
+    /// The workflow goes on in a new run (rule CNT-1).
+    ContinueAsNewWorkflowExecution {
+        /// The durable name of its workflow.
+        workflow_type: Arc<str>,
+        /// Its arguments.
+        input: Vec<Payload>,
+        /// What travels along.
+        headers: Headers,
+        /// What is changed of its options; valid.
+        options: ContinueAsNewOptions,
+        /// Where the workflow issued it.
+        source: SourceLocation,
+    },
+}
+
+/// What a workflow changes of the options of its next run: the others are those of this run
+/// (rule CNT-2).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContinueAsNewOptions {
+    /// How long the run may take.
+    pub run_timeout: Option<Duration>,
+    /// How the run is retried.
+    pub retry_policy: Option<RetryPolicy>,
+    /// How long the run sleeps before its first turn. Default not at all (rule CNT-3).
+    pub backoff_start_interval: Option<Duration>,
 }
 
 impl Command {
@@ -165,6 +190,7 @@ impl Command {
             Self::CompleteWorkflowExecution { .. }
                 | Self::FailWorkflowExecution { .. }
                 | Self::CancelWorkflowExecution { .. }
+                | Self::ContinueAsNewWorkflowExecution { .. }
         )
     }
 }

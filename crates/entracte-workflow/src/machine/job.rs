@@ -56,6 +56,8 @@ pub enum Job {
         headers: Headers,
         /// The event that tells of it.
         originating_event_id: EventId,
+        /// The id of the request that sent it.
+        request_id: Arc<str>,
     },
     /// A signal to another workflow has arrived, or why it has not.
     ResolveSignalExternalWorkflow {
@@ -109,6 +111,10 @@ pub struct InitializeWorkflow {
     pub randomness_seed: u64,
     /// The first run of the chain that this run continues.
     pub first_execution_run_id: RunId,
+    /// The run before this one in its chain; none of the first.
+    pub continued_execution_run_id: Option<RunId>,
+    /// Why the run before this one failed, if this one retries it (rule WTO-6).
+    pub continued_failure: Option<Failure>,
 }
 
 /// How an activity ended.

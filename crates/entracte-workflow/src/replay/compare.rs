@@ -95,6 +95,10 @@ fn is_same(recorded: &EventAttributes, produced: &EventAttributes) -> bool {
         (A::WorkflowExecutionCompleted(_), A::WorkflowExecutionCompleted(_))
         | (A::WorkflowExecutionFailed(_), A::WorkflowExecutionFailed(_))
         | (A::WorkflowExecutionCanceled(_), A::WorkflowExecutionCanceled(_)) => true,
+        (
+            A::WorkflowExecutionContinuedAsNew(recorded),
+            A::WorkflowExecutionContinuedAsNew(produced),
+        ) => recorded.workflow_type == produced.workflow_type,
         _ => false,
     }
 }
@@ -121,6 +125,7 @@ fn produced_command(state: &HistoryState, attributes: &EventAttributes) -> Strin
         EventAttributes::WorkflowExecutionCompleted(_) => "completes the workflow",
         EventAttributes::WorkflowExecutionFailed(_) => "fails the workflow",
         EventAttributes::WorkflowExecutionCanceled(_) => "closes the workflow as cancelled",
+        EventAttributes::WorkflowExecutionContinuedAsNew(_) => "continues as new, as",
         _ => "does something else",
     };
     match subject(state, attributes) {
@@ -158,6 +163,9 @@ fn subject(state: &HistoryState, attributes: &EventAttributes) -> Option<String>
         ),
         EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(sent) => {
             format!("`{}` (id {}, {})", sent.workflow_id, sent.seq, sent.source)
+        }
+        EventAttributes::WorkflowExecutionContinuedAsNew(next) => {
+            format!("`{}` ({})", next.workflow_type, next.source)
         }
         EventAttributes::WorkflowExecutionFailed(failed) => format!("({})", failed.failure),
         EventAttributes::WorkflowExecutionCanceled(canceled) => format!("({})", canceled.failure),

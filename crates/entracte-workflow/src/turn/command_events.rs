@@ -4,15 +4,17 @@ use entracte_model::event::{
     ActivityTaskCancelRequested, ActivityTaskScheduled,
     RequestCancelExternalWorkflowExecutionInitiated, SignalExternalWorkflowExecutionInitiated,
     StartChildWorkflowExecutionInitiated, TimerCanceled, TimerStarted, WorkflowExecutionCanceled,
-    WorkflowExecutionCompleted, WorkflowExecutionFailed,
+    WorkflowExecutionCompleted, WorkflowExecutionContinuedAsNew, WorkflowExecutionFailed,
 };
-use entracte_model::{EventAttributes, RetryState, Seq, SourceLocation, WorkflowId};
+use entracte_model::id::RunPurpose;
+use entracte_model::{EventAttributes, RunId, Seq, SourceLocation, WorkflowId};
 
 use super::drive::TurnEvents;
 use crate::machine::{Command, TurnFailure};
 
 pub(super) fn command_event(
     turn: &TurnEvents<'_>,
+    run_id: RunId,
     command: Command,
 ) -> Result<EventAttributes, TurnFailure> {
     Ok(match command {
@@ -106,14 +108,35 @@ pub(super) fn command_event(
             EventAttributes::WorkflowExecutionCompleted(WorkflowExecutionCompleted { result })
         }
         Command::FailWorkflowExecution { failure } => {
-            let retry_state = RetryState::RetryPolicyNotSet;
+            let (retry_state, new_execution_run_id) = turn.decide_retry(run_id, &failure)?;
             EventAttributes::WorkflowExecutionFailed(WorkflowExecutionFailed {
                 failure,
                 retry_state,
+                new_execution_run_id,
             })
         }
         Command::CancelWorkflowExecution { failure } => {
             EventAttributes::WorkflowExecutionCanceled(WorkflowExecutionCanceled { failure })
+        }
+        Command::ContinueAsNewWorkflowExecution {
+            workflow_type,
+            input,
+            headers,
+            options,
+            source,
+        } => {
+            let started = turn.started().ok_or_else(not_begun)?;
+            let new_execution_run_id = turn.next_run_id(run_id, RunPurpose::ContinueAsNew);
+            EventAttributes::WorkflowExecutionContinuedAsNew(WorkflowExecutionContinuedAsNew {
+                new_execution_run_id,
+                workflow_type,
+                input,
+                headers,
+                run_timeout: options.run_timeout.or(started.run_timeout),
+                retry_policy: options.retry_policy.or_else(|| started.retry_policy.clone()),
+                backoff_start_interval: options.backoff_start_interval,
+                source,
+            })
         }
     })
 }
@@ -136,6 +159,10 @@ fn request_cancel(
             source,
         },
     )
+}
+
+pub(super) fn not_begun() -> TurnFailure {
+    TurnFailure::internal("a run that has not begun ends")
 }
 
 fn unknown(what: &str, seq: Seq) -> TurnFailure {

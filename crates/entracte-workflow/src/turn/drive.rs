@@ -80,7 +80,7 @@ fn activate(
         let (is_recorded, resolves) = cancels(machine, turn, &command);
         to_resolve.extend(resolves);
         if is_recorded {
-            let attributes = command_event(turn, command)?;
+            let attributes = command_event(turn, head.run_id, command)?;
             turn.push(attributes);
         }
     }
@@ -144,6 +144,21 @@ impl<'a> TurnEvents<'a> {
         self.next_event_id = id.next();
         self.events.push(Event { id, time: self.time, attributes });
         id
+    }
+
+    /// What was before the turn.
+    pub(super) fn state(&self) -> &HistoryState {
+        self.state
+    }
+
+    /// The events so far.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The time of all of them.
+    pub(super) fn time(&self) -> Timestamp {
+        self.time
     }
 
     /// The id of the event that is pushed next.

@@ -40,6 +40,7 @@ pub(crate) fn role(
             input: signaled.input.clone(),
             headers: signaled.headers.clone(),
             originating_event_id: turn.next_event_id(),
+            request_id: Arc::clone(&signaled.request_id),
         },
         EventAttributes::TimerFired(fired) => Job::FireTimer { seq: fired.seq },
         EventAttributes::ExternalWorkflowExecutionSignaled(end) => {
@@ -120,6 +121,7 @@ pub(crate) fn is_command_event(attributes: &EventAttributes) -> bool {
             | EventAttributes::WorkflowExecutionCompleted(_)
             | EventAttributes::WorkflowExecutionFailed(_)
             | EventAttributes::WorkflowExecutionCanceled(_)
+            | EventAttributes::WorkflowExecutionContinuedAsNew(_)
     )
 }
 
@@ -140,6 +142,8 @@ fn initialize(started: &WorkflowExecutionStarted) -> InitializeWorkflow {
         attempt: started.attempt,
         randomness_seed: started.randomness_seed,
         first_execution_run_id: started.first_execution_run_id,
+        continued_execution_run_id: started.continued_execution_run_id,
+        continued_failure: started.continued_failure.clone(),
     }
 }
 

@@ -80,6 +80,8 @@ proptest! {
             attempt: 1,
             randomness_seed: 42,
             first_execution_run_id: run_id(),
+            continued_execution_run_id: None,
+            continued_failure: None,
         }))];
         let mut commands = activate(&mut single, jobs.clone());
         for pick in picks {

@@ -79,6 +79,8 @@ fn initialize() -> Job {
         attempt: 1,
         randomness_seed: 42,
         first_execution_run_id: run_id(),
+        continued_execution_run_id: None,
+        continued_failure: None,
     }))
 }
 

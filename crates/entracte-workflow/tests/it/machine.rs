@@ -27,6 +27,8 @@ fn initialize(input: Vec<Payload>) -> Job {
         attempt: 3,
         randomness_seed: 42,
         first_execution_run_id: run_id(),
+        continued_execution_run_id: None,
+        continued_failure: None,
     }))
 }
 

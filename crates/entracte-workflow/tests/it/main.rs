@@ -4,6 +4,7 @@
 
 mod batches;
 mod cancellation;
+mod chains;
 mod children;
 mod combine;
 mod external_signals;

@@ -274,6 +274,11 @@ pub(crate) fn brief(attributes: &EventAttributes) -> String {
         }
         EventAttributes::WorkflowExecutionFailed(end) => format!("fail: {}", end.failure),
         EventAttributes::WorkflowExecutionCanceled(end) => format!("cancelled: {}", end.failure),
+        EventAttributes::WorkflowExecutionContinuedAsNew(next) => {
+            let number = next.input[0].decode::<u64>();
+            let input = number.map_or_else(|_| "()".to_owned(), |number| number.to_string());
+            format!("continue as new: {} {input}", next.workflow_type)
+        }
         external => panic!("{external:?} is not a command event"),
     }
 }

@@ -51,6 +51,7 @@ fn a_history() -> Vec<Event> {
         EventAttributes::WorkflowExecutionFailed(WorkflowExecutionFailed {
             failure: Failure::application("Broken", "broken").context("deploy"),
             retry_state: RetryState::RetryPolicyNotSet,
+            new_execution_run_id: None,
         }),
     ])
 }

@@ -8,7 +8,8 @@ use entracte_store::{Batch, StoreError, StoreExt};
 use super::open_runs::LostRun;
 use super::state::DirectoryState;
 use crate::actors::journal::JournalMessage;
-use crate::actors::run::{Origin, RunMessage, answer_to};
+use crate::actors::run::{Origin, RunMessage, answer_to, goes_on};
+use crate::chain::last_run;
 
 impl DirectoryState {
     /// Something is on its way to a run, and its row is durable.
@@ -30,6 +31,23 @@ impl DirectoryState {
             Ok(None) => self.open_child(run_id).await,
             Err(error) => {
                 tracing::error!(workflow.run_id = %run_id, %error, "a delivery waits for the next start");
+            }
+        }
+    }
+
+    /// Opens a run that another one has begun, and that is durable.
+    pub(super) async fn open_begun(&mut self, run_id: RunId) {
+        let is_there = self.open.get(run_id).is_some() || self.lost.contains_key(&run_id);
+        if is_there || self.stopped().is_some() {
+            return;
+        }
+        match self.store().get_run(run_id) {
+            Ok(Some(row)) if row.status.is_open() => {
+                self.open_stored(run_id, &row).await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(workflow.run_id = %run_id, %error, "a run waits for the next start");
             }
         }
     }
@@ -71,7 +89,8 @@ impl DirectoryState {
         }
     }
 
-    /// Strikes what was sent to a run that is closed, or was never started.
+    /// Passes what was sent to a closed run on to the run that goes on with its chain, or else
+    /// strikes it; also what was sent to a run that was never started.
     fn discard(&self, key: DeliveryKey) {
         let row = match self.store().get_delivery(&key) {
             Ok(Some(row)) => Some(row),
@@ -85,13 +104,33 @@ impl DirectoryState {
         let mut rows = Batch::new();
         let mut deliveries = Vec::new();
         rows.delete_delivery(key);
-        if let Some((answer, message)) = row.and_then(|row| answer_to(key, &row.message)) {
+        if let Some(row) = row.as_ref().filter(|row| goes_on(&row.message))
+            && let Some(run_id) = self.goes_on_in(key.run_id)
+        {
+            let key = DeliveryKey { run_id, ..key };
+            rows.put_delivery(key, row);
+            deliveries.push(key);
+        } else if let Some((answer, message)) = row.and_then(|row| answer_to(key, &row.message)) {
             let sender = Some((key.run_id, key.event_id));
             let received_at = self.shared.clock.now();
             rows.put_delivery(answer, &InboxRow { sender, received_at, message });
             deliveries.push(answer);
         }
         let _ = self.journal.cast(JournalMessage::Rows { rows, deliveries });
+    }
+}
+
+impl DirectoryState {
+    /// The open run that goes on with the chain of a closed one.
+    fn goes_on_in(&self, run_id: RunId) -> Option<RunId> {
+        match last_run(self.store(), run_id) {
+            Ok(last) => last.filter(|(last, row)| *last != run_id && row.status.is_open()),
+            Err(error) => {
+                unreadable(run_id, &error);
+                None
+            }
+        }
+        .map(|(last, _)| last)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Epoch, JournalMessage};
 use crate::actors::run::{
     NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
-    published,
+    published, started_before,
 };
 use crate::description::WorkflowDescription;
 use crate::errors::{
@@ -121,6 +121,9 @@ impl DirectoryState {
         let run_id = RunId::from_time_and_random(self.shared.clock.now(), rand::random());
         request.started.first_execution_run_id = run_id;
         request.started.randomness_seed = run_id.randomness_seed();
+        let now = self.shared.clock.now();
+        let deadline = request.started.execution_timeout.map(|after| now.saturating_add(after));
+        request.started.execution_expiration = deadline;
         let workflow_id = request.started.workflow_id.clone();
         let StartRequest { started, reply, .. } = request;
         let origin = Origin::New(Box::new(NewRun { started, replaces, reply: Some(reply) }));
@@ -219,9 +222,7 @@ impl DirectoryState {
                 let length = row.close.map_or(0, |close| close.last_event_id.get());
                 let _ = reply.send(Ok(WorkflowDescription::of_row(run_id, row, length)));
             }
-            // A success that changes nothing (rule CAN-1).
-            RunCall::Cancel { reply, .. } => drop(reply.send(Ok(()))),
-            RunCall::Terminate { reply, .. } => {
+            RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
                 let _ = reply.send(Err(RunError::AlreadyClosed { run_id }));
             }
             RunCall::Signal { reply, .. } => {
@@ -374,8 +375,7 @@ fn judge_reuse(
 ) -> Option<Result<StartedRun, StartWorkflowError>> {
     let row = row?;
     if row.request_id == request.started.request_id {
-        let WorkflowIdRow { run_id, first_execution_run_id, .. } = *row;
-        return Some(Ok(StartedRun { run_id, first_execution_run_id }));
+        return Some(Ok(started_before(row)));
     }
     (!request.reuse_policy.allows_after(row.status)).then(|| {
         Err(StartWorkflowError::AlreadyStarted {

@@ -28,6 +28,8 @@ pub(crate) struct JournalState {
     in_flight: Option<Vec<Acknowledgement>>,
     /// What the batch that is being committed sends to runs.
     in_flight_deliveries: Vec<DeliveryKey>,
+    /// The runs that the batch begins.
+    in_flight_runs: Vec<RunId>,
     /// Those who wait until the batch in flight is settled.
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
     /// Who waits for the store to be closed.
@@ -64,6 +66,7 @@ impl JournalState {
             waiting: VecDeque::new(),
             in_flight: None,
             in_flight_deliveries: Vec::new(),
+            in_flight_runs: Vec::new(),
             opening: Vec::new(),
             closing: Vec::new(),
             dirty: false,
@@ -159,6 +162,7 @@ impl JournalState {
             }
             batch.append(&mut append.rows);
             self.in_flight_deliveries.append(&mut append.deliveries);
+            self.in_flight_runs.extend(append.begins);
             self.last_time = self.last_time.max(append.time);
             authors.push(append.acknowledgement);
         }
@@ -185,7 +189,11 @@ impl JournalState {
             author.answer(outcome.clone());
         }
         let deliveries = std::mem::take(&mut self.in_flight_deliveries);
+        let runs = std::mem::take(&mut self.in_flight_runs);
         if let (AppendOutcome::Committed, Some(directory)) = (&outcome, &self.directory) {
+            for run_id in runs {
+                let _ = directory.cast(DirectoryMessage::Open { run_id });
+            }
             for key in deliveries {
                 let _ = directory.cast(DirectoryMessage::Deliver { key });
             }

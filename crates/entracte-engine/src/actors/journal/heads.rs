@@ -74,7 +74,7 @@ impl Heads {
                 return Err(Refusal::WorkflowIdTaken { workflow_id });
             }
             changed.workflow_ids.insert(claim.workflow_id.clone(), claim.new.clone());
-            if !claim.new.status.is_open() {
+            if !claim.new.status.is_open() || claim.new.run_id != append.run_id {
                 changed.closed.insert(append.run_id);
             }
         }

@@ -4,6 +4,7 @@ use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted}
 use entracte_model::{
     EventAttributes, Payload, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
 };
+use entracte_store::rows::WorkflowIdRow;
 use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
@@ -123,8 +124,7 @@ impl RunState {
                 }
             }
             RunCall::Cancel { reason, reply } => {
-                // A closed run takes the request and does nothing (rule CAN-1).
-                let refusal = self.refusal_of_inputs().filter(|_| !self.is_closed());
+                let refusal = self.refusal_of_inputs();
                 if refusal.is_none() {
                     self.accept_cancel(reason)?;
                 }
@@ -211,7 +211,8 @@ impl RunState {
             return self.take_turn(queued);
         }
         self.keep([queued]);
-        Ok(())
+        // It wakes a run that sleeps before its first turn.
+        self.pump()
     }
 
     /// Whether a request to cancel waits for its turn.
@@ -240,7 +241,7 @@ impl RunState {
         let existing =
             StartedRun { run_id: row.run_id, first_execution_run_id: row.first_execution_run_id };
         if row.request_id == request.started.request_id {
-            self.answer(Answer::Start(request.reply, Ok(existing)));
+            self.answer(Answer::Start(request.reply, Ok(started_before(&row))));
         } else if self.is_closed() {
             // The reuse policy is judged by the directory, when this run has left.
             self.restarts.push(request);
@@ -280,6 +281,7 @@ impl RunState {
         let mut description = WorkflowDescription::of_row(self.run_id, &rows.run, history_length);
         description.cancel_requested = self.history.cancel_requested;
         description.cancel_reason = self.history.cancel_reason.clone();
+        description.first_task_time = self.asleep_until();
         description.pending_activities = self
             .activities
             .iter()
@@ -322,6 +324,12 @@ impl RunState {
         });
         Some(description)
     }
+}
+
+/// The run that a request has started before: the first of its chain (rule WID-5).
+pub(crate) fn started_before(row: &WorkflowIdRow) -> StartedRun {
+    let first_execution_run_id = row.first_execution_run_id;
+    StartedRun { run_id: first_execution_run_id, first_execution_run_id }
 }
 
 fn describe_activity(

@@ -28,6 +28,7 @@ use super::parking::retry_policy;
 use super::state::{Change, RunState};
 use super::{RunCall, RunMessage};
 use crate::actors::directory::DirectoryMessage;
+use crate::chain::last_run;
 use crate::errors::RunError;
 
 /// The first run of a child, by the event that asks for it.
@@ -84,6 +85,7 @@ impl RunState {
             execution_timeout: options.execution_timeout,
             execution_expiration: expiration,
             run_timeout: options.run_timeout,
+            retry_policy: options.retry_policy.clone(),
             ..WorkflowExecutionStarted::new(
                 run_id,
                 initiated.workflow_id.clone(),
@@ -126,10 +128,13 @@ impl RunState {
         }
     }
 
-    /// The first run of a child that has not ended.
-    pub(super) fn run_of_child(&self, seq: Seq) -> Option<RunId> {
-        let child = self.history.children.get(&seq)?;
-        Some(child_run_id(self.run_id, child.initiated_event_id, child.initiated_time))
+    /// The last run of a child that has not ended: one that is begun again is reached all the
+    /// same.
+    pub(super) fn run_of_child(&self, seq: Seq) -> Result<Option<RunId>, StoreError> {
+        let Some(child) = self.history.children.get(&seq) else { return Ok(None) };
+        let first = child_run_id(self.run_id, child.initiated_event_id, child.initiated_time);
+        let last = last_run(&*self.shared.store, first)?;
+        Ok(Some(last.map_or(first, |(last, _)| last)))
     }
 
     /// The run has begun as a child: its parent hears of it.

@@ -124,6 +124,22 @@ fn is_termination(input: &Input) -> bool {
     **message == InboxMessage::ParentClosed { policy }
 }
 
+/// Whether a delivery to a closed run is for its chain: then the run that goes on gets it. What
+/// answers something that the closed run had asked for is for that alone.
+pub(crate) fn goes_on(message: &InboxMessage) -> bool {
+    match message {
+        InboxMessage::ExternalCancelRequested { .. }
+        | InboxMessage::ParentClosed { .. }
+        | InboxMessage::Signaled(_) => true,
+        InboxMessage::Start(_)
+        | InboxMessage::ChildStart { .. }
+        | InboxMessage::ActivityClosed(_)
+        | InboxMessage::LocalActivityEnded(_)
+        | InboxMessage::CancelRequested { .. }
+        | InboxMessage::Event(_) => false,
+    }
+}
+
 /// What is answered to a delivery, whatever becomes of it; nothing if it wants no answer.
 pub(crate) fn answer_to(
     key: DeliveryKey,

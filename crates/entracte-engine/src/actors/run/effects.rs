@@ -62,6 +62,8 @@ pub(super) enum Effect {
     TellChildren,
     /// Wait for the end of the run's time.
     ArmRunTimeout,
+    /// Wait for the end of the back-off before the run's first turn.
+    ArmFirstTask,
     /// The run is closed: stop what is under it, and leave.
     Closed,
 }
@@ -126,6 +128,7 @@ impl RunState {
                 Effect::AnswerQuery(query) => self.answer_query(query),
                 Effect::TellChildren => self.tell_children(),
                 Effect::ArmRunTimeout => self.arm_run_timeout(),
+                Effect::ArmFirstTask => self.arm_first_task(),
                 Effect::Closed => self.closed(),
             }
         }

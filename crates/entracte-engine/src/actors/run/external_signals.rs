@@ -34,13 +34,13 @@ impl RunState {
             match &mut event.attributes {
                 EventAttributes::SignalExternalWorkflowExecutionInitiated(initiated) => {
                     initiated.run_id = match initiated.child_seq {
-                        Some(seq) => self.run_of_child(seq),
+                        Some(seq) => self.run_of_child(seq)?,
                         None => self.find_target(&initiated.workflow_id)?,
                     };
                 }
                 EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(initiated) => {
                     initiated.run_id = match initiated.child_workflow_only {
-                        true => self.run_of_child(initiated.seq),
+                        true => self.run_of_child(initiated.seq)?,
                         false => self.find_latest(&initiated.workflow_id)?,
                     };
                 }
@@ -83,12 +83,14 @@ impl RunState {
     /// The run closes, and does not wait for answers any more: what it has sent and does not know
     /// to have arrived is left to its receivers, in the batch of the close. A copy that is under
     /// way has the same request id.
-    pub(super) fn hand_over_sent_signals(&self, change: &mut Change) {
+    pub(super) fn hand_over_sent_signals(&self, close: &Event, change: &mut Change) {
         for (seq, sent) in &self.history.sent_signals {
             self.record_sent_signal_end(*seq, change);
-            let Some(target) = sent.initiated.run_id.filter(|target| *target != self.run_id) else {
-                continue;
-            };
+            // What the run has sent to itself is the next run's, if there is one.
+            let next = close.attributes.new_execution_run_id();
+            let target = sent.initiated.run_id;
+            let target = if target == Some(self.run_id) { next } else { target };
+            let Some(target) = target else { continue };
             let (sender, event_id) = (self.run_id, sent.initiated_event_id);
             let kind = DeliveryKind::Sent;
             let key = DeliveryKey { run_id: target, sender, event_id, kind };
@@ -172,17 +174,29 @@ fn signaled(sender: RunId, sent: &SentSignal) -> WorkflowExecutionSignaled {
     }
 }
 
+/// The run that follows a closed one in its chain. One after the other is asked: a signal that
+/// was sent before is known to the run that has it.
+fn next_run(client: &Client, closed: RunId) -> Result<Option<RunId>, SignalError> {
+    let row = client.shared()?.store.get_run(closed)?;
+    Ok(row.and_then(|row| row.new_execution_run_id()))
+}
+
 /// Sends a signal until there is an answer that is final; an error if the engine stops before.
 async fn deliver(
     client: &Client,
-    target: RunId,
+    mut target: RunId,
     signaled: WorkflowExecutionSignaled,
 ) -> Result<NotArrived, SignalError> {
     let mut tries = 0;
     loop {
         match deliver_signal(client, target, &signaled, true).await {
             Ok(()) => return Ok(None),
-            Err(SignalError::NotFound(_) | SignalError::AlreadyClosed { .. }) => {
+            Err(SignalError::AlreadyClosed { .. }) => match next_run(client, target) {
+                Ok(Some(next)) => target = next,
+                Ok(None) => return Ok(Some(SignalExternalFailedCause::NotFound)),
+                Err(error) => return Err(error),
+            },
+            Err(SignalError::NotFound(_)) => {
                 return Ok(Some(SignalExternalFailedCause::NotFound));
             }
             Err(SignalError::TooManySignals { .. }) => {

@@ -5,7 +5,7 @@ use entracte_model::event::{
     ActivityTaskTimedOut, LocalActivityMarker, Marker, MarkerRecorded, TimerFired,
     WorkflowExecutionCancelRequested, WorkflowExecutionSignaled, WorkflowExecutionStarted,
 };
-use entracte_model::{EventAttributes, EventId, Seq};
+use entracte_model::{EventAttributes, EventId, ParentClosePolicy, Seq};
 use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
 use entracte_workflow::HistoryState;
@@ -56,6 +56,19 @@ impl QueuedInput {
     /// Whether it is in memory alone, and can be kept in the inbox.
     pub(super) fn is_unkept(&self) -> bool {
         self.inbox_sequence.is_none() && !self.input.is_kept_elsewhere()
+    }
+
+    /// Whether it asks the run to cancel.
+    pub(super) fn is_cancel_request(&self) -> bool {
+        let policy = ParentClosePolicy::RequestCancel;
+        match &self.input {
+            Input::CancelRequested { .. } => true,
+            Input::Delivered { message, .. } => {
+                matches!(**message, InboxMessage::ExternalCancelRequested { .. })
+                    || **message == InboxMessage::ParentClosed { policy }
+            }
+            _ => false,
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl InputQueue {
         self.requests.contains(request_id)
     }
 
+    /// All that wait and are no signals, oldest first.
+    pub(super) fn others(&self) -> impl Iterator<Item = &QueuedInput> {
+        self.others.iter()
+    }
+
     /// Whether something waits that is in memory alone, and can be kept in the inbox.
     pub(super) fn has_unkept(&self) -> bool {
         self.unkept > 0

@@ -101,6 +101,7 @@ impl RunState {
             Ok(lost) => lost,
         };
         self.is_resumed = true;
+        self.ready.push_back(Effect::ArmFirstTask);
         if let Err(cause) = restored {
             self.park(cause, None);
         }

@@ -50,7 +50,8 @@ impl RunState {
     /// acknowledged before them and can have it (rule QRY-2): when that is durable, the store
     /// has the answers.
     pub(super) fn release_queries(&mut self) {
-        if !self.inputs.is_empty() && self.parked.is_none() && !self.is_closed() {
+        let takes_turns = self.parked.is_none() && !self.is_closed();
+        if takes_turns && !self.inputs.is_empty() && self.asleep_until().is_none() {
             return;
         }
         for query in std::mem::take(&mut self.queries) {

@@ -53,7 +53,10 @@ impl RunState {
     fn record_event(&mut self, event: &Event, change: &mut Change) {
         use EventAttributes as A;
         match &event.attributes {
-            A::WorkflowExecutionStarted(started) => self.record_start(started, event.time, change),
+            A::WorkflowExecutionStarted(started) => {
+                self.record_start(started, event.time, change);
+                self.forget_first_task(started, change);
+            }
             A::ActivityTaskScheduled(scheduled) => {
                 self.record_scheduled(scheduled, event, change);
             }
@@ -96,6 +99,9 @@ impl RunState {
             A::WorkflowExecutionTimedOut(_) => {
                 self.record_close(WorkflowStatus::TimedOut, event, change);
             }
+            A::WorkflowExecutionContinuedAsNew(_) => {
+                self.record_close(WorkflowStatus::ContinuedAsNew, event, change);
+            }
             A::StartChildWorkflowExecutionInitiated(initiated) => {
                 self.record_child(initiated, event, change);
             }
@@ -121,6 +127,8 @@ impl RunState {
             workflow_type: started.workflow_type.clone(),
             request_id: started.request_id.clone(),
             first_execution_run_id: started.first_execution_run_id,
+            continued_execution_run_id: started.continued_execution_run_id,
+            attempt: started.attempt,
             parent: started.parent.clone(),
             start_time: time,
             status: WorkflowStatus::Running,
@@ -210,11 +218,21 @@ impl RunState {
     fn record_close(&mut self, status: WorkflowStatus, event: &Event, change: &mut Change) {
         self.close_event = Some(event.attributes.clone());
         self.leave_queues();
+        self.hand_over_sent_signals(event, change);
+        let next = self.record_next_run(event, change);
+        let is_last = next.is_none();
         if let Some(rows) = &mut self.rows {
             rows.run.status = status;
-            rows.run.close = Some(RunClose { time: event.time, last_event_id: event.id });
+            rows.run.close = Some(RunClose {
+                time: event.time,
+                last_event_id: event.id,
+                new_execution_run_id: next.as_ref().map(|next| next.run_id),
+            });
             let expected = rows.workflow_id.clone();
-            rows.workflow_id.status = status;
+            match next {
+                Some(next) => rows.workflow_id = next,
+                None => rows.workflow_id.status = status,
+            }
             change.rows.put_run(self.run_id, &rows.run);
             change.claim = Some(match change.claim.take() {
                 // Started and closed in one turn.
@@ -236,12 +254,14 @@ impl RunState {
         for (seq, timer) in &self.history.timers {
             change.rows.delete_due(self.timer_key(*seq, timer.due));
         }
-        self.hand_over_sent_signals(change);
         for queued in self.inputs.take_all() {
             self.strike(&queued, change);
         }
         self.forget_run_timeout(change);
-        self.record_close_as_child(event, change);
+        if is_last {
+            // A parent hears only of the end of the chain (rule CHD-9).
+            self.record_close_as_child(event, change);
+        }
         self.record_parent_close(event.time, change);
         if !self.is_resumed {
             self.delete_unread(change);

@@ -1,9 +1,13 @@
-//! The timeouts of a run, and of its whole chain (rules WTO-1 and WTO-4).
+//! The timeouts of a run, and of its whole chain (rules WTO-1, WTO-2 and WTO-4).
 
 use std::time::Duration;
 
-use entracte_model::event::{WorkflowExecutionStarted, WorkflowExecutionTimedOut};
-use entracte_model::{EventAttributes, RetryState, Seq, Timestamp};
+use entracte_model::event::{
+    WorkflowExecutionStarted, WorkflowExecutionTimedOut, run_timeout_failure,
+};
+use entracte_model::id::RunPurpose;
+use entracte_model::retry::RetryDecision;
+use entracte_model::{EventAttributes, RetryState, RunId, Seq, Timestamp};
 use entracte_store::keys::{DueKey, DueKind};
 use ractor::ActorProcessingErr;
 
@@ -24,18 +28,14 @@ impl RunState {
                 &waiting
             }
         };
-        let own = started.run_timeout.map(|timeout| start.saturating_add(timeout));
-        [own, started.execution_expiration].into_iter().flatten().min()
+        started.times_out_at(start)
     }
 
     /// How long the run may take, which bounds its activities (rules TMO-4 and TMO-5).
     pub(super) fn run_timeout_length(&self) -> Option<Duration> {
         let start = self.rows.as_ref()?.run.start_time;
+        let start = self.history.started.as_ref().map_or(start, |it| it.first_task_time(start));
         self.times_out_at().map(|at| at.saturating_since(start))
-    }
-
-    fn run_timeout_key(&self, due: Timestamp) -> DueKey {
-        DueKey { due, run_id: self.run_id, kind: DueKind::RunTimeout, seq: Seq::new(0) }
     }
 
     /// The run has begun: from now on its time passes.
@@ -44,13 +44,9 @@ impl RunState {
         started: &WorkflowExecutionStarted,
         change: &mut Change,
     ) {
-        if started.run_timeout.is_none() && started.execution_expiration.is_none() {
-            return;
-        }
-        let start = self.rows.as_ref().map(|rows| rows.run.start_time);
-        let own = start.zip(started.run_timeout).map(|(start, after)| start.saturating_add(after));
-        if let Some(due) = [own, started.execution_expiration].into_iter().flatten().min() {
-            change.rows.put_due(self.run_timeout_key(due));
+        let Some(rows) = &self.rows else { return };
+        if let Some(due) = started.times_out_at(rows.run.start_time) {
+            change.rows.put_due(run_timeout_key(self.run_id, due));
             change.effects.push(Effect::ArmRunTimeout);
         }
     }
@@ -59,7 +55,7 @@ impl RunState {
     pub(super) fn forget_run_timeout(&mut self, change: &mut Change) {
         self.run_timeout = None;
         if let Some(due) = self.times_out_at() {
-            change.rows.delete_due(self.run_timeout_key(due));
+            change.rows.delete_due(run_timeout_key(self.run_id, due));
         }
     }
 
@@ -80,8 +76,45 @@ impl RunState {
             self.arm_run_timeout();
             return Ok(());
         }
-        let retry_state = RetryState::RetryPolicyNotSet;
-        let timed_out = WorkflowExecutionTimedOut { retry_state };
+        let timed_out = self.time_out();
         self.end_from_outside(EventAttributes::WorkflowExecutionTimedOut(timed_out))
     }
+
+    /// Decides whether a run whose time is over is retried (rule WTO-2). The end of its chain's
+    /// time is final.
+    fn time_out(&self) -> WorkflowExecutionTimedOut {
+        let close =
+            |retry_state| WorkflowExecutionTimedOut { retry_state, new_execution_run_id: None };
+        let waiting = self.waiting_start();
+        let now = self.now();
+        let Some(started) = self.history.started.as_ref().or(waiting.as_ref()) else {
+            return close(RetryState::InternalServerError);
+        };
+        if started.execution_expiration.is_some_and(|expiration| expiration <= now) {
+            return close(RetryState::Timeout);
+        }
+        match started.decide_retry(&run_timeout_failure(), now) {
+            // What waits for the run would be lost: it cannot be read, and so not be passed on.
+            RetryDecision::Retry { .. } if !self.is_resumed => {
+                close(RetryState::InternalServerError)
+            }
+            RetryDecision::Retry { .. } => {
+                let is_begun = self.history.started.is_some();
+                let event_id = self.history.next_event_id.plus(u64::from(!is_begun));
+                let new = RunId::derive(self.run_id, event_id, now, RunPurpose::Retry);
+                let new_execution_run_id = Some(new);
+                WorkflowExecutionTimedOut {
+                    retry_state: RetryState::InProgress,
+                    new_execution_run_id,
+                }
+            }
+            RetryDecision::Close(retry_state) => close(retry_state),
+            // Runs are not paused.
+            RetryDecision::Wait => close(RetryState::InternalServerError),
+        }
+    }
+}
+
+pub(super) fn run_timeout_key(run_id: RunId, due: Timestamp) -> DueKey {
+    DueKey { due, run_id, kind: DueKind::RunTimeout, seq: Seq::new(0) }
 }

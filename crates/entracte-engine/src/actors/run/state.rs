@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use entracte_model::event::ActivityTaskScheduled;
+use entracte_model::event::{ActivityTaskScheduled, WorkflowExecutionSignaled};
 use entracte_model::{
     ActivityOptions, ActivityTimeouts, EventAttributes, EventId, Headers, Payload, RunId, Seq,
     TimeoutType, Timestamp,
@@ -106,6 +106,11 @@ pub(crate) struct RunState {
     pub(super) parent_close: Option<DueKey>,
     /// Wakes the run when its time is over.
     pub(super) run_timeout: Option<Wake>,
+    /// Wakes the run when the back-off before its first turn is over.
+    pub(super) first_task: Option<Wake>,
+    /// The signals that a workflow which continued as new has not read, until they are written
+    /// into the next run's inbox.
+    pub(super) carried_signals: Vec<WorkflowExecutionSignaled>,
     /// Starts of this workflow id that must wait until this run has left.
     pub(super) restarts: Vec<StartRequest>,
 }
@@ -273,6 +278,8 @@ impl RunState {
             late_deliveries: Vec::new(),
             parent_close: None,
             run_timeout: None,
+            first_task: None,
+            carried_signals: Vec::new(),
             restarts: Vec::new(),
         }
     }
@@ -300,6 +307,7 @@ impl RunState {
             rows: change.rows,
             claim: change.claim,
             requires_open: change.requires_open,
+            begins: change.begins,
             deliveries: change.deliveries,
             acknowledgement: Acknowledgement {
                 run_id: self.run_id,
@@ -320,6 +328,7 @@ impl RunState {
             rows: Batch::new(),
             claim: None,
             requires_open: None,
+            begins: None,
             deliveries: Vec::new(),
             effects: Vec::new(),
         }
@@ -344,6 +353,8 @@ pub(super) struct Change {
     pub(super) claim: Option<WorkflowIdClaim>,
     /// Another run that must be open.
     pub(super) requires_open: Option<RunId>,
+    /// The run that begins with it, which is to be opened.
+    pub(super) begins: Option<RunId>,
     /// What the rows send to other runs.
     pub(super) deliveries: Vec<DeliveryKey>,
     pub(super) effects: Vec<Effect>,

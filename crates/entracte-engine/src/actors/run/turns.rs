@@ -41,6 +41,10 @@ fn too_large(events: &[Event], limit: usize) -> Option<String> {
                 let what = format!("the argument of child workflow {}", child.workflow_type);
                 (what, child.input.as_slice(), Some(&child.headers))
             }
+            EventAttributes::WorkflowExecutionContinuedAsNew(next) => {
+                let what = format!("the argument of the next run, of {}", next.workflow_type);
+                (what, next.input.as_slice(), Some(&next.headers))
+            }
             EventAttributes::SignalExternalWorkflowExecutionInitiated(sent) => {
                 let what = format!("the signal {}", sent.signal_name);
                 (what, sent.input.as_slice(), Some(&sent.headers))
@@ -87,7 +91,9 @@ impl RunState {
 
     /// Whether an input that comes now gets its turn at once.
     pub(super) fn can_take_turns(&self) -> bool {
-        self.parked.is_none() && (self.machine.is_some() || self.appends.is_empty())
+        self.parked.is_none()
+            && (self.machine.is_some() || self.appends.is_empty())
+            && self.asleep_until().is_none()
     }
 
     /// Takes turns for the inputs that wait, as far as that is possible now.
@@ -96,6 +102,9 @@ impl RunState {
             self.obey_parent()?;
         }
         while !self.inputs.is_empty() && !self.is_closed() && self.parked.is_none() {
+            if self.asleep_until().is_some() {
+                return Ok(());
+            }
             if self.machine.is_none() {
                 if !self.appends.is_empty() {
                     // The store does not hold everything yet that a replay needs.
@@ -162,6 +171,9 @@ impl RunState {
         local: LocalChanges,
     ) -> Result<(), ActorProcessingErr> {
         self.turn_succeeded();
+        if let Some(machine) = &mut self.machine {
+            self.carried_signals = machine.take_carried_signals();
+        }
         if let Some(reason) = too_large(events, self.shared.options.payload_bytes_max) {
             // What the turn decided is dropped with it (rule LIM-4).
             inputs.into_iter().rev().for_each(|queued| self.inputs.push_front(queued));

@@ -58,12 +58,18 @@ pub(crate) fn started(run_id: RunId) -> WorkflowExecutionStarted {
 /// The row of a run that starts at second 10 times its number and closes five seconds later.
 pub(crate) fn run_row(run_id: RunId, status: WorkflowStatus, events: u64) -> RunRow {
     let start = 10 * u64::from(run_id.to_bytes()[0]);
-    let close = RunClose { time: time(start + 5), last_event_id: EventId::new(events) };
+    let close = RunClose {
+        time: time(start + 5),
+        last_event_id: EventId::new(events),
+        new_execution_run_id: None,
+    };
     RunRow {
         workflow_id: workflow_id(run_id),
         workflow_type: "order".into(),
         request_id: "request".into(),
         first_execution_run_id: run_id,
+        continued_execution_run_id: None,
+        attempt: 1,
         parent: None,
         start_time: time(start),
         status,

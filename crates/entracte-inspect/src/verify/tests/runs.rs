@@ -1,9 +1,13 @@
 //! Runs, their histories and their workflow ids.
 
-use entracte_model::event::{TimerFired, WorkflowExecutionCancelRequested};
-use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, WorkflowId, WorkflowStatus};
-use entracte_store::keys::{HistoryKey, Key, RunKey, WorkflowIdKey};
-use entracte_store::rows::WorkflowIdRow;
+use entracte_model::event::{
+    TimerFired, WorkflowExecutionCancelRequested, WorkflowExecutionFailed, WorkflowExecutionStarted,
+};
+use entracte_model::{
+    Event, EventAttributes, EventId, Failure, RetryState, RunId, Seq, WorkflowId, WorkflowStatus,
+};
+use entracte_store::keys::{DueKey, DueKind, HistoryKey, Key, RunKey, WorkflowIdKey};
+use entracte_store::rows::{RunRow, WorkflowIdRow};
 use entracte_store::{Batch, Space};
 
 use super::*;
@@ -195,4 +199,111 @@ async fn published_state_of_unknown_runs_and_of_events_that_are_not_there_is_tol
             format!("`status`, published at event 1 of run {unknown}: the run has no events"),
         ]
     );
+}
+
+/// Makes two runs of one workflow id a chain.
+fn chain(batch: &mut Batch) {
+    let (before, behind) = (CLOSED_BEFORE, IDLE);
+    let failed = WorkflowExecutionFailed {
+        failure: Failure::application("E", "e"),
+        retry_state: RetryState::InProgress,
+        new_execution_run_id: Some(behind),
+    };
+    let mut close = events(before).pop().unwrap();
+    close.attributes = EventAttributes::WorkflowExecutionFailed(failed);
+    batch.put_event(before, &close);
+    let mut row = run_row(before, WorkflowStatus::Failed, 2);
+    row.close.as_mut().unwrap().new_execution_run_id = Some(behind);
+    batch.put_run(before, &row);
+    let started = WorkflowExecutionStarted {
+        first_execution_run_id: before,
+        continued_execution_run_id: Some(before),
+        attempt: 2,
+        ..started(behind)
+    };
+    let mut start = events(behind).remove(0);
+    start.attributes = EventAttributes::WorkflowExecutionStarted(started);
+    batch.put_event(behind, &start);
+    batch.put_run(behind, &second(before));
+    let current = WorkflowIdRow {
+        first_execution_run_id: before,
+        ..current(behind, WorkflowStatus::Running)
+    };
+    batch.put_workflow_id(&row.workflow_id, &current);
+}
+
+/// The row of the second run of the chain, which follows a run.
+fn second(before: RunId) -> RunRow {
+    RunRow {
+        first_execution_run_id: CLOSED_BEFORE,
+        continued_execution_run_id: Some(before),
+        attempt: 2,
+        ..run_row(IDLE, WorkflowStatus::Running, 1)
+    }
+}
+
+#[tokio::test]
+async fn runs_of_a_chain_fit_each_other() {
+    assert_eq!(problems(chain).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_run_that_is_missing_behind_another_one_is_told() {
+    let found = problems(|batch| {
+        chain(batch);
+        let gone = RunKey { run_id: IDLE }.encode();
+        batch.delete(Space::State, gone);
+    })
+    .await;
+    let text = format!(
+        "run {CLOSED_BEFORE} and run {IDLE} of one chain: the latter follows the former, and is \
+         missing"
+    );
+    assert!(found.contains(&text), "{found:#?}");
+}
+
+#[tokio::test]
+async fn runs_of_a_chain_that_do_not_know_each_other_are_told() {
+    let found = problems(|batch| {
+        chain(batch);
+        batch.put_run(IDLE, &second(CLOSED));
+    })
+    .await;
+    let pair = |run: RunId, other: RunId, text: &str| {
+        format!("run {run} and run {other} of one chain: {text}")
+    };
+    let expected = [
+        pair(
+            CLOSED_BEFORE,
+            IDLE,
+            "the former goes on in the latter, which does not say that it follows it",
+        ),
+        pair(
+            IDLE,
+            CLOSED,
+            "the former says that it follows the latter, which does not go on in it",
+        ),
+        format!(
+            "run {IDLE}: the run before it is {CLOSED} by its row, and {CLOSED_BEFORE} by its history"
+        ),
+    ];
+    assert_eq!(found, expected);
+    let found = problems(|batch| {
+        chain(batch);
+        let other = RunRow { first_execution_run_id: CLOSED, ..second(CLOSED_BEFORE) };
+        batch.put_run(IDLE, &other);
+    })
+    .await;
+    let differs = "they have different workflow ids or first runs";
+    assert_eq!(found[0], pair(CLOSED_BEFORE, IDLE, differs), "{found:#?}");
+}
+
+/// The row of a run's first turn is left over once that is taken.
+#[tokio::test]
+async fn a_first_turn_that_is_due_after_it_was_taken_is_told() {
+    let due =
+        DueKey { due: time(99), run_id: IDLE, kind: DueKind::FirstWorkflowTask, seq: Seq::new(0) };
+    let found = problems(|batch| batch.put_due(due)).await;
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("the row of the run's first turn"), "{found:?}");
 }

@@ -10,6 +10,7 @@ use crate::id::{RunId, Seq, WorkflowId};
 use crate::options::{ActivityOptions, ChildWorkflowOptions, ParentClosePolicy};
 use crate::payload::Payload;
 use crate::priority::{Priority, PriorityOptions};
+use crate::retry::RetryPolicy;
 
 fn failure(text: &str) -> Failure {
     let cause = Failure::timeout(TimeoutType::StartToClose, text).context("inner");
@@ -60,6 +61,11 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         execution_timeout: Some(Duration::from_nanos(number)),
                         execution_expiration: Some(Timestamp::from_unix_nanos(number)),
                         run_timeout: Some(Duration::from_nanos(number)),
+                        retry_policy: (number % 5 == 0).then(RetryPolicy::default),
+                        continued_execution_run_id: (number % 2 == 1).then_some(run_id),
+                        initiator: (number % 2 == 1).then_some(ContinueAsNewInitiator::Retry),
+                        continued_failure: (number % 2 == 1).then(|| failure(&text)),
+                        first_workflow_task_backoff: Some(Duration::from_nanos(number)),
                         ..WorkflowExecutionStarted::new(
                             run_id,
                             workflow_id,
@@ -74,7 +80,24 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                 }
                 EventType::WorkflowExecutionFailed => {
                     let failure = failure(&text);
-                    A::WorkflowExecutionFailed(WorkflowExecutionFailed { failure, retry_state })
+                    A::WorkflowExecutionFailed(WorkflowExecutionFailed {
+                        failure,
+                        retry_state,
+                        new_execution_run_id: (number % 2 == 0)
+                            .then_some(RunId::from_bytes([3; 16])),
+                    })
+                }
+                EventType::WorkflowExecutionContinuedAsNew => {
+                    A::WorkflowExecutionContinuedAsNew(WorkflowExecutionContinuedAsNew {
+                        new_execution_run_id: RunId::from_bytes([8; RunId::LEN]),
+                        workflow_type: text.as_str().into(),
+                        input: vec![payload],
+                        headers,
+                        run_timeout: (number % 2 == 1).then(|| Duration::from_nanos(number)),
+                        retry_policy: (number % 5 == 0).then(RetryPolicy::default),
+                        backoff_start_interval: (number % 2 == 0).then_some(Duration::from_secs(1)),
+                        source,
+                    })
                 }
                 EventType::WorkflowExecutionCanceled => {
                     let failure = Failure::canceled().context(text);
@@ -218,7 +241,11 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     })
                 }
                 EventType::WorkflowExecutionTimedOut => {
-                    A::WorkflowExecutionTimedOut(WorkflowExecutionTimedOut { retry_state })
+                    A::WorkflowExecutionTimedOut(WorkflowExecutionTimedOut {
+                        retry_state,
+                        new_execution_run_id: (number % 2 == 0)
+                            .then_some(RunId::from_bytes([3; 16])),
+                    })
                 }
                 of_children => children(of_children, seq, scheduled_event_id, &text, payload),
             }
@@ -405,8 +432,8 @@ fn events_read_well_as_json() {
 fn stored_numbers_do_not_change() {
     let numbers: Vec<u16> = EventType::ALL.iter().map(|event_type| event_type.number()).collect();
     let expected = [
-        1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30,
-        31, 32, 33, 34, 35, 36, 37, 38, 39,
+        1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
+        30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
     ];
     assert_eq!(numbers, expected);
     assert_eq!(EventType::ActivityTaskCompleted.number(), 12);
@@ -541,4 +568,40 @@ fn a_signal_to_another_workflow_is_stored_as_it_always_was() {
         b"\xa5cause\xa9NOT_FOUND",
     ];
     assert_eq!(failed.to_bytes(), expected.concat());
+}
+
+/// A history that was written before runs had chains reads as one whose run has none.
+#[test]
+fn ends_and_starts_from_before_there_were_chains_are_read() {
+    #[derive(serde::Serialize)]
+    struct OldFailed {
+        failure: Failure,
+        retry_state: RetryState,
+    }
+    let old = OldFailed {
+        failure: Failure::application("E", "e"),
+        retry_state: RetryState::RetryPolicyNotSet,
+    };
+    let failed = WorkflowExecutionFailed {
+        failure: old.failure.clone(),
+        retry_state: old.retry_state,
+        new_execution_run_id: None,
+    };
+    let mut bytes = b"\0\x03\0\0\0\0\0\0\0\x05".to_vec();
+    bytes.extend(rmp_serde::to_vec_named(&old).unwrap());
+    let event = Event {
+        id: EventId::new(9),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::WorkflowExecutionFailed(failed),
+    };
+    assert_eq!(Event::from_bytes(event.id, &bytes).unwrap(), event);
+    assert_eq!(event.to_bytes(), bytes, "what is not there is not written");
+    let id = WorkflowId::new("w").unwrap();
+    let run_id = RunId::from_bytes([7; RunId::LEN]);
+    let started = WorkflowExecutionStarted::new(run_id, id, "w", vec![], "r");
+    let bytes = rmp_serde::to_vec_named(&started).unwrap();
+    for name in ["retry_policy", "initiator", "continued_", "first_workflow_task_backoff"] {
+        let is_there = bytes.windows(name.len()).any(|window| window == name.as_bytes());
+        assert!(!is_there, "{name} is written though there is none");
+    }
 }

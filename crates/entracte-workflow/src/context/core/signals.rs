@@ -9,6 +9,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use entracte_model::event::WorkflowExecutionSignaled;
 use entracte_model::{EventId, Headers, Payload};
 
 use super::Core;
@@ -35,6 +36,8 @@ pub(crate) struct UnreadSignal {
     pub(crate) event_id: EventId,
     pub(crate) input: Vec<Payload>,
     pub(crate) headers: Headers,
+    /// The request that sent it.
+    pub(crate) request_id: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -121,6 +124,23 @@ impl Core {
         let released = queue.and_then(|queue| queue.waiters.remove(&number));
         drop(state);
         drop(released);
+    }
+
+    /// Takes all signals that are unread, as they came.
+    pub(crate) fn take_unread(&self) -> Vec<WorkflowExecutionSignaled> {
+        let mut state = self.lock();
+        let mut unread = Vec::new();
+        for (name, queue) in &mut state.signals.queues {
+            unread.extend(queue.unread.drain(..).map(|signal| (Arc::clone(name), signal)));
+        }
+        drop(state);
+        unread.sort_by_key(|(_, signal)| signal.event_id);
+        let event = |(signal_name, signal): (Arc<str>, UnreadSignal)| {
+            let UnreadSignal { input, headers, request_id, .. } = signal;
+            let with_previous = false;
+            WorkflowExecutionSignaled { signal_name, input, headers, request_id, with_previous }
+        };
+        unread.into_iter().map(event).collect()
     }
 
     /// How many signals are unread, by name.
