@@ -6,8 +6,10 @@ use entracte::prelude::*;
 use entracte_testing::crash::CrashTest;
 use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine, check_store};
 
+use entracte_tests::rounds;
+
 use crate::children::{
-    DOUBLE, END, GO, PARENT, Plan, SUM, appear, assert_nothing_under_way, workflows,
+    DOUBLE, END, GO, PARENT, Plan, SUM, WAITER, appear, assert_nothing_under_way, workflows,
 };
 
 #[test]
@@ -76,6 +78,52 @@ async fn an_actor_that_is_killed_at_any_moment_loses_nothing_that_is_under_way()
             engine.shutdown().await.unwrap();
             assert_nothing_under_way(&disk);
         }
+    }
+}
+
+/// Kills an actor at each moment of its end, when a request to cancel has come too late for it:
+/// whoever asks gets the answer, from it or from the directory.
+#[tokio::test(start_paused = true)]
+async fn can_8_a_run_that_is_killed_as_it_leaves_owes_nobody_an_answer() {
+    const ASKER: Workflow<(), ()> = Workflow::new("asker");
+    for moment in 0..60 {
+        let options = SimulatedOptions { delay_max: Duration::ZERO, ..Default::default() };
+        let disk = SimulatedDisk::new(options);
+        let engine = workflows(TestEngine::on_store(disk.reopen()))
+            .workflow(ASKER, async |ctx: WorkflowContext, ()| {
+                ctx.signals(GO).recv().await;
+                ctx.external_workflow("asked").cancel("enough").await
+            })
+            .start()
+            .await
+            .unwrap();
+        let asked = engine.start_workflow(WAITER, ()).workflow_id("asked").await.unwrap();
+        let asker = engine.start_workflow(ASKER, ()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let actors = engine.run_actors().await.unwrap();
+        let actor = actors.iter().find(|(id, _)| *id == asked.run_id()).unwrap().1.clone();
+        // While another commit is on its way, the end of the one and the request of the other
+        // come together: they are one commit.
+        disk.hold();
+        let starter = engine.clone();
+        let other = async move { starter.start_workflow(WAITER, ()).await.map(drop) };
+        let other = tokio::spawn(other);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (to_asked, to_asker) =
+            (asked.signal(GO, String::new()), asker.signal(GO, String::new()));
+        let signals = tokio::spawn(async move { tokio::join!(to_asked, to_asker) });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        disk.release();
+        tokio::spawn(async move {
+            rounds(moment).await;
+            actor.kill();
+        });
+        let result = tokio::time::timeout(Duration::from_secs(60), asker.result()).await;
+        result.unwrap_or_else(|_| panic!("nobody answers, killed at {moment}")).unwrap();
+        other.await.unwrap().unwrap();
+        let _ = signals.await;
+        engine.shutdown().await.unwrap();
+        assert_nothing_under_way(&disk);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tells the directory when the last trace of a run's actors is gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use entracte_model::RunId;
 use ractor::ActorRef;
@@ -12,23 +13,33 @@ use super::journal::Epoch;
 /// gone, however it ended (also killed, also by a panic), the directory is told; it re-creates
 /// what should be alive, and never beside something that still runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Presence(#[expect(dead_code, reason = "held for its drop")] Arc<Guard>);
+pub(crate) struct Presence(Arc<Guard>);
 
 #[derive(Debug)]
 struct Guard {
     run_id: RunId,
     epoch: Epoch,
     directory: ActorRef<DirectoryMessage>,
+    /// Whether the run has left, and handed back what came too late for it.
+    has_left: AtomicBool,
 }
 
 impl Presence {
     pub(crate) fn new(run_id: RunId, epoch: Epoch, directory: ActorRef<DirectoryMessage>) -> Self {
-        Self(Arc::new(Guard { run_id, epoch, directory }))
+        Self(Arc::new(Guard { run_id, epoch, directory, has_left: AtomicBool::new(false) }))
+    }
+
+    /// The run has left in order: the directory need not be told that it is gone.
+    pub(crate) fn leave(&self) {
+        self.0.has_left.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if *self.has_left.get_mut() {
+            return;
+        }
         // Without a directory the engine itself is gone, and nothing is to be re-created.
         let _ =
             self.directory.cast(DirectoryMessage::Gone { run_id: self.run_id, epoch: self.epoch });

@@ -247,7 +247,8 @@ async fn check_actors(
     let actors = engine.run_actors().await.map_err(|error| error.to_string())?;
     let actors: BTreeMap<_, _> = actors.into_iter().collect();
     if let Some(run_id) = to_do.iter().find(|run_id| !actors.contains_key(run_id)) {
-        return Err(format!("run {run_id} has something to do, and no actor"));
+        let run = runs.get(run_id).map(|run| (&run.stored.row.workflow_id, run.stored.row.status));
+        return Err(format!("run {run_id} ({run:?}) has something to do, and no actor"));
     }
     for (run_id, actor) in &actors {
         let Some(run) = runs.get(run_id).filter(|run| run.stored.row.status.is_open()) else {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use entracte::Engine;
+use entracte_tests::rounds as rounds_pass;
+
 use super::play::{Life, Play};
 use super::scenario::FaultKind;
 
@@ -46,7 +49,7 @@ impl Play {
     pub(super) async fn kill(&self, life: &Life, step: usize, part: usize) {
         let faults = self.scenario.faults.iter().filter(|fault| fault.step == step);
         for fault in faults {
-            let FaultKind::Kill { part: in_part, ms, yields, victim, below } = fault.kind else {
+            let FaultKind::Kill { part: in_part, ms, rounds, victim, below } = fault.kind else {
                 continue;
             };
             if in_part != part {
@@ -54,20 +57,29 @@ impl Play {
             }
             life.sleep_until(moment(step, part)).await;
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            for _ in 0..yields {
-                tokio::task::yield_now().await;
+            let engine = life.engine.clone();
+            // In a task of its own, whose turn comes between those of the actors.
+            let killing = tokio::spawn(async move {
+                rounds_pass(rounds).await;
+                kill_one(&engine, victim, below).await
+            });
+            if killing.await.is_ok_and(|killed| killed) {
+                let (crashes, failures, kills) = self.counts.get();
+                self.counts.set((crashes, failures, kills + 1));
             }
-            let Ok(runs) = life.engine.run_actors().await else { return };
-            let Some((_, run)) = runs.get(victim as usize % runs.len().max(1)) else { continue };
-            let mut under = run.get_children();
-            under.sort_unstable_by_key(|child| child.get_id().pid());
-            let killed = match under.get((victim >> 32) as usize % under.len().max(1)) {
-                Some(child) if below => child,
-                _ => run,
-            };
-            killed.kill();
-            let (crashes, failures, kills) = self.counts.get();
-            self.counts.set((crashes, failures, kills + 1));
         }
     }
+}
+
+/// Kills the actor of a run, or one under it; tells whether there was one.
+async fn kill_one(engine: &Engine, victim: u64, below: bool) -> bool {
+    let Ok(runs) = engine.run_actors().await else { return false };
+    let Some((_, run)) = runs.get(victim as usize % runs.len().max(1)) else { return false };
+    let mut under = run.get_children();
+    under.sort_unstable_by_key(|child| child.get_id().pid());
+    match under.get((victim >> 32) as usize % under.len().max(1)) {
+        Some(child) if below => child.kill(),
+        _ => run.kill(),
+    }
+    true
 }

@@ -238,7 +238,7 @@ impl Maker {
             _ => FaultKind::Kill {
                 part: self.one_of(&[0, 0, 0, 1, 1, PARTS - 1]),
                 ms: self.one_of(&[0, 0, 5, 40]) * self.of(0..4) as u64,
-                yields: self.of(0..120) as u64,
+                rounds: self.of(0..120) as u64,
                 victim: self.random.random(),
                 below: self.chance(0.25),
             },

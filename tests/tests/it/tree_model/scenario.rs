@@ -136,7 +136,7 @@ pub(super) enum FaultKind {
     /// A commit fails.
     Failure { commits: u64 },
     /// An actor is killed: that of a run, or one under it.
-    Kill { part: usize, ms: u64, yields: u64, victim: u64, below: bool },
+    Kill { part: usize, ms: u64, rounds: u64, victim: u64, below: bool },
 }
 
 /// The parts of a step: the action, the naps, the timeouts.

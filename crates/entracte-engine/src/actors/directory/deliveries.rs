@@ -52,6 +52,19 @@ impl DirectoryState {
         }
     }
 
+    /// A run was struck off the list, and killed before it could hand back what had come too
+    /// late for it.
+    pub(super) async fn take_back(&mut self, run_id: RunId) {
+        match self.store().delivery_keys(run_id) {
+            Ok(keys) => {
+                for key in keys {
+                    self.deliver(key).await;
+                }
+            }
+            Err(error) => unreadable(run_id, &error),
+        }
+    }
+
     /// Opens a run that has no row yet: it begins, or what was sent to it is in vain.
     async fn open_child(&mut self, run_id: RunId) {
         match self.store().deliveries(run_id) {

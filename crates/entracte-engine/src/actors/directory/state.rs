@@ -284,7 +284,9 @@ impl DirectoryState {
     /// A run ended without leaving: it was killed, or its append was refused. What should be
     /// alive is opened again from the store.
     pub(super) async fn gone(&mut self, run_id: RunId, epoch: Epoch) {
-        let Some(run) = self.open.remove(run_id, epoch) else { return };
+        let Some(run) = self.open.remove(run_id, epoch) else {
+            return self.take_back(run_id).await;
+        };
         let losses = run.losses.saturating_add(1);
         let lost = LostRun { run_id, workflow_id: run.workflow_id, parent: run.parent, losses };
         tracing::debug!(workflow.run_id = %run_id, losses, "a run's actor is lost");

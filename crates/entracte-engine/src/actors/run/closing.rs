@@ -116,6 +116,7 @@ impl RunState {
             let call = RunCall::Query { query, reply };
             let _ = self.directory.cast(DirectoryMessage::Call { run_id, call });
         }
+        self.presence.leave();
         self.myself.stop(None);
     }
 
