@@ -35,9 +35,11 @@ pub(super) fn ending(store: &dyn Store) -> Result<Ending, String> {
 }
 
 fn is_asked_to_cancel(run: &StoredRun) -> bool {
-    let is_request =
-        |event: &Event| matches!(event.attributes, A::WorkflowExecutionCancelRequested(_));
     run.history.iter().any(is_request)
+}
+
+fn is_request(event: &Event) -> bool {
+    matches!(event.attributes, A::WorkflowExecutionCancelRequested(_))
 }
 
 fn fate(event: &A) -> Fate {
@@ -119,12 +121,15 @@ fn look(store: &dyn Store) -> Result<Looks, String> {
     looked.collect()
 }
 
-/// One close at most, and nothing behind it.
+/// One close at most, and nothing behind it; one request to cancel at most (rule CAN-1).
 fn check_history(run: &Looked) -> Result<(), String> {
     let history = &run.stored.history;
     let is_close = |event: &Event| event.attributes.event_type().is_close();
     let closes = history.iter().filter(|event| is_close(event)).count();
     let ends_with_it = history.last().is_some_and(is_close);
+    if history.iter().filter(|event| is_request(event)).count() > 1 {
+        return Err(format!("{}: asked to cancel twice", run.stored.row.workflow_id));
+    }
     match (run.stored.row.status.is_open(), closes) {
         (true, 0) => Ok(()),
         (false, 1) if ends_with_it => Ok(()),
