@@ -26,6 +26,9 @@ const WARM_UP: u64 = 50;
 pub struct CancelLoad {
     /// How many are measured.
     pub cancellations: u64,
+    /// How many runs there are in the chain from the one that is cancelled to the one whose
+    /// activity is told: each is the child of the one before. At least 1.
+    pub depth: u32,
     /// What the journal of the engine, and the commits of the floor, survive.
     pub durability: Durability,
 }
@@ -35,9 +38,11 @@ pub struct CancelLoad {
 pub enum Measured {
     /// One message, until its actor handles it.
     Message,
-    /// One commit, until it is answered.
+    /// As many commits as there are runs in the chain, one after the other, until the last is
+    /// answered.
     Commit,
-    /// From the call of `run.cancel()` until the attempt is told.
+    /// From the call of `run.cancel()` of the first run until the attempt of the last one is
+    /// told.
     Handle,
     /// From the call of a signal, at which the workflow drops the activity, until the attempt
     /// is told.
@@ -45,15 +50,21 @@ pub enum Measured {
 }
 
 impl Measured {
-    /// All of them, the floor first.
-    pub const ALL: [Self; 4] = [Self::Message, Self::Commit, Self::Handle, Self::Workflow];
+    /// All of them for a chain of so many runs, the floor first.
+    #[must_use]
+    pub const fn all(depth: u32) -> &'static [Self] {
+        match depth {
+            0 | 1 => &[Self::Message, Self::Commit, Self::Handle, Self::Workflow],
+            _ => &[Self::Message, Self::Commit, Self::Handle],
+        }
+    }
 }
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Message => "one message",
-            Self::Commit => "one commit",
+            Self::Commit => "a commit for each run",
             Self::Handle => "run.cancel() to attempt",
             Self::Workflow => "dropped by workflow",
         })
@@ -73,9 +84,9 @@ pub async fn round(
     let mut latencies = Latencies::new(load.cancellations, progress);
     match measured {
         Measured::Message => floor::messages(&mut latencies).await?,
-        Measured::Commit => floor::commits(directory, load.durability, &mut latencies).await?,
+        Measured::Commit => floor::commits(directory, load, &mut latencies).await?,
         Measured::Handle | Measured::Workflow => {
-            attempt::told(measured, directory, load.durability, &mut latencies).await?;
+            attempt::told(measured, directory, load, &mut latencies).await?;
         }
     }
     Ok(latencies.histogram)
@@ -118,13 +129,15 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn each_of_them_is_measured_as_often_as_it_is_wanted() {
-        let load = CancelLoad { cancellations: 5, durability: Durability::Sync };
-        for measured in Measured::ALL {
-            let directory = tempfile::tempdir().unwrap();
-            let progress = ProgressBar::hidden();
-            let figures = round(measured, &load, directory.path(), &progress).await.unwrap();
-            assert_eq!(figures.len(), 5, "{measured}");
-            assert!(figures.min() > 0, "{measured}");
+        for depth in [1, 3] {
+            let load = CancelLoad { cancellations: 5, depth, durability: Durability::Sync };
+            for measured in Measured::all(depth) {
+                let directory = tempfile::tempdir().unwrap();
+                let progress = ProgressBar::hidden();
+                let figures = round(*measured, &load, directory.path(), &progress).await.unwrap();
+                assert_eq!(figures.len(), 5, "{measured}");
+                assert!(figures.min() > 0, "{measured}");
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ impl Floor {
     }
 }
 
-fn open(directory: &Path) -> fjall::Result<(Database, fjall::Keyspace)> {
+pub(crate) fn open(directory: &Path) -> fjall::Result<(Database, fjall::Keyspace)> {
     // The options that the engine's store has by default, so that both write in the same way.
     let options = FjallOptions::default();
     let database = Database::builder(directory)

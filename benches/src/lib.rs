@@ -7,16 +7,19 @@
 //! floor is a figure and not an opinion.
 //!
 //! How long a running activity takes to learn of its [cancellation](cancel) is measured beside
-//! one commit and one message.
+//! one commit and one message; what [`children`] cost beside bare actors and commits; and a
+//! [`fan_out`] by the number of its activities.
 //!
 //! Other loads are put on the store alone: the latency of single [`commits`], and how long its
 //! [`opening`] takes. And attempts can be left to wait in a [`queue`].
 
 pub mod cancel;
+pub mod children;
 pub mod commits;
 pub mod disk;
 pub mod drive;
 pub mod engine_load;
+pub mod fan_out;
 pub mod figures;
 pub mod floor;
 pub mod load;

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use entracte::ActivityCancellationType;
 use entracte::prelude::*;
 use tokio::sync::mpsc;
 
-use super::{Latencies, Measured};
+use super::{CancelLoad, Latencies, Measured};
 use crate::load::LoadError;
 
 const WAIT: Activity<(), ()> =
     Activity::new("wait").start_to_close_timeout(Duration::from_secs(3_600));
 const HOLD: Workflow<(), ()> = Workflow::new("hold");
+/// A chain of so many runs, the last of which holds the activity.
+const CHAIN: Workflow<u32, ()> = Workflow::new("chain");
 const LET_GO: Signal<()> = Signal::new("let-go");
 const END: Signal<()> = Signal::new("end");
 
@@ -27,6 +30,17 @@ async fn hold(ctx: WorkflowContext, (): ()) -> WorkflowResult<()> {
     Ok(())
 }
 
+async fn chain(ctx: WorkflowContext, depth: u32) -> WorkflowResult<()> {
+    match depth {
+        // A run that closes at once would stop the attempt before it can say that it was told.
+        0 | 1 => {
+            let wait = ctx.activity(WAIT, ());
+            wait.cancellation_type(ActivityCancellationType::WaitCancellationCompleted).await
+        }
+        _ => ctx.child(CHAIN, depth - 1).await,
+    }
+}
+
 /// What an attempt says.
 enum Heard {
     Started,
@@ -36,13 +50,14 @@ enum Heard {
 pub(super) async fn told(
     measured: Measured,
     directory: &Path,
-    durability: Durability,
+    load: &CancelLoad,
     latencies: &mut Latencies<'_>,
 ) -> Result<(), LoadError> {
     let (says, mut hears) = mpsc::unbounded_channel();
     let engine = Engine::builder(directory)
-        .durability(durability)
+        .durability(load.durability)
         .workflow(HOLD, hold)
+        .workflow(CHAIN, chain)
         .activity(WAIT, move |ctx: ActivityContext, ()| {
             let says = says.clone();
             async move {
@@ -59,7 +74,10 @@ pub(super) async fn told(
             break;
         }
         let id = format!("hold-{number}");
-        let run = engine.start_workflow(HOLD, ()).workflow_id(id).await?;
+        let run = match load.depth {
+            0 | 1 => engine.start_workflow(HOLD, ()).workflow_id(id).await?,
+            depth => engine.start_workflow(CHAIN, depth).workflow_id(id).await?,
+        };
         while !matches!(hears.recv().await, Some(Heard::Started)) {}
         let begin = Instant::now();
         match measured {
@@ -72,6 +90,11 @@ pub(super) async fn told(
             }
         };
         latencies.record(at.saturating_duration_since(begin))?;
+        if load.depth > 1 {
+            // All runs of the chain end as cancelled.
+            let _ = run.result().await;
+            continue;
+        }
         run.signal(END, ()).await?;
         run.result().await?;
     }

@@ -8,7 +8,7 @@ use entracte::store::{FjallOptions, FjallStore, Persist, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
-use super::Latencies;
+use super::{CancelLoad, Latencies};
 use crate::commits::Batches;
 use crate::load::LoadError;
 
@@ -59,19 +59,21 @@ pub(super) async fn messages(latencies: &mut Latencies<'_>) -> Result<(), LoadEr
 
 pub(super) async fn commits(
     directory: &Path,
-    durability: Durability,
+    load: &CancelLoad,
     latencies: &mut Latencies<'_>,
 ) -> Result<(), LoadError> {
     let store = FjallStore::open(directory, FjallOptions::default()).await?;
-    let persist = match durability {
+    let persist = match load.durability {
         Durability::Sync => Persist::Sync,
         _ => Persist::Buffer,
     };
     let mut batches = Batches::new(ROWS, ROW_BYTES);
     while latencies.wants_more() {
-        let batch = batches.next_batch();
+        let batches: Vec<_> = (0..load.depth).map(|_| batches.next_batch()).collect();
         let begin = Instant::now();
-        store.commit(batch, persist).await?;
+        for batch in batches {
+            store.commit(batch, persist).await?;
+        }
         latencies.record(begin.elapsed())?;
     }
     Ok(())

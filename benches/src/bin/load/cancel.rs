@@ -15,6 +15,10 @@ pub(super) struct Cancel {
     /// How many cancellations each round measures, one after the other.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
     cancellations: u64,
+    /// How many runs there are in the chain from the one that is cancelled to the one whose
+    /// activity is told: each is the child of the one before.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    depth: u32,
     /// What an answer survives: `sync`, `interval=50ms` or `os-buffered`.
     #[arg(long, default_value_t = Durability::Sync)]
     durability: Durability,
@@ -28,17 +32,21 @@ pub(super) struct Cancel {
 }
 
 pub(super) fn run(cancel: &Cancel) -> Result<(), LoadError> {
-    let Cancel { cancellations, durability, .. } = *cancel;
-    let load = CancelLoad { cancellations, durability };
+    let Cancel { cancellations, depth, durability, .. } = *cancel;
+    let load = CancelLoad { cancellations, depth, durability };
+    let measured = Measured::all(depth);
     let data = place::data(cancel.data.as_deref())?;
-    println!("{cancellations} cancellations one after the other, durability {durability}");
+    println!(
+        "{cancellations} cancellations one after the other, {depth} runs deep, durability \
+         {durability}"
+    );
     place::print_conditions(&data);
     println!("\n{:<26}{:>9}{:>9}{:>9}", "", "p50 ms", "p99 ms", "max ms");
     // The rounds take turns; what they have measured is one distribution of each.
-    let mut all: Vec<Option<Histogram<u64>>> = vec![None; Measured::ALL.len()];
+    let mut all: Vec<Option<Histogram<u64>>> = vec![None; measured.len()];
     for _ in 0..cancel.rounds {
-        for (measured, all) in Measured::ALL.into_iter().zip(&mut all) {
-            let round = round(measured, &load, &data)?;
+        for (measured, all) in measured.iter().zip(&mut all) {
+            let round = round(*measured, &load, &data)?;
             match all {
                 Some(all) => *all += round,
                 None => *all = Some(round),
@@ -46,9 +54,9 @@ pub(super) fn run(cancel: &Cancel) -> Result<(), LoadError> {
         }
     }
     println!("\nall rounds together");
-    for (measured, all) in Measured::ALL.into_iter().zip(&all) {
+    for (measured, all) in measured.iter().zip(&all) {
         if let Some(all) = all {
-            print(measured, all);
+            print(*measured, all);
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Waiting for all of a list.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
@@ -62,18 +62,18 @@ pub struct TryJoinAll<F: Future, T, E> {
 }
 
 /// Futures in order, each with a waker of its own: a resolution polls only what it concerns,
-/// so that waiting for n operations costs n polls and not n².
+/// and finds it without looking through the others, so that waiting for n operations costs n
+/// polls and not n².
 struct List<F: Future> {
     slots: Vec<Slot<F>>,
     pending: usize,
-    parent: Arc<AtomicWaker>,
+    woken: Arc<Woken>,
     /// The scope of the last poll.
     scope: ScopeId,
 }
 
 struct Slot<F: Future> {
     state: SlotState<F>,
-    flag: Arc<Flag>,
     waker: Waker,
 }
 
@@ -83,9 +83,30 @@ enum SlotState<F: Future> {
     Taken,
 }
 
+/// Which futures of a list were woken, and who is to be woken for them.
+struct Woken {
+    indices: Mutex<BTreeSet<usize>>,
+    parent: AtomicWaker,
+}
+
+/// The waker of one future of a list.
 struct Flag {
-    woken: AtomicBool,
-    parent: Arc<AtomicWaker>,
+    index: usize,
+    woken: Arc<Woken>,
+}
+
+impl Woken {
+    fn indices(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.indices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the first one from an index on.
+    fn take_from(&self, from: usize) -> Option<usize> {
+        let mut indices = self.indices();
+        let index = *indices.range(from..).next()?;
+        indices.remove(&index);
+        Some(index)
+    }
 }
 
 impl Wake for Flag {
@@ -94,8 +115,8 @@ impl Wake for Flag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.parent.wake();
+        self.woken.indices().insert(self.index);
+        self.woken.parent.wake();
     }
 }
 
@@ -105,17 +126,17 @@ impl<F: Future> List<F> {
         I: IntoIterator,
         I::Item: IntoFuture<IntoFuture = F, Output = F::Output>,
     {
-        let parent = Arc::new(AtomicWaker::new());
+        let woken = Arc::new(Woken { indices: Mutex::default(), parent: AtomicWaker::new() });
         let slots: Vec<_> = futures
             .into_iter()
-            .map(|future| {
-                let woken = AtomicBool::new(true);
-                let flag = Arc::new(Flag { woken, parent: Arc::clone(&parent) });
-                let waker = Waker::from(Arc::clone(&flag));
-                Slot { state: SlotState::Pending(Box::pin(future.into_future())), flag, waker }
+            .enumerate()
+            .map(|(index, future)| {
+                let waker = Waker::from(Arc::new(Flag { index, woken: Arc::clone(&woken) }));
+                Slot { state: SlotState::Pending(Box::pin(future.into_future())), waker }
             })
             .collect();
-        Self { pending: slots.len(), slots, parent, scope: ScopeId::ROOT }
+        woken.indices().extend(0..slots.len());
+        Self { pending: slots.len(), slots, woken, scope: ScopeId::ROOT }
     }
 
     /// Polls what was woken, in order; each output goes to `done`, which may stop the round.
@@ -124,15 +145,17 @@ impl<F: Future> List<F> {
         cx: &mut Context<'_>,
         mut done: impl FnMut(usize, F::Output) -> Result<SlotState<F>, B>,
     ) -> Result<(), B> {
-        self.parent.register(cx.waker());
-        // What is polled in another scope learns of it only by being polled.
+        self.woken.parent.register(cx.waker());
         let scope = scope_here();
-        let is_moved = std::mem::replace(&mut self.scope, scope) != scope;
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        if std::mem::replace(&mut self.scope, scope) != scope {
+            // What is polled in another scope learns of it only by being polled.
+            self.woken.indices().extend(0..self.slots.len());
+        }
+        let mut next = 0;
+        while let Some(index) = self.woken.take_from(next) {
+            next = index + 1;
+            let Some(slot) = self.slots.get_mut(index) else { continue };
             let SlotState::Pending(future) = &mut slot.state else { continue };
-            if !slot.flag.woken.swap(false, Ordering::Acquire) && !is_moved {
-                continue;
-            }
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&slot.waker))
             {
                 slot.state = done(index, output)?;
