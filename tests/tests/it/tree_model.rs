@@ -1,15 +1,19 @@
 //! Random trees of workflows with everything that can be done to them, against a reference that
-//! is written from the rules (CHD, CAN, WID and WTO).
+//! is written from the rules (CHD, CAN, WID, WTO and CNT).
 //!
 //! `ENTRACTE_SEED` is the first seed and `ENTRACTE_SEEDS` how many follow; a fault is printed
 //! with its seed and the smallest scenario that was found to show it.
 
+#[path = "tree_model/chain_model.rs"]
+mod chain_model;
 #[path = "tree_model/check.rs"]
 mod check;
 #[path = "tree_model/faults.rs"]
 mod faults;
 #[path = "tree_model/generate.rs"]
 mod generate;
+#[path = "tree_model/message.rs"]
+mod message;
 #[path = "tree_model/model.rs"]
 mod model;
 #[path = "tree_model/node.rs"]
@@ -71,6 +75,9 @@ fn chd_6_random_trees_end_as_the_rules_say_whatever_is_done_to_them() {
             Ok(played) => played,
             Err(problem) => fail(seed, scenario, &problem),
         };
+        if seed.is_multiple_of(500) {
+            println!("up to seed {seed}");
+        }
         runs += played.ending.len();
         known += u64::from(is_known);
         strikes += played.crashes + played.failures;

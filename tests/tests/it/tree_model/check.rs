@@ -51,6 +51,7 @@ fn fate(event: &A) -> Fate {
         A::WorkflowExecutionCanceled(it) => Fate::Canceled(chain(&it.failure)),
         A::WorkflowExecutionTerminated(it) => Fate::Terminated(it.reason.clone()),
         A::WorkflowExecutionTimedOut(_) => Fate::TimedOut,
+        A::WorkflowExecutionContinuedAsNew(_) => Fate::ContinuedAsNew,
         _ => Fate::Open,
     }
 }
@@ -137,9 +138,10 @@ fn check_history(run: &Looked) -> Result<(), String> {
     }
 }
 
-/// The run of a child, if it has begun.
+/// The first run of a child, if it has begun.
 fn run_of<'a>(parent: RunId, child: &ChildExecution, runs: &'a Looks) -> Option<&'a Looked> {
-    runs.values().find(|run| {
+    let is_first = |run: &&Looked| run.stored.row.continued_execution_run_id.is_none();
+    runs.values().filter(is_first).find(|run| {
         run.stored.row.parent.as_ref().is_some_and(|it| {
             it.run_id == parent && it.initiated_event_id == child.initiated_event_id
         })
@@ -167,7 +169,9 @@ fn check_children(run: &Looked, runs: &Looks, behind: &mut BTreeSet<RunId>) -> R
             }
             continue;
         };
-        let child_is_open = begun.stored.row.status.is_open();
+        let chain = chain_of(begun, runs)?;
+        let last = chain.last().copied().unwrap_or(begun);
+        let child_is_open = last.stored.row.status.is_open();
         if is_open && (knows.is_none() || !child_is_open) {
             behind.insert(run_id);
         }
@@ -176,13 +180,27 @@ fn check_children(run: &Looked, runs: &Looks, behind: &mut BTreeSet<RunId>) -> R
         }
         match child.options.parent_close_policy {
             ParentClosePolicy::Terminate => return wrong("it outlives its parent"),
-            ParentClosePolicy::RequestCancel if !is_asked_to_cancel(&begun.stored) => {
-                behind.insert(begun.stored.run_id);
+            ParentClosePolicy::RequestCancel
+                if !chain.iter().any(|run| is_asked_to_cancel(&run.stored)) =>
+            {
+                behind.insert(last.stored.run_id);
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The runs of a chain, from one of them on.
+fn chain_of<'a>(first: &'a Looked, runs: &'a Looks) -> Result<Vec<&'a Looked>, String> {
+    let mut chain = vec![first];
+    let mut last = first;
+    while let Some(next) = last.stored.row.new_execution_run_id() {
+        let id = &last.stored.row.workflow_id;
+        last = runs.get(&next).ok_or_else(|| format!("{id}: its next run does not exist"))?;
+        chain.push(last);
+    }
+    Ok(chain)
 }
 
 /// What a run has in common with its parent.
@@ -203,7 +221,8 @@ fn check_parent(run: &Looked, runs: &Looks) -> Result<(), String> {
         return Err(format!("{id}: its parent has not asked for it: {history:#?}"));
     }
     let close = above.stored.row.close;
-    if close.is_some_and(|close| close.time < run.stored.row.start_time) {
+    let is_first = run.stored.row.continued_execution_run_id.is_none();
+    if is_first && close.is_some_and(|close| close.time < run.stored.row.start_time) {
         return Err(format!("{id}: it has begun after its parent had closed"));
     }
     let falls_with_it = matches!(ending_of(run), Some(A::WorkflowExecutionTerminated(it)) if it.reason == BY_PARENT_CLOSE);

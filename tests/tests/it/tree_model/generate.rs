@@ -82,20 +82,36 @@ impl Maker {
             true => format!("shared{}", self.of(0..2)),
             false => format!("n{number}"),
         };
-        Node {
-            workflow_id,
-            options: self.options(),
-            body: Vec::new(),
-            end: self.one_of(&[
-                End::Completes,
-                End::Completes,
-                End::Propagates,
-                End::Propagates,
-                End::Fails,
-                End::FailsWithActivity,
-            ]),
-            on_cancel: self.on_cancel(),
+        let mut options = self.options();
+        options.attempts = if self.chance(0.2) { self.of(2..4) as u32 } else { 1 };
+        let generations = if self.chance(0.12) { self.of(2..4) as u32 } else { 1 };
+        if let Some(Timeout::Run(nth)) = options.timeout
+            && (options.attempts > 1 || generations > 1)
+        {
+            // The time of a further run would end at any moment.
+            options.timeout = Some(Timeout::Execution(nth));
         }
+        let end = match options.attempts {
+            1 => self.end(),
+            // All of these can be tried again.
+            _ => {
+                let until = [End::FailsUntil(2), End::FailsUntil(3)];
+                self.one_of(&[End::Completes, End::Fails, until[0], until[1]])
+            }
+        };
+        let on_cancel = self.on_cancel();
+        Node { workflow_id, options, body: Vec::new(), end, on_cancel, generations }
+    }
+
+    fn end(&mut self) -> End {
+        self.one_of(&[
+            End::Completes,
+            End::Completes,
+            End::Propagates,
+            End::Propagates,
+            End::Fails,
+            End::FailsWithActivity,
+        ])
     }
 
     fn options(&mut self) -> ChildOptions {
@@ -125,6 +141,7 @@ impl Maker {
                 Reuse::TerminateIfRunning,
             ]),
             timeout,
+            attempts: 1,
         }
     }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use entracte::prelude::*;
 
+use super::message::{Answer, Decision, Message};
 use super::order::Order;
-use super::run_model::{Answer, Decision, Message, RunModel};
+use super::run_model::RunModel;
 use super::scenario::{
     Action, BY_HAND, BY_PARENT_CLOSE, Fate, PARTS, Scenario, TO_MAKE_ROOM, Told,
 };
@@ -37,15 +38,15 @@ struct Flying {
     number: u64,
 }
 
-struct Model<'a> {
-    scenario: &'a Scenario,
-    runs: Vec<RunModel<'a>>,
+pub(super) struct Model<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) runs: Vec<RunModel<'a>>,
     /// Who holds, or held last, a workflow id.
-    holders: BTreeMap<&'a str, usize>,
+    pub(super) holders: BTreeMap<&'a str, usize>,
     flying: Vec<Flying>,
     sent: u64,
     mended: Vec<usize>,
-    hours: u64,
+    pub(super) hours: u64,
     order: Order,
 }
 
@@ -73,7 +74,7 @@ impl<'a> Model<'a> {
                     _ => self.end_all(Message::TimeOver, |run, hours| run.times_out == Some(hours)),
                 }
                 self.come_to_rest();
-                if self.order.reopens() {
+                if self.order.tosses() {
                     self.reopen_parked();
                     self.come_to_rest();
                 }
@@ -118,10 +119,7 @@ impl<'a> Model<'a> {
         self.mended.push(node);
         for run in 0..self.runs.len() {
             if self.runs[run].number == node {
-                self.runs[run].is_parked = false;
-                for (from, message) in std::mem::take(&mut self.runs[run].waiting) {
-                    self.send(from, run, message);
-                }
+                self.release(run);
             }
         }
     }
@@ -131,10 +129,25 @@ impl<'a> Model<'a> {
     fn reopen_parked(&mut self) {
         for run in 0..self.runs.len() {
             if self.runs[run].is_parked && self.runs[run].is_open() {
-                self.runs[run].is_parked = false;
-                for (from, message) in std::mem::take(&mut self.runs[run].waiting) {
-                    self.send(from, run, message);
-                }
+                self.release(run);
+            }
+        }
+    }
+
+    /// What waits for a run comes again; signals perhaps together.
+    fn release(&mut self, run: usize) {
+        self.runs[run].is_parked = false;
+        let is_together = self.order.tosses();
+        let waiting = std::mem::take(&mut self.runs[run].waiting);
+        // They come together with its beginning, or else with the first of them.
+        let mut has_signal = waiting.iter().any(|(_, message)| *message == Message::Begin);
+        for (from, message) in waiting {
+            let is_further = is_together && message == Message::Signal && has_signal;
+            has_signal |= message == Message::Signal;
+            if is_further {
+                self.runs[run].signals += 1;
+            } else {
+                self.send(from, run, message);
             }
         }
     }
@@ -158,7 +171,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn send(&mut self, from: Option<usize>, to: usize, message: Message) {
+    pub(super) fn send(&mut self, from: Option<usize>, to: usize, message: Message) {
         self.sent += 1;
         self.flying.push(Flying { from, to, message, number: self.sent });
     }
@@ -193,7 +206,17 @@ impl<'a> Model<'a> {
         if message == Message::Start && !self.runs[to].is_over {
             self.start_child(to);
         }
+        let to = if message.goes_on() { self.last_of_chain(to) } else { to };
         if !self.runs[to].is_open() {
+            return;
+        }
+        let RunModel { awaits_begin, is_parked, .. } = self.runs[to];
+        if awaits_begin && !is_parked && message != Message::Begin && !message.ends_run() {
+            let message = match message {
+                Message::CancelRequest { .. } => Message::CancelRequest { answer: None },
+                message => message,
+            };
+            self.send(from, to, message);
             return;
         }
         match message {
@@ -299,7 +322,11 @@ impl<'a> Model<'a> {
                 }
                 None => self.send(None, run, then),
             },
-            Decision::Close(fate) => self.close(run, fate),
+            Decision::Close(fate) => match self.is_retried(run, &fate) {
+                true => self.go_on(run, fate),
+                false => self.close(run, fate),
+            },
+            Decision::ContinueAsNew => self.go_on(run, Fate::ContinuedAsNew),
         }
     }
 
@@ -310,6 +337,10 @@ impl<'a> Model<'a> {
         if let Some(parent) = parent.filter(|parent| self.runs[*parent].is_open()) {
             self.send(Some(run), parent, Message::ChildClosed(number, fate));
         }
+        self.tell_children(run);
+    }
+
+    pub(super) fn tell_children(&mut self, run: usize) {
         let pending = self.runs[run].slots.values().filter(|slot| !slot.has_ended);
         for child in pending.filter_map(|slot| slot.run).collect::<Vec<_>>() {
             let policy = self.runs[child].node().options.policy;

@@ -13,7 +13,8 @@ use entracte_testing::TEST_EPOCH;
 
 use super::scenario::{CancelEnd, End, Node, OnCancel, Op, Scenario, Timeout, next_moment};
 
-pub(super) const NODE: Workflow<usize, u64> = Workflow::new("node");
+/// Does what the node of a number says, in the so manieth run that goes on as new.
+pub(super) const NODE: Workflow<(usize, u32), u64> = Workflow::new("node");
 pub(super) const GO: Signal<()> = Signal::new("go");
 const WORK: Activity<bool, ()> = Activity::new("work")
     .start_to_close_timeout(Duration::from_secs(60))
@@ -29,8 +30,8 @@ pub(super) fn register(
 ) -> EngineBuilder {
     let (scenario, mended) = (Arc::clone(scenario), Arc::clone(mended));
     engine
-        .workflow(NODE, move |ctx, number| {
-            node(ctx, Arc::clone(&scenario), number, Arc::clone(&mended))
+        .workflow(NODE, move |ctx, (number, generation)| {
+            node(ctx, Arc::clone(&scenario), number, generation, Arc::clone(&mended))
         })
         .activity(WORK, async |_, fails: bool| match fails {
             true => Err(Failure::non_retryable("Broken", "it does not work")),
@@ -80,17 +81,19 @@ async fn node(
     ctx: WorkflowContext,
     scenario: Arc<Scenario>,
     number: usize,
+    generation: u32,
     mended: Mended,
 ) -> WorkflowResult<u64> {
     let node = &scenario.nodes[number];
     let mut slots: Vec<Slot> = scenario.nodes.iter().map(|_| Slot::None).collect();
     let is_mended = || mended.lock().unwrap().contains(&number);
+    let next = (generation < node.generations).then_some((number, generation + 1));
     let OnCancel::Heeds { settles, end } = node.on_cancel else {
-        return ctx.shield(body(&ctx, &scenario, node, &mut slots, &is_mended)).await;
+        return ctx.shield(body(&ctx, &scenario, node, next, &mut slots, &is_mended)).await;
     };
     select! {
         () = ctx.cancelled() => {}
-        result = body(&ctx, &scenario, node, &mut slots, &is_mended) => return result,
+        result = body(&ctx, &scenario, node, next, &mut slots, &is_mended) => return result,
     }
     if settles {
         all_ended(&mut slots, None).await;
@@ -110,13 +113,17 @@ async fn body(
     ctx: &WorkflowContext,
     scenario: &Scenario,
     node: &Node,
+    next: Option<(usize, u32)>,
     slots: &mut [Slot],
     is_mended: &(impl Fn() -> bool + Sync),
 ) -> WorkflowResult<u64> {
     for op in &node.body {
         follow(ctx, scenario, op, slots, is_mended).await;
     }
-    finish(ctx, node, slots).await
+    match next {
+        Some(next) => ctx.continue_as_new(NODE, next).await,
+        None => finish(ctx, node, slots).await,
+    }
 }
 
 async fn follow(
@@ -163,15 +170,26 @@ fn call(ctx: &WorkflowContext, scenario: &Scenario, child: usize) -> ChildWorkfl
     let node = &scenario.nodes[child];
     let options = &node.options;
     let call = ctx
-        .child(NODE, child)
+        .child(NODE, (child, 1))
         .workflow_id(&node.workflow_id)
         .parent_close_policy(options.policy)
         .cancellation_type(options.cancellation)
         .workflow_id_reuse_policy(options.reuse);
+    let call =
+        if options.attempts > 1 { call.retry_policy(retries(options.attempts)) } else { call };
     match options.timeout {
         None => call,
         Some(Timeout::Run(nth)) => call.run_timeout(until(ctx, 2, nth)),
         Some(Timeout::Execution(nth)) => call.execution_timeout(until(ctx, 2, nth)),
+    }
+}
+
+fn retries(attempts: u32) -> entracte::model::RetryPolicy {
+    entracte::model::RetryPolicy {
+        initial_interval: Duration::from_secs(1),
+        backoff_coefficient: 1.0,
+        maximum_attempts: attempts,
+        ..Default::default()
     }
 }
 
@@ -201,6 +219,10 @@ async fn finish(ctx: &WorkflowContext, node: &Node, slots: &[Slot]) -> WorkflowR
     match node.end {
         End::Completes => Ok(sum(slots)),
         End::Fails => Err(Failure::application("Broken", "it does not work")),
+        End::FailsUntil(attempt) if ctx.attempt() < attempt => {
+            Err(Failure::application("Broken", "it does not work"))
+        }
+        End::FailsUntil(_) => Ok(sum(slots)),
         End::FailsWithActivity => ctx.activity(WORK, true).await.map(|()| 0),
         End::Propagates => {
             let failed = slots.iter().find_map(|slot| match slot {

@@ -31,8 +31,8 @@ impl Order {
         Self { random: ChaCha8Rng::seed_from_u64(order), kind }
     }
 
-    /// Whether runs that are parked are opened anew now.
-    pub(super) fn reopens(&mut self) -> bool {
+    /// Decides something that no rule decides.
+    pub(super) fn tosses(&mut self) -> bool {
         self.random.random()
     }
 

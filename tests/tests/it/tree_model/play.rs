@@ -212,7 +212,7 @@ impl Play {
                     return Ok(());
                 }
                 let id = &self.scenario.nodes[*node].workflow_id;
-                let start = life.engine.start_workflow(NODE, *node).workflow_id(id);
+                let start = life.engine.start_workflow(NODE, (*node, 1)).workflow_id(id);
                 match start.request_id(request_id).await {
                     Ok(_) | Err(entracte::StartWorkflowError::AlreadyStarted { .. }) => Ok(()),
                     Err(error) => Err(error.to_string()),

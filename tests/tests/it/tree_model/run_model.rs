@@ -2,64 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use entracte::prelude::*;
-
+use super::message::{Decision, Message};
 use super::scenario::{CancelEnd, End, Fate, Node, OnCancel, Op, Timeout, next_moment};
 use super::slot_model::Slot;
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Message {
-    Begin,
-    /// To a child: it may begin.
-    Start,
-    ChildStarted(usize),
-    ChildRefused(usize),
-    ChildClosed(usize, Fate),
-    ParentClosed(ParentClosePolicy),
-    CancelRequest {
-        answer: Option<Answer>,
-    },
-    /// A child knows that it was asked to cancel.
-    ChildAsked(usize),
-    Signal,
-    NapOver,
-    TimeOver,
-    /// What the run waits for is over: an activity, or a request to another workflow.
-    Over(u32),
-}
-
-/// Who wants to know that a request to cancel has arrived, and what they are told.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Answer {
-    pub(super) run: usize,
-    pub(super) message: Box<Message>,
-}
-
-impl Message {
-    /// Whether it ends a run without a turn.
-    pub(super) fn ends_run(&self) -> bool {
-        matches!(self, Self::ParentClosed(ParentClosePolicy::Terminate) | Self::TimeOver)
-    }
-}
-
-/// What a run decides in a turn.
-#[derive(Debug, Clone)]
-pub(super) enum Decision {
-    /// To run an activity, which tells when it is over.
-    Work(Message),
-    StartChild {
-        child: usize,
-        times_out: Option<u64>,
-    },
-    CancelChild {
-        child: usize,
-    },
-    CancelOther {
-        workflow_id: String,
-        then: Message,
-    },
-    Close(Fate),
-}
 
 #[derive(Debug, Clone)]
 pub(super) struct RunModel<'a> {
@@ -75,6 +20,12 @@ pub(super) struct RunModel<'a> {
     pub(super) slots: BTreeMap<usize, Slot>,
     pub(super) nap: Option<u64>,
     pub(super) times_out: Option<u64>,
+    pub(super) attempt: u32,
+    pub(super) generation: u32,
+    /// The run in which its chain goes on.
+    pub(super) next: Option<usize>,
+    /// Whether it goes on with a chain, and has not begun to.
+    pub(super) awaits_begin: bool,
     pub(super) is_cancelled: bool,
     pub(super) is_parked: bool,
     /// What waits until its code is mended, with its senders.
@@ -85,7 +36,7 @@ pub(super) struct RunModel<'a> {
     is_done: bool,
     /// Counts what it waits for.
     waits: u32,
-    signals: u32,
+    pub(super) signals: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,6 +66,10 @@ impl<'a> RunModel<'a> {
             slots: BTreeMap::new(),
             nap: None,
             times_out,
+            attempt: 1,
+            generation: 1,
+            next: None,
+            awaits_begin: false,
             is_cancelled: false,
             is_parked: false,
             waiting: Vec::new(),
@@ -157,7 +112,8 @@ impl<'a> RunModel<'a> {
             Message::ChildStarted(child) => self.child(*child, Slot::starts),
             Message::ChildRefused(child) => self.child(*child, Slot::is_refused),
             Message::ChildClosed(child, fate) => self.child(*child, |slot| slot.closes(fate)),
-            Message::Begin | Message::Start | Message::TimeOver => {}
+            Message::Begin => self.awaits_begin = false,
+            Message::Start | Message::TimeOver => {}
         }
     }
 
@@ -290,10 +246,16 @@ impl<'a> RunModel<'a> {
     }
 
     fn end(&mut self, decided: &mut Vec<Decision>) -> bool {
+        if self.generation < self.node().generations {
+            decided.push(Decision::ContinueAsNew);
+            return true;
+        }
         let broken = || vec!["Broken".to_owned()];
         let fate = match self.node().end {
             End::Completes => Fate::Completed(self.sum()),
             End::Fails => Fate::Failed(broken()),
+            End::FailsUntil(attempt) if self.attempt < attempt => Fate::Failed(broken()),
+            End::FailsUntil(_) => Fate::Completed(self.sum()),
             End::FailsWithActivity => {
                 if !self.wait(decided, Decision::Work) {
                     return false;

@@ -42,6 +42,8 @@ pub(super) struct Node {
     pub(super) body: Vec<Op>,
     pub(super) end: End,
     pub(super) on_cancel: OnCancel,
+    /// In how many runs it goes on as new: it does all again in each.
+    pub(super) generations: u32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +53,8 @@ pub(super) struct ChildOptions {
     pub(super) reuse: WorkflowIdReusePolicy,
     /// How many steps it may take.
     pub(super) timeout: Option<Timeout>,
+    /// How many attempts it has, as a whole.
+    pub(super) attempts: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +90,8 @@ pub(super) enum End {
     /// With one and the sum of what its children gave.
     Completes,
     Fails,
+    /// As a failure until the so manieth attempt at the whole, which completes.
+    FailsUntil(u32),
     /// With the failure of an activity.
     FailsWithActivity,
     /// With the failure of the first child that it knows to have failed.
@@ -165,8 +171,12 @@ impl fmt::Display for Scenario {
             }
         }
         for number in shown {
-            let Node { workflow_id, options, body, end, on_cancel } = &self.nodes[number];
+            let Node { workflow_id, options, body, end, on_cancel, generations } =
+                &self.nodes[number];
             writeln!(f, "{number} `{workflow_id}`: {body:?} {end:?}, cancelled: {on_cancel:?}")?;
+            if *generations > 1 {
+                writeln!(f, "  in {generations} generations")?;
+            }
             if *options != ChildOptions::default() {
                 writeln!(f, "  as a child: {options:?}")?;
             }
@@ -195,6 +205,7 @@ impl Default for ChildOptions {
             cancellation: ChildWorkflowCancellationType::WaitCancellationCompleted,
             reuse: WorkflowIdReusePolicy::AllowDuplicate,
             timeout: None,
+            attempts: 1,
         }
     }
 }
@@ -209,6 +220,7 @@ pub(super) enum Fate {
     Canceled(Vec<String>),
     Terminated(String),
     TimedOut,
+    ContinuedAsNew,
 }
 
 /// A run in the end: the workflow id of its parent, and its fate.

@@ -67,6 +67,7 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     for number in 0..scenario.nodes.len() {
         add(&|it| it.nodes[number].options = ChildOptions::default());
         add(&|it| it.nodes[number].end = End::Completes);
+        add(&|it| it.nodes[number].generations = 1);
         let on_cancel = OnCancel::Heeds { settles: true, end: CancelEnd::Cancels };
         add(&|it| it.nodes[number].on_cancel = on_cancel);
     }

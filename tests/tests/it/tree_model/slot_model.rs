@@ -56,7 +56,7 @@ impl Slot {
     pub(super) fn closes(&mut self, fate: &Fate) {
         self.has_ended = true;
         match fate {
-            Fate::Open => {}
+            Fate::Open | Fate::ContinuedAsNew => {}
             Fate::Completed(given) => self.tell(Ok(*given)),
             Fate::Failed(chain) | Fate::Canceled(chain) => self.fails(chain),
             Fate::Terminated(reason) => self.fails(&[format!("terminated: {reason}")]),
