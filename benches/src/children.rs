@@ -51,6 +51,8 @@ async fn start(directory: &Path, durability: Durability) -> Result<Engine, LoadE
     };
     let builder = Engine::builder(directory)
         .durability(durability)
+        .pending_children_max(u32::MAX)
+        .open_children_max(usize::MAX)
         .workflow(QUICK, |_: WorkflowContext, number: u64| async move { Ok(number) })
         .workflow(HELD, |ctx: WorkflowContext, number: u64| async move {
             ctx.signals(LET_GO).recv().await;

@@ -24,6 +24,8 @@ pub async fn fan_out(
 ) -> Result<Duration, LoadError> {
     let engine = Engine::builder(directory)
         .durability(durability)
+        .pending_activities_max(u32::MAX)
+        .history_events_max(u64::MAX)
         .workflow(FAN_OUT, |ctx: WorkflowContext, items: u64| async move {
             let results = join_all((0..items).map(|number| ctx.activity(ITEM, number))).await;
             results.into_iter().try_fold(0, |sum, number| Ok(sum + number?))

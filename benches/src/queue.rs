@@ -114,6 +114,7 @@ async fn start(
     let slots = usize::try_from(load.slots).unwrap_or(usize::MAX);
     let engine = Engine::builder(directory)
         .durability(Durability::OsBuffered)
+        .pending_activities_max(u32::MAX)
         .task_queue(QUEUE, TaskQueueOptions::new().slots(slots))
         .workflow(HOLDERS, |ctx: WorkflowContext, slots: u64| async move {
             join_all((0..slots).map(|_| ctx.activity(HOLD, ()))).await;

@@ -16,6 +16,8 @@ mod attempts_model;
 mod blocking;
 #[path = "it/both_clocks.rs"]
 mod both_clocks;
+#[path = "it/bulk.rs"]
+mod bulk;
 #[path = "it/cancellation.rs"]
 mod cancellation;
 #[path = "it/cancelled_backoff.rs"]
@@ -60,12 +62,10 @@ mod journal_first;
 mod kept_handle;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
-#[path = "it/killed_journal.rs"]
-mod killed_journal;
-#[path = "it/killed_kinds.rs"]
-mod killed_kinds;
 #[path = "it/leftovers.rs"]
 mod leftovers;
+#[path = "it/limits.rs"]
+mod limits;
 #[path = "it/local_activities.rs"]
 mod local_activities;
 #[path = "it/local_activities_gate.rs"]

@@ -18,12 +18,13 @@ use tokio::sync::oneshot;
 
 use crate::actors::attempt;
 use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
-use crate::actors::journal::{Journal, JournalHandle, JournalMessage};
-use crate::actors::root::{Root, RootArguments, RootMessage};
+use crate::actors::journal::{Journal, JournalMessage};
+use crate::actors::root::{Root, RootMessage};
 use crate::clock::EngineClock;
 use crate::engine::Engine;
 use crate::errors::StartEngineError;
 use crate::live::{LiveActor, LiveEngine};
+use crate::open_children::OpenChildren;
 use crate::options::{Durability, EngineOptions};
 use crate::shared::{Health, JournalCounters, Shared};
 use crate::task_queues::{TaskQueueOptions, TaskQueues};
@@ -171,7 +172,51 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets how many runs may be open. Default 100,000.
+    /// Sets how many activities a run may have pending; the call of another one fails with the
+    /// type `PendingActivitiesLimitExceeded` (rule LIM-6). Default 2,000.
+    ///
+    /// As the three limits below, it is journaled with the start of each run, and holds for that
+    /// run as long as it is open: what its workflow was refused is refused again when it is
+    /// replayed. Another limit holds for runs that start under it.
+    pub fn pending_activities_max(mut self, activities: u32) -> Self {
+        self.options.pending_limits.activities = activities;
+        self
+    }
+
+    /// Sets how many child workflows a run may have pending; the start of another one fails with
+    /// the type `PendingChildWorkflowsLimitExceeded` (rule CHD-18). Default 2,000.
+    pub fn pending_children_max(mut self, children: u32) -> Self {
+        self.options.pending_limits.children = children;
+        self
+    }
+
+    /// Sets how many signals to other workflows a run may have pending; another one fails with
+    /// the type `PendingSignalsLimitExceeded` (rule LIM-6). Default 2,000.
+    pub fn pending_external_signals_max(mut self, signals: u32) -> Self {
+        self.options.pending_limits.external_signals = signals;
+        self
+    }
+
+    /// Sets how many requests to other workflows to cancel a run may have pending; another one
+    /// fails with the type `PendingRequestCancelLimitExceeded` (rule LIM-6). Those to children
+    /// do not count. Default 2,000.
+    pub fn pending_external_cancels_max(mut self, requests: u32) -> Self {
+        self.options.pending_limits.external_cancels = requests;
+        self
+    }
+
+    /// Sets how many runs that are children may be open. Default 100,000.
+    ///
+    /// The start of another child fails at its parent, with the type
+    /// `OpenChildrenLimitExceeded`. It does not wait: those that are open may be waiting for it.
+    pub fn open_children_max(mut self, children: usize) -> Self {
+        self.options.open_children_max = children;
+        self
+    }
+
+    /// Sets how many runs that clients have started may be open. Children do not count: they
+    /// have a [limit](Self::open_children_max) of their own, so that clients do not keep parents
+    /// from starting them. Default 100,000.
     pub fn open_runs_max(mut self, runs: usize) -> Self {
         self.options.open_runs_max = runs;
         self
@@ -187,6 +232,21 @@ impl EngineBuilder {
     /// (rule LIM-1).
     pub fn history_events_max(mut self, events: u64) -> Self {
         self.options.history_events_max = events;
+        self
+    }
+
+    /// Sets the largest history, in bytes: the payloads, headers and failures in it, and 100 for
+    /// each event; a run that passes it is terminated. Default 50 MiB (rule LIM-2).
+    pub fn history_bytes_max(mut self, bytes: u64) -> Self {
+        self.options.history_bytes_max = bytes;
+        self
+    }
+
+    /// Sets from how many events and bytes on a history is warned of in the log. Default 10,240
+    /// events and 10 MiB (rules LIM-1 and LIM-2).
+    pub fn history_warn(mut self, events: u64, bytes: u64) -> Self {
+        self.options.history_events_warn = events;
+        self.options.history_bytes_warn = bytes;
         self
     }
 
@@ -305,6 +365,7 @@ impl EngineBuilder {
             task_queues: Arc::new(task_queues),
             live: LiveEngine::default(),
             watchers: Arc::default(),
+            open_children: OpenChildren::default(),
             is_supervised: self.supervisor.is_some(),
         });
         start_actors(shared, self.supervisor).await
@@ -332,8 +393,7 @@ async fn start_actors(
             StartEngineError::Actor { actor, reason }
         }
     };
-    let journal = JournalHandle::new(Arc::clone(&shared));
-    let root_arguments = RootArguments { shared: Arc::clone(&shared), journal: journal.clone() };
+    let root_arguments = Arc::clone(&shared);
     let spawned = match supervisor {
         Some(host) => Actor::spawn_linked(None, Root, root_arguments, host).await,
         None => Actor::spawn(None, Root, root_arguments).await,
@@ -342,10 +402,9 @@ async fn start_actors(
     shared.task_queues.attach(root.clone());
     // From here on, an engine that is not returned takes its actors with it.
     let guard = crate::engine::RootGuard::new(root.get_cell());
-    let (journal_actor, _) = Actor::spawn_linked(None, Journal, journal.clone(), root.get_cell())
+    let (journal, _) = Actor::spawn_linked(None, Journal, Arc::clone(&shared), root.get_cell())
         .await
         .map_err(failed("journal"))?;
-    journal.attach(&journal_actor);
     let arguments = DirectoryArguments {
         shared: Arc::clone(&shared),
         journal: journal.clone(),
@@ -358,12 +417,11 @@ async fn start_actors(
         let since = shared.clock.now();
         let line = |cell| Some(LiveActor { cell, since });
         lines.root = line(root.get_cell());
-        lines.journal = line(journal_actor.get_cell());
+        lines.journal = line(journal.get_cell());
         lines.directory = line(directory.get_cell());
     });
     let _ = journal.cast(JournalMessage::Attach { directory: directory.clone() });
-    let organs =
-        RootMessage::Organs { journal: journal_actor.get_id(), directory: directory.get_id() };
+    let organs = RootMessage::Organs { journal: journal.get_id(), directory: directory.get_id() };
     let _ = root.cast(organs);
     let (reply, recovered) = oneshot::channel();
     let _ = directory.cast(DirectoryMessage::Recover { reply });

@@ -14,6 +14,7 @@ mod description;
 mod engine;
 mod errors;
 mod live;
+mod open_children;
 mod options;
 mod overrunning;
 mod shared;

@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use entracte_model::{Timestamp, id};
+#[cfg(doc)]
+use entracte_model::EventAttributes;
+use entracte_model::{PendingLimits, Timestamp, id};
 
 use crate::engine::shorten;
 use crate::errors::StartEngineError;
@@ -73,13 +75,29 @@ impl FromStr for Durability {
 pub struct EngineOptions {
     /// What an answer survives. Default [`Durability::Sync`].
     pub durability: Durability,
-    /// How many runs may be open; starting more is refused. Default 100,000.
+    /// How many runs that clients have started may be open; starting more is refused. Children
+    /// do not count. Default 100,000.
     pub open_runs_max: usize,
+    /// How many runs that are children may be open; the start of another one fails at its
+    /// parent. Default 100,000.
+    pub open_children_max: usize,
+    /// How many operations a run may have pending, from its start on. Default 2,000 of each kind
+    /// (rules LIM-6 and CHD-18).
+    pub pending_limits: PendingLimits,
     /// The largest argument, result, signal or published value, in bytes. Default 2 MiB (rule LIM-4).
     pub payload_bytes_max: usize,
     /// The longest history, in events; a run that passes it is terminated. Default 51,200
     /// (rule LIM-1).
     pub history_events_max: u64,
+    /// From how many events on a history is warned of, once in a run's life in memory. Default
+    /// 10,240 (rule LIM-1).
+    pub history_events_warn: u64,
+    /// The largest history, in bytes as [`EventAttributes::size`] counts them; a run that passes
+    /// it is terminated. Default 50 MiB (rule LIM-2).
+    pub history_bytes_max: u64,
+    /// From how many bytes on a history is warned of, once in a run's life in memory. Default
+    /// 10 MiB (rule LIM-2).
+    pub history_bytes_warn: u64,
     /// How many signals a run may have; more are refused. Default 10,000 (rule SIG-5).
     pub signals_max: u64,
     /// How many appends one group commit takes at most. Default 4,096.
@@ -125,8 +143,13 @@ impl Default for EngineOptions {
         Self {
             durability: Durability::Sync,
             open_runs_max: 100_000,
+            open_children_max: 100_000,
+            pending_limits: PendingLimits::default(),
             payload_bytes_max: 2 * 1024 * 1024,
             history_events_max: 50 * 1024,
+            history_events_warn: 10 * 1024,
+            history_bytes_max: 50 * 1024 * 1024,
+            history_bytes_warn: 10 * 1024 * 1024,
             signals_max: 10_000,
             commit_appends_max: 4_096,
             shutdown_grace: Duration::from_secs(10),

@@ -9,6 +9,7 @@ use entracte_workflow::Registry;
 use crate::clock::EngineClock;
 use crate::errors::EngineStopped;
 use crate::live::LiveEngine;
+use crate::open_children::OpenChildren;
 use crate::options::EngineOptions;
 use crate::overrunning::Codes;
 use crate::task_queues::TaskQueues;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) task_queues: Arc<TaskQueues>,
     pub(crate) live: LiveEngine,
     pub(crate) watchers: Arc<Watchers>,
+    pub(crate) open_children: OpenChildren,
     /// Whether the root is under an actor of the host, which waits for the engine's end.
     pub(crate) is_supervised: bool,
 }

@@ -11,6 +11,7 @@ mod codec;
 mod external_signals;
 mod marker;
 mod payloads;
+mod size;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ pub mod event;
 pub mod failure;
 pub mod headers;
 pub mod id;
+mod limits;
 pub mod options;
 pub mod options_update;
 pub mod payload;
@@ -22,6 +23,7 @@ pub use self::failure::{
 };
 pub use self::headers::Headers;
 pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
+pub use self::limits::PendingLimits;
 pub use self::options::{
     ActivityCancellationType, ActivityOptions, ChildWorkflowCancellationType, ChildWorkflowOptions,
     LocalActivityOptions, ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,

@@ -3,8 +3,10 @@
 //! Everything here starts and polls in the order in which it was written, always: what wins
 //! or fails first depends on the journal's order alone.
 
+mod concurrent;
 mod join_all;
 mod macros;
+mod pool;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +14,9 @@ use std::task::{Context, Poll};
 
 use futures_util::future::MaybeDone;
 
+pub use self::concurrent::{
+    for_each_concurrent, map_concurrent, try_for_each_concurrent, try_map_concurrent,
+};
 pub use self::join_all::{JoinAll, TryJoinAll, join_all, try_join_all};
 
 /// The output of the first ready future of a list: the head's, or one of the rest.

@@ -41,6 +41,11 @@ pub use self::sleep::{Sleep, SleepOrCancelled};
 use crate::define::{Activity, Query, Signal, Workflow};
 use crate::machine::TurnFailure;
 
+/// How long a history is that suggests a new run, in events and in bytes (rule LIM-3). Workflows
+/// decide by them, and a replay must decide the same: they never change.
+const SUGGESTED_EVENTS: u64 = 4_096;
+const SUGGESTED_BYTES: u64 = 4 * 1024 * 1024;
+
 /// A workflow's access to the engine. Cheap to clone.
 ///
 /// Everything a workflow does that is not plain computation goes through here, so that it is
@@ -63,7 +68,8 @@ impl WorkflowContext {
     /// The output is the activity's, or a [`Failure`] of the kind `Activity` whose cause tells
     /// what went wrong. Where nothing is scheduled at all, the call resolves at once and leaves
     /// no event: with a non-retryable application failure of type `InvalidActivityOptions`
-    /// (rules TMO-2 and RET-7) or `EncodeError`, or as cancelled if its [scope](Scope) is
+    /// (rules TMO-2 and RET-7), `EncodeError` or, with as many pending as the run may have,
+    /// `PendingActivitiesLimitExceeded` (rule LIM-6), or as cancelled if its [scope](Scope) is
     /// cancelled: the run was asked to cancel, and the call is not [shielded](Self::shield)
     /// (rule CAN-3).
     ///
@@ -93,7 +99,8 @@ impl WorkflowContext {
     /// output, or a [`Failure`] of the kind `ChildWorkflow` whose cause tells what went wrong;
     /// `start` gives a [`ChildWorkflowHandle`] as soon as the child has started. Where nothing
     /// is issued at all, the call resolves at once and leaves no event: with a non-retryable
-    /// application failure of type `InvalidChildWorkflowOptions` or `EncodeError`, or as
+    /// application failure of type `InvalidChildWorkflowOptions`, `EncodeError` or, with as many
+    /// pending as the run may have, `PendingChildWorkflowsLimitExceeded` (rule CHD-18), or as
     /// cancelled if its [scope](Scope) is cancelled (rule CHD-13).
     ///
     /// Dropping what waits for a child never cancels it: see [`ParentClosePolicy`] for what
@@ -400,6 +407,21 @@ impl WorkflowContext {
     #[must_use]
     pub fn history_length(&self) -> u64 {
         self.core.lock().history_length
+    }
+
+    /// About how many bytes the history has, up to the event whose turn runs: the payloads,
+    /// headers and failures in it, and 100 for each event.
+    #[must_use]
+    pub fn history_size(&self) -> u64 {
+        self.core.lock().history_size
+    }
+
+    /// Whether the history has become so long that the workflow should go on as a new run: from
+    /// 4,096 events or 4 MiB on (rules LIM-3 and CNT-4).
+    #[must_use]
+    pub fn continue_as_new_suggested(&self) -> bool {
+        let state = self.core.lock();
+        state.history_length >= SUGGESTED_EVENTS || state.history_size >= SUGGESTED_BYTES
     }
 
     /// Whether the run was asked to cancel. The answer is the same in every scope, also inside

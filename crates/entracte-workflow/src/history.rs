@@ -3,6 +3,7 @@
 mod children;
 mod error;
 mod external_signals;
+mod limits;
 mod local_activities;
 mod signals;
 
@@ -20,6 +21,7 @@ use entracte_model::{
 pub use self::children::{ChildExecution, SentCancel};
 pub use self::error::HistoryError;
 pub use self::external_signals::SentSignal;
+pub(crate) use self::limits::count;
 
 /// What a history says about its run.
 ///
@@ -49,6 +51,8 @@ pub struct HistoryState {
     /// The numbers of the local activities that have ended. Nothing tells of those that have
     /// not.
     pub local_activities: BTreeSet<Seq>,
+    /// About how many bytes the events take, as [`EventAttributes::size`] counts them.
+    pub history_size: u64,
     /// Whether somebody asked the run to cancel.
     pub cancel_requested: bool,
     /// Why the run was asked to cancel; none if it was not.
@@ -60,6 +64,10 @@ pub struct HistoryState {
     /// The run in which it goes on, if it has ended and there is one.
     pub new_execution_run_id: Option<RunId>,
     seq_last: Seq,
+    /// How many of `sent_cancels` are not to children.
+    external_cancels: u32,
+    /// The timers in the order in which they fire.
+    timers_due: BTreeSet<(Timestamp, EventId, Seq)>,
     activity_seqs: BTreeMap<EventId, Seq>,
     /// Whether a signal can have been taken up together with the last event.
     is_joinable: bool,
@@ -120,12 +128,15 @@ impl HistoryState {
             children: BTreeMap::new(),
             sent_cancels: BTreeMap::new(),
             local_activities: BTreeSet::new(),
+            history_size: 0,
             cancel_requested: false,
             cancel_reason: None,
             signals: BTreeSet::new(),
             closed: None,
             new_execution_run_id: None,
             seq_last: Seq::new(0),
+            external_cancels: 0,
+            timers_due: BTreeSet::new(),
             activity_seqs: BTreeMap::new(),
             is_joinable: false,
         }
@@ -151,6 +162,7 @@ impl HistoryState {
         self.check_place(event)?;
         self.take_in(event)?;
         self.new_execution_run_id = event.attributes.new_execution_run_id();
+        self.history_size += event.attributes.size();
         self.is_joinable = signals::is_joinable(&event.attributes);
         self.next_event_id = event.id.next();
         self.last_time = event.time;
@@ -382,8 +394,15 @@ impl HistoryState {
             due: event.time.saturating_add(timer.start_to_fire_timeout),
             source: timer.source.clone(),
         };
+        self.timers_due.insert((timer_state.due, event.id, timer.seq));
         self.timers.insert(timer.seq, timer_state);
         Ok(())
+    }
+
+    /// The timers that are due at a time, in the order in which they fire (rule TIM-5).
+    pub fn due_timers(&self, now: Timestamp) -> impl Iterator<Item = Seq> {
+        let due = self.timers_due.iter().take_while(move |(due, ..)| *due <= now);
+        due.map(|(.., seq)| *seq)
     }
 
     fn end_timer(
@@ -397,7 +416,9 @@ impl HistoryState {
             let event_type = event.attributes.event_type();
             return Err(HistoryError::UnknownTimer { event_id: event.id, event_type, seq });
         }
-        self.timers.remove(&seq);
+        if let Some(timer) = self.timers.remove(&seq) {
+            self.timers_due.remove(&(timer.due, started_event_id, seq));
+        }
         Ok(())
     }
 }

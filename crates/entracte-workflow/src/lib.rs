@@ -51,7 +51,10 @@ pub use self::activity::{
     ActivityCanceller, ActivityContext, ActivityInfo, CancelCause, HeartbeatError, HeartbeatSink,
     is_result_pending,
 };
-pub use self::combine::{JoinAll, TryJoinAll, join_all, try_join_all};
+pub use self::combine::{
+    JoinAll, TryJoinAll, for_each_concurrent, join_all, map_concurrent, try_for_each_concurrent,
+    try_join_all, try_map_concurrent,
+};
 pub use self::context::{
     ActivityCall, ActivityFuture, CancelExternal, Cancelled, ChildWorkflowCall,
     ChildWorkflowFuture, ChildWorkflowHandle, Compensation, ContinueAsNew, ContinueAsNewFuture,
@@ -70,7 +73,7 @@ pub use self::interceptor::{
 pub use self::machine::{
     Activation, ActivityResolution, AwaitedSignal, ChildResolution, ChildStartResolution, Command,
     ContinueAsNewOptions, InitializeWorkflow, Job, LocalActivity, Machine, Mismatch, Outstanding,
-    OutstandingKind, TurnFailure, UnreadSignals,
+    OutstandingKind, PendingCounts, TurnFailure, UnreadSignals,
 };
 pub use self::registry::{
     Activities, ActivityRegistry, AsyncActivity, BlockingActivity, ErasedActivity, ErasedWorkflow,

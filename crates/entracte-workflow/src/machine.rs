@@ -37,6 +37,7 @@ use entracte_model::{Payload, RunId, Seq, Timestamp};
 pub use self::command::{Command, ContinueAsNewOptions};
 pub use self::job::{
     Activation, ActivityResolution, ChildResolution, ChildStartResolution, InitializeWorkflow, Job,
+    PendingCounts,
 };
 pub use self::local_activities::LocalActivity;
 pub(crate) use self::local_activities::local_failure;
@@ -122,15 +123,23 @@ impl Machine {
         if let Phase::Dead(failure) = &self.phase {
             return Err(TurnFailure::Dead(Box::new(failure.clone())));
         }
-        let Activation { run_id, time, is_replaying, history_length, jobs } = activation;
-        let head = JobHead { run_id, time, is_replaying, history_length };
+        let Activation { run_id, time, is_replaying, history_length, history_size, pending, jobs } =
+            activation;
+        let mut head = JobHead {
+            run_id,
+            time,
+            is_replaying,
+            history_length,
+            history_size,
+            pending: Some(pending),
+        };
         let mut commands = Vec::new();
         let mut jobs = jobs.into_iter().peekable();
         while let Some(job) = jobs.next() {
             if self.is_closed() {
                 break;
             }
-            match self.run_job(&head, job, &mut jobs) {
+            match self.run_job(&mut head, job, &mut jobs) {
                 Ok(of_job) => commands.extend(of_job),
                 Err(failure) => {
                     self.put_away(Phase::Dead(failure.clone()));
@@ -217,7 +226,7 @@ impl Machine {
     /// and polls.
     fn run_job(
         &mut self,
-        head: &JobHead,
+        head: &mut JobHead,
         job: Job,
         behind: &mut Peekable<impl Iterator<Item = Job>>,
     ) -> Result<Vec<Command>, TurnFailure> {
@@ -254,11 +263,11 @@ impl Machine {
         Ok(commands)
     }
 
-    fn apply(&mut self, head: &JobHead, job: Job) -> Result<(), TurnFailure> {
+    fn apply(&mut self, head: &mut JobHead, job: Job) -> Result<(), TurnFailure> {
         match (&self.phase, job) {
             (Phase::New, Job::InitializeWorkflow(init)) => self.initialize(head, *init),
             (Phase::Open(running), job) => {
-                running.core.begin_job(head.time, head.is_replaying, head.history_length);
+                running.core.begin_job(head);
                 apply_to(&running.core, job)
             }
             (Phase::New | Phase::Closed | Phase::Dead(_), _) => {
@@ -267,7 +276,11 @@ impl Machine {
         }
     }
 
-    fn initialize(&mut self, head: &JobHead, init: InitializeWorkflow) -> Result<(), TurnFailure> {
+    fn initialize(
+        &mut self,
+        head: &mut JobHead,
+        init: InitializeWorkflow,
+    ) -> Result<(), TurnFailure> {
         let info = RunInfo {
             workflow_id: init.workflow_id,
             workflow_type: Arc::clone(&init.workflow_type),
@@ -277,10 +290,11 @@ impl Machine {
             headers: init.headers,
             continued_execution_run_id: init.continued_execution_run_id,
             continued_failure: init.continued_failure,
+            limits: init.limits,
         };
         let interceptors = self.workflow.interceptors();
         let core = Arc::new(Core::new(info, init.randomness_seed, interceptors));
-        core.begin_job(head.time, head.is_replaying, head.history_length);
+        core.begin_job(head);
         let ctx = WorkflowContext::new(Arc::clone(&core));
         // Reading the input and calling the function run user code as polling does.
         let started = catch_unwind(AssertUnwindSafe(|| self.workflow.start(ctx, &init.input)));
@@ -337,11 +351,14 @@ impl Running {
 }
 
 /// What holds for each job of an activation.
-struct JobHead {
+pub(crate) struct JobHead {
     run_id: RunId,
-    time: Timestamp,
-    is_replaying: bool,
-    history_length: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) is_replaying: bool,
+    pub(crate) history_length: u64,
+    pub(crate) history_size: u64,
+    /// What was pending before the first job; none afterwards, when the machine knows better.
+    pub(crate) pending: Option<PendingCounts>,
 }
 
 fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {

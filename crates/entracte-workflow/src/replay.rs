@@ -76,7 +76,8 @@ fn replay_turn<'e>(
         if jobs.is_empty() {
             return Ok(());
         }
-        let head = Head { run_id, time: external.time, is_replaying: true, event_id };
+        let (time, history_size) = (external.time, turn.history_size());
+        let head = Head { run_id, time, is_replaying: true, event_id, history_size };
         drive(machine, &mut turn, &head, jobs)
     });
     let produced = turn.into_events();

@@ -60,7 +60,8 @@ pub fn turn(
         let is_close = attributes.event_type().is_close();
         let (jobs, event_id) = take_in(machine, &mut produced, attributes, &mut external)?;
         if !jobs.is_empty() {
-            let head = Head { run_id, time, is_replaying: false, event_id };
+            let history_size = produced.history_size();
+            let head = Head { run_id, time, is_replaying: false, event_id, history_size };
             drive(machine, &mut produced, &head, jobs)?;
         }
         if is_close || machine.is_closed() {

@@ -60,8 +60,8 @@ pub use entracte_workflow::{
     BoxFuture, CancelCause, ChildWorkflowHandle, ClientCall, ClientCallKind, ExternalWorkflow,
     HeartbeatError, Interceptor, LocalActivityCall, NextActivity, PropagateHeaders, Query,
     RetryPolicy, Saga, Scope, Signal, Signals, TurnFailure, UnreadSignals, Workflow, WorkflowCall,
-    WorkflowCallKind, WorkflowContext, WorkflowInfo, WorkflowResult, join, join_all, select,
-    try_join_all,
+    WorkflowCallKind, WorkflowContext, WorkflowInfo, WorkflowResult, for_each_concurrent, join,
+    join_all, map_concurrent, select, try_for_each_concurrent, try_join_all, try_map_concurrent,
 };
 
 /// What most programs need, in one import.
@@ -71,7 +71,8 @@ pub mod prelude {
         ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy, Priority,
         Query, QueryError, ResultExt, RetryPolicy, Saga, Scope, Signal, SignalError, Signals,
         TaskQueueOptions, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
-        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus, join,
-        join_all, select, try_join_all,
+        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus,
+        for_each_concurrent, join, join_all, map_concurrent, select, try_for_each_concurrent,
+        try_join_all, try_map_concurrent,
     };
 }

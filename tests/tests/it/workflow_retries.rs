@@ -54,10 +54,7 @@ async fn ends(ctx: WorkflowContext, how: String) -> WorkflowResult<()> {
             ctx.sleep(Duration::from_secs(1_000)).await;
             Err(refused())
         }
-        _ => {
-            ctx.sleep(Duration::from_secs(1_000)).await;
-            Ok(())
-        }
+        _ => Ok(ctx.sleep(Duration::from_secs(1_000)).await),
     }
 }
 

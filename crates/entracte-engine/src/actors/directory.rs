@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use self::open_runs::LostRun;
 use self::state::DirectoryState;
-use super::journal::{Epoch, JournalHandle};
+use super::journal::{Epoch, JournalMessage};
 use super::run::{RunCall, StartRequest};
 use crate::shared::Shared;
 use crate::tree::TreeRun;
@@ -61,7 +61,7 @@ pub(crate) struct Directory;
 
 pub(crate) struct DirectoryArguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) journal: JournalHandle,
+    pub(crate) journal: ActorRef<JournalMessage>,
     /// The supervisor of the runs.
     pub(crate) root: ActorCell,
 }

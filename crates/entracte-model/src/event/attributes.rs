@@ -20,6 +20,7 @@ use super::{
 use crate::failure::{Failure, RetryState};
 use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
+use crate::limits::PendingLimits;
 use crate::options::ActivityOptions;
 use crate::payload::Payload;
 use crate::priority::PriorityOptions;
@@ -196,6 +197,9 @@ pub struct WorkflowExecutionStarted {
     /// How long the run sleeps before its first turn. Default not at all.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
     pub first_workflow_task_backoff: Option<Duration>,
+    /// How many operations the run may have pending (rule LIM-6).
+    #[serde(default, skip_serializing_if = "PendingLimits::is_default")]
+    pub limits: PendingLimits,
 }
 
 impl WorkflowExecutionStarted {
@@ -229,6 +233,7 @@ impl WorkflowExecutionStarted {
             initiator: None,
             continued_failure: None,
             first_workflow_task_backoff: None,
+            limits: PendingLimits::default(),
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct StartChildWorkflowExecutionInitiated {
 pub enum StartChildFailedCause {
     /// A run of the workflow id is open, or a closed one forbids another (rules CHD-3 and CHD-4).
     WorkflowAlreadyExists,
+    /// As many children are open as the engine allows.
+    OpenChildrenLimitExceeded,
 }
 
 /// A child workflow was not started.

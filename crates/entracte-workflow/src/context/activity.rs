@@ -17,7 +17,7 @@ use entracte_model::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::core::Core;
+use super::core::{Core, Limited};
 use super::operation::{OperationKind, Outcome};
 use crate::define::Activity;
 use crate::interceptor::WorkflowCallKind;
@@ -224,7 +224,9 @@ impl UntypedCall {
 
     pub(super) fn start(self) -> UntypedActivity {
         let Self { core, activity_type, input, headers, options, source } = self;
-        let progress = match prepare(&core, &activity_type, input, options.validate()) {
+        let prepared = prepare(&core, &activity_type, input, options.validate());
+        let admitted = |input| core.admit_pending(Limited::Activities).map(|()| input);
+        let progress = match prepared.and_then(admitted) {
             Err(failure) => Progress::Immediate(failure),
             Ok(input) => {
                 let name = Arc::clone(&activity_type);

@@ -18,7 +18,7 @@ use entracte_model::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::core::Core;
+use super::core::{Core, Limited};
 use super::external::SignalExternal;
 use super::operation::{ChildStart, OperationKind, Outcome};
 use crate::define::{Signal, Workflow};
@@ -161,6 +161,9 @@ impl<O> ChildWorkflowCall<O> {
                 return (None, Progress::Immediate(Failure::non_retryable("EncodeError", message)));
             }
         };
+        if let Err(failure) = core.admit_pending(Limited::Children) {
+            return (None, Progress::Immediate(failure));
+        }
         let name: Arc<str> = workflow_type.into();
         let called = || WorkflowCallKind::StartChildWorkflow {
             workflow_id: chosen.clone(),

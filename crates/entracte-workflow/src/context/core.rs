@@ -7,6 +7,7 @@
 mod cancelling;
 mod children;
 mod intercept;
+mod limits;
 mod local_activities;
 mod machine_side;
 mod operations;
@@ -21,10 +22,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use entracte_model::{Failure, Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{Failure, Headers, Payload, PendingLimits, RunId, Seq, Timestamp, WorkflowId};
 
 pub(crate) use self::cancelling::CancelWaiter;
 use self::cancelling::cancellation;
+pub(crate) use self::limits::Limited;
 use self::operations::Operations;
 pub(crate) use self::scopes::ScopeId;
 use self::scopes::ScopeTree;
@@ -33,7 +35,7 @@ pub(crate) use self::signals::UnreadSignal;
 use super::operation::{Operation, OperationKind, Outcome, Progress};
 use super::random::Random;
 use crate::interceptor::InterceptorChain;
-use crate::machine::{Command, TurnFailure};
+use crate::machine::{Command, PendingCounts, TurnFailure};
 
 /// How many operations may resolve at once, without waiting, in one turn. A loop around a
 /// sleep that is over at once would otherwise hold its thread for ever.
@@ -60,6 +62,7 @@ pub(crate) struct RunInfo {
     pub(crate) headers: Headers,
     pub(crate) continued_execution_run_id: Option<RunId>,
     pub(crate) continued_failure: Option<Failure>,
+    pub(crate) limits: PendingLimits,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,9 @@ pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) is_replaying: bool,
     pub(crate) history_length: u64,
+    pub(crate) history_size: u64,
+    /// What is pending, with what the running job has issued.
+    pending: PendingCounts,
     pub(crate) random: Random,
     operations: Operations,
     scopes: ScopeTree,
@@ -112,6 +118,8 @@ impl Core {
             now: Timestamp::EPOCH,
             is_replaying: false,
             history_length: 0,
+            history_size: 0,
+            pending: PendingCounts::default(),
             random: Random::new(randomness_seed),
             operations: Operations::default(),
             scopes: ScopeTree::new(),
@@ -184,6 +192,7 @@ impl Core {
             cancel_requested: false,
             is_detached: false,
         };
+        state.count_issued(&operation.kind);
         state.insert_operation(seq, operation);
         state.commands.insert(seq, command);
         Some(seq)
@@ -219,7 +228,7 @@ impl Core {
         let number = operation.number(seq);
         if operation.is_pending()
             && !operation.cancel_requested
-            && state.commands.remove(&number).is_none()
+            && !state.takes_back(number, Limited::of(&operation.kind))
             && let Some((number, command)) = cancellation(seq, &operation, "")
         {
             state.cancellations.insert(number, command);

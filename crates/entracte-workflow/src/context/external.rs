@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use entracte_model::{Failure, FailureKind, Headers, Payload, Seq, WorkflowId, id};
 use serde::Serialize;
 
-use super::core::Core;
+use super::core::{Core, Limited};
 use super::operation::{OperationKind, Outcome};
 use crate::define::Signal;
 use crate::interceptor::WorkflowCallKind;
@@ -189,6 +189,7 @@ impl Unsent {
         Ok(match &self.what {
             What::Signal { signal_name, input, headers } => {
                 let (signal_name, input): (Arc<str>, _) = ((*signal_name).into(), input.clone()?);
+                core.admit_pending(Limited::ExternalSignals)?;
                 let kind = OperationKind::ExternalSignal { signal_name: Arc::clone(&signal_name) };
                 let called = || WorkflowCallKind::SignalExternalWorkflow {
                     workflow_id: workflow_id.clone(),
@@ -206,6 +207,7 @@ impl Unsent {
                 })
             }
             What::Cancel { reason } => {
+                core.admit_pending(Limited::ExternalCancels)?;
                 let kind = OperationKind::ExternalCancel { workflow_id: workflow_id.clone() };
                 core.issue(kind, source, |seq| Command::RequestCancelExternalWorkflowExecution {
                     seq,

@@ -111,6 +111,7 @@ impl HistoryState {
     ) -> Result<(), HistoryError> {
         if !initiated.child_workflow_only {
             self.take_seq(event, initiated.seq)?;
+            self.external_cancels += 1;
         }
         let sent = SentCancel { initiated_time: event.time, initiated: initiated.clone() };
         self.sent_cancels.insert(event.id, sent);
@@ -122,7 +123,7 @@ impl HistoryState {
         event: &Event,
         initiated_event_id: EventId,
     ) -> Result<(), HistoryError> {
-        if self.sent_cancels.remove(&initiated_event_id).is_none() {
+        let Some(sent) = self.sent_cancels.remove(&initiated_event_id) else {
             let event_type = event.attributes.event_type();
             let event_id = event.id;
             return Err(HistoryError::UnknownSentCancel {
@@ -130,7 +131,8 @@ impl HistoryState {
                 event_type,
                 initiated_event_id,
             });
-        }
+        };
+        self.external_cancels -= u32::from(!sent.initiated.child_workflow_only);
         Ok(())
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{EventId, Failure, Headers, Payload, RunId, Seq, Timestamp, WorkflowId};
+use entracte_model::{
+    EventId, Failure, Headers, Payload, PendingLimits, RunId, Seq, Timestamp, WorkflowId,
+};
 
 /// Jobs for a machine, with what holds for all of them.
 ///
@@ -21,6 +23,10 @@ pub struct Activation {
     pub is_replaying: bool,
     /// How many events the history has, the one that brought the jobs included.
     pub history_length: u64,
+    /// About how many bytes the history has, that event included.
+    pub history_size: u64,
+    /// What the run has pending according to its history.
+    pub pending: PendingCounts,
     /// What happened, in order.
     pub jobs: Vec<Job>,
 }
@@ -115,6 +121,22 @@ pub struct InitializeWorkflow {
     pub continued_execution_run_id: Option<RunId>,
     /// Why the run before this one failed, if this one retries it (rule WTO-6).
     pub continued_failure: Option<Failure>,
+    /// How many operations the run may have pending.
+    pub limits: PendingLimits,
+}
+
+/// How many operations a run has pending, of the kinds that are limited (rule LIM-6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PendingCounts {
+    /// Activities that have not ended.
+    pub activities: u32,
+    /// Child workflows that have not ended.
+    pub children: u32,
+    /// Signals to other workflows that have not been answered.
+    pub external_signals: u32,
+    /// Requests to other workflows to cancel that have not been answered, without those to
+    /// children.
+    pub external_cancels: u32,
 }
 
 /// How an activity ended.

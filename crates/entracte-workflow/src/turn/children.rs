@@ -4,7 +4,8 @@ use entracte_model::event::{
     ChildWorkflowExecutionCanceled, ChildWorkflowExecutionCompleted, ChildWorkflowExecutionFailed,
     ChildWorkflowExecutionStarted, ChildWorkflowExecutionTerminated,
     ChildWorkflowExecutionTimedOut, ExternalWorkflowExecutionCancelRequested,
-    RequestCancelExternalWorkflowExecutionFailed, StartChildWorkflowExecutionFailed,
+    RequestCancelExternalWorkflowExecutionFailed, StartChildFailedCause,
+    StartChildWorkflowExecutionFailed,
 };
 use entracte_model::failure::ChildWorkflowFailure;
 use entracte_model::{
@@ -85,8 +86,15 @@ fn start_failed(
 ) -> Result<Job, TurnFailure> {
     let mut wrapper = find(turn, event.seq, event.initiated_event_id)?;
     wrapper.retry_state = RetryState::NonRetryableFailure;
-    // The only cause there is.
-    let resolution = ChildStartResolution::Failed(already_started(wrapper));
+    let failure = match event.cause {
+        StartChildFailedCause::OpenChildrenLimitExceeded => {
+            let text = "as many child workflows are open as the engine allows";
+            let cause = Failure::non_retryable("OpenChildrenLimitExceeded", text);
+            Failure::child_workflow(wrapper, cause)
+        }
+        _ => already_started(wrapper),
+    };
+    let resolution = ChildStartResolution::Failed(failure);
     Ok(Job::ResolveChildWorkflowExecutionStart { seq: event.seq, resolution })
 }
 

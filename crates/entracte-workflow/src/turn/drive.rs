@@ -1,10 +1,8 @@
 //! A machine's turn and the events it makes; the same live and on replay.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use entracte_model::event::{
-    ActivityTaskScheduled, RequestCancelExternalWorkflowExecutionInitiated,
-};
+use entracte_model::event::RequestCancelExternalWorkflowExecutionInitiated;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
     ActivityCancellationType, ChildWorkflowCancellationType, Event, EventAttributes, EventId,
@@ -14,8 +12,10 @@ use entracte_model::{
 use super::children::PendingChild;
 use super::command_events::command_event;
 use super::job::cancelled;
-use crate::history::{ChildExecution, HistoryState};
-use crate::machine::{Activation, ActivityResolution, Command, Job, Machine, TurnFailure};
+use crate::history::{ChildExecution, HistoryState, count};
+use crate::machine::{
+    Activation, ActivityResolution, Command, Job, Machine, PendingCounts, TurnFailure,
+};
 
 /// What holds for all activations of a turn.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Head {
     pub(crate) is_replaying: bool,
     /// The external event of the turn; of several that are taken up together, the last.
     pub(crate) event_id: EventId,
+    /// About how many bytes the history has, with that event.
+    pub(crate) history_size: u64,
 }
 
 /// Applies a job, or several that are taken up together, then what follows within the turn, and
@@ -45,17 +47,16 @@ pub(crate) fn drive(
         if !machine.awaits(seq) {
             continue;
         }
-        let job = match (machine.local_activity(seq), turn.activity(seq), turn.child(seq)) {
-            (Some(local), ..) => {
-                let resolution = ActivityResolution::Cancelled(local.cancelled());
-                Job::ResolveActivity { seq, resolution, is_local: true }
-            }
-            (None, Some(pending), _) => {
-                let resolution = cancelled(pending.wrapper);
-                Job::ResolveActivity { seq, resolution, is_local: false }
-            }
-            (None, None, Some(pending)) => pending.cancelled(seq),
-            (None, None, None) => continue,
+        let job = if let Some(local) = machine.local_activity(seq) {
+            let resolution = ActivityResolution::Cancelled(local.cancelled());
+            Job::ResolveActivity { seq, resolution, is_local: true }
+        } else if let Some(pending) = turn.activity(seq) {
+            let resolution = cancelled(pending.wrapper);
+            Job::ResolveActivity { seq, resolution, is_local: false }
+        } else if let Some(pending) = turn.child(seq) {
+            pending.cancelled(seq)
+        } else {
+            continue;
         };
         activate(machine, turn, head, vec![job], &mut to_resolve)?;
     }
@@ -74,6 +75,8 @@ fn activate(
         time: head.time,
         is_replaying: head.is_replaying,
         history_length: head.event_id.get(),
+        history_size: head.history_size,
+        pending: turn.pending,
         jobs,
     })?;
     for command in commands {
@@ -126,6 +129,11 @@ pub(crate) struct TurnEvents<'a> {
     time: Timestamp,
     next_event_id: EventId,
     events: Vec<Event>,
+    /// Where among the events the operations begin that the turn started, by their numbers.
+    begun: BTreeMap<Seq, usize>,
+    /// What is pending after the events so far.
+    pending: PendingCounts,
+    size: u64,
 }
 
 /// What a cancellation must know of an activity.
@@ -136,12 +144,25 @@ pub(crate) struct PendingActivity {
 
 impl<'a> TurnEvents<'a> {
     pub(crate) fn new(state: &'a HistoryState, time: Timestamp) -> Self {
-        Self { state, time, next_event_id: state.next_event_id, events: Vec::new() }
+        Self {
+            state,
+            time,
+            next_event_id: state.next_event_id,
+            events: Vec::new(),
+            begun: BTreeMap::new(),
+            pending: state.pending(),
+            size: state.history_size,
+        }
     }
 
     pub(crate) fn push(&mut self, attributes: EventAttributes) -> EventId {
         let id = self.next_event_id;
         self.next_event_id = id.next();
+        self.size += attributes.size();
+        count(&mut self.pending, self.state, &attributes);
+        if let Some(seq) = begins(&attributes) {
+            self.begun.insert(seq, self.events.len());
+        }
         self.events.push(Event { id, time: self.time, attributes });
         id
     }
@@ -161,6 +182,11 @@ impl<'a> TurnEvents<'a> {
         self.time
     }
 
+    /// About how many bytes the history has, with the events so far.
+    pub(crate) fn history_size(&self) -> u64 {
+        self.size
+    }
+
     /// The id of the event that is pushed next.
     pub(crate) fn next_event_id(&self) -> EventId {
         self.next_event_id
@@ -178,8 +204,9 @@ impl<'a> TurnEvents<'a> {
             let cancellation_type = activity.options.cancellation_type;
             return Some(PendingActivity { wrapper, cancellation_type });
         }
-        let mut scheduled = self.events.iter().filter_map(as_scheduled);
-        let (event_id, scheduled) = scheduled.find(|(_, scheduled)| scheduled.seq == seq)?;
+        let Event { id: event_id, attributes, .. } = self.begun(seq)?;
+        let EventAttributes::ActivityTaskScheduled(scheduled) = attributes else { return None };
+        let event_id = *event_id;
         let wrapper = wrapper(event_id, &scheduled.activity_type, &scheduled.activity_id);
         let cancellation_type = scheduled.options.cancellation_type;
         Some(PendingActivity { wrapper, cancellation_type })
@@ -196,22 +223,25 @@ impl<'a> TurnEvents<'a> {
         if let Some(child) = self.state.children.get(&seq) {
             return Some(PendingChild::new(child));
         }
-        self.events.iter().find_map(|event| match &event.attributes {
-            EventAttributes::StartChildWorkflowExecutionInitiated(initiated)
-                if initiated.seq == seq =>
-            {
-                Some(PendingChild::new(&ChildExecution {
-                    initiated_event_id: event.id,
-                    initiated_time: event.time,
-                    workflow_id: initiated.workflow_id.clone(),
-                    workflow_type: initiated.workflow_type.clone(),
-                    options: initiated.options.clone(),
-                    started: None,
-                    source: initiated.source.clone(),
-                }))
-            }
-            _ => None,
-        })
+        let event = self.begun(seq)?;
+        let EventAttributes::StartChildWorkflowExecutionInitiated(initiated) = &event.attributes
+        else {
+            return None;
+        };
+        Some(PendingChild::new(&ChildExecution {
+            initiated_event_id: event.id,
+            initiated_time: event.time,
+            workflow_id: initiated.workflow_id.clone(),
+            workflow_type: initiated.workflow_type.clone(),
+            options: initiated.options.clone(),
+            started: None,
+            source: initiated.source.clone(),
+        }))
+    }
+
+    /// The event with which an operation of the turn begins.
+    fn begun(&self, seq: Seq) -> Option<&Event> {
+        self.events.get(*self.begun.get(&seq)?)
     }
 
     /// A request to cancel another workflow that has not been answered.
@@ -233,16 +263,17 @@ impl<'a> TurnEvents<'a> {
         if let Some(timer) = self.state.timers.get(&seq) {
             return Some(timer.started_event_id);
         }
-        self.events.iter().find_map(|event| match &event.attributes {
-            EventAttributes::TimerStarted(timer) if timer.seq == seq => Some(event.id),
-            _ => None,
-        })
+        let event = self.begun(seq)?;
+        matches!(event.attributes, EventAttributes::TimerStarted(_)).then_some(event.id)
     }
 }
 
-fn as_scheduled(event: &Event) -> Option<(EventId, &ActivityTaskScheduled)> {
-    match &event.attributes {
-        EventAttributes::ActivityTaskScheduled(scheduled) => Some((event.id, scheduled)),
+/// The operation that begins with an event and can be cancelled.
+fn begins(attributes: &EventAttributes) -> Option<Seq> {
+    match attributes {
+        EventAttributes::ActivityTaskScheduled(scheduled) => Some(scheduled.seq),
+        EventAttributes::TimerStarted(timer) => Some(timer.seq),
+        EventAttributes::StartChildWorkflowExecutionInitiated(initiated) => Some(initiated.seq),
         _ => None,
     }
 }

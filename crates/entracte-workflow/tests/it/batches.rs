@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use entracte_model::PendingLimits;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{Failure, Headers, Payload, Seq, Timestamp, WorkflowId};
 use entracte_workflow::{
-    Activation, ActivityResolution, Command, InitializeWorkflow, Job, Machine, WorkflowContext,
-    WorkflowResult, join_all, select,
+    Activation, ActivityResolution, Command, InitializeWorkflow, Job, Machine, PendingCounts,
+    WorkflowContext, WorkflowResult, join_all, select,
 };
 use proptest::prelude::*;
 
@@ -60,7 +61,15 @@ fn next_job(machine: &Machine, (pick, how): (u32, u8)) -> Option<Job> {
 
 fn activate(machine: &mut Machine, jobs: Vec<Job>) -> Vec<Command> {
     let time = Timestamp::from_unix_millis(1);
-    let head = Activation { run_id: run_id(), time, is_replaying: false, history_length: 1, jobs };
+    let head = Activation {
+        run_id: run_id(),
+        time,
+        is_replaying: false,
+        history_length: 1,
+        history_size: 100,
+        pending: PendingCounts::default(),
+        jobs,
+    };
     machine.activate(head).unwrap()
 }
 
@@ -82,6 +91,7 @@ proptest! {
             first_execution_run_id: run_id(),
             continued_execution_run_id: None,
             continued_failure: None,
+        limits: PendingLimits::default(),
         }))];
         let mut commands = activate(&mut single, jobs.clone());
         for pick in picks {

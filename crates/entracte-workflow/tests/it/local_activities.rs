@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use entracte_model::PendingLimits;
 use entracte_model::event::*;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
@@ -10,8 +11,8 @@ use entracte_model::{
 };
 use entracte_workflow::{
     Activation, Activity, ActivityResolution, Command, HistoryError, HistoryState,
-    InitializeWorkflow, Job, LocalActivity, Machine, OutstandingKind, ReplayError, TurnFailure,
-    WorkflowContext, join, replay, select,
+    InitializeWorkflow, Job, LocalActivity, Machine, OutstandingKind, PendingCounts, ReplayError,
+    TurnFailure, WorkflowContext, join, replay, select,
 };
 
 use crate::rig::*;
@@ -66,6 +67,8 @@ fn activation(time_ms: u64, job: Job) -> Activation {
         time: Timestamp::from_unix_millis(time_ms),
         is_replaying: false,
         history_length: 1,
+        history_size: 100,
+        pending: PendingCounts::default(),
         jobs: vec![job],
     }
 }
@@ -81,6 +84,7 @@ fn initialize() -> Job {
         first_execution_run_id: run_id(),
         continued_execution_run_id: None,
         continued_failure: None,
+        limits: PendingLimits::default(),
     }))
 }
 

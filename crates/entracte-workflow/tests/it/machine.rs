@@ -4,18 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::rig::*;
+use entracte_model::PendingLimits;
 use entracte_model::failure::ActivityFailure;
 use entracte_model::{
     EventId, Failure, FailureKind, Headers, Payload, RetryState, Seq, Timestamp, WorkflowId,
 };
 use entracte_workflow::{
     Activation, Activity, ActivityResolution, Command, ErasedWorkflow, InitializeWorkflow, Job,
-    Machine, RetryPolicy, TurnFailure, WorkflowContext, WorkflowResult,
+    Machine, PendingCounts, RetryPolicy, TurnFailure, WorkflowContext, WorkflowResult,
 };
 
 fn activation(jobs: Vec<Job>) -> Activation {
     let time = Timestamp::from_unix_millis(5_000);
-    Activation { run_id: run_id(), time, is_replaying: false, history_length: 1, jobs }
+    Activation {
+        run_id: run_id(),
+        time,
+        is_replaying: false,
+        history_length: 1,
+        history_size: 100,
+        pending: PendingCounts::default(),
+        jobs,
+    }
 }
 
 fn initialize(input: Vec<Payload>) -> Job {
@@ -29,6 +38,7 @@ fn initialize(input: Vec<Payload>) -> Job {
         first_execution_run_id: run_id(),
         continued_execution_run_id: None,
         continued_failure: None,
+        limits: PendingLimits::default(),
     }))
 }
 

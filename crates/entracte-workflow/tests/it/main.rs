@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod batches;
+mod bulk;
 mod cancellation;
 mod chains;
 mod children;
@@ -11,6 +12,7 @@ mod external_signals;
 mod foreign;
 mod inert;
 mod interceptors;
+mod limits;
 mod local_activities;
 mod machine;
 mod mismatch;

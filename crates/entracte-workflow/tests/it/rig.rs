@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use entracte_model::event::*;
 use entracte_model::{
-    Event, EventAttributes, EventId, Failure, Headers, Payload, RetryState, RunId, Seq, Timestamp,
-    WorkflowId,
+    Event, EventAttributes, EventId, Failure, Headers, Payload, PendingLimits, RetryState, RunId,
+    Seq, Timestamp, WorkflowId,
 };
 use entracte_workflow::{
     Activity, ErasedWorkflow, HistoryState, Machine, Registry, TurnFailure, Workflow,
@@ -48,6 +48,14 @@ pub(crate) fn started(input: &impl Serialize) -> EventAttributes {
         randomness_seed: 42,
         ..WorkflowExecutionStarted::new(run_id(), workflow_id, "test", vec![input], "request")
     })
+}
+
+/// A start with other limits.
+pub(crate) fn limited(mut start: EventAttributes, limits: PendingLimits) -> EventAttributes {
+    if let EventAttributes::WorkflowExecutionStarted(started) = &mut start {
+        started.limits = limits;
+    }
+    start
 }
 
 pub(crate) struct Rig {

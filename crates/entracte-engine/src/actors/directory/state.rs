@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::open_runs::{LostRun, OpenRun, OpenRuns};
 use super::{DirectoryArguments, DirectoryMessage};
-use crate::actors::journal::{Epoch, JournalHandle};
+use crate::actors::journal::{Epoch, JournalMessage};
 use crate::actors::run::{
     NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
     published, started_before,
@@ -29,7 +29,7 @@ use crate::tree::TreeRun;
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,
     myself: ActorRef<DirectoryMessage>,
-    pub(super) journal: JournalHandle,
+    pub(super) journal: ActorRef<JournalMessage>,
     root: ActorCell,
     pub(super) open: OpenRuns,
     epochs: u64,
@@ -114,7 +114,8 @@ impl DirectoryState {
 
     async fn start_new(&mut self, mut request: StartRequest, replaces: Option<WorkflowIdRow>) {
         let limit = self.shared.options.open_runs_max;
-        if self.open.len() >= limit {
+        let of_clients = self.open.len().saturating_sub(self.shared.open_children.len());
+        if of_clients >= limit {
             let _ = request.reply.send(Err(StartWorkflowError::TooManyOpenRuns { limit }));
             return;
         }

@@ -48,7 +48,9 @@ impl RunState {
         change: &mut Change,
     ) -> Option<WorkflowIdRow> {
         let started = self.history.started.as_ref()?;
-        let (new, started) = next_start(self.run_id, started, close)?;
+        let (new, mut started) = next_start(self.run_id, started, close)?;
+        // Each run of the chain has the limits of the engine that began it.
+        started.limits = self.shared.options.pending_limits;
         let (status, time) = (WorkflowStatus::Running, close.time);
         let row = RunRow {
             workflow_id: started.workflow_id.clone(),

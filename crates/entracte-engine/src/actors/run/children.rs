@@ -49,8 +49,8 @@ enum Verdict {
     Begin(Option<WorkflowIdRow>),
     /// A run of its workflow id is open, and is to end before.
     Terminate(RunId),
-    /// Its workflow id is taken.
-    Refuse,
+    /// Its workflow id is taken, or as many children are open as may be.
+    Refuse(StartChildFailedCause),
     /// Its parent has closed: it never starts (rule CHD-8).
     NeverStart,
 }
@@ -256,7 +256,18 @@ impl RunState {
             return Ok(());
         };
         let Some(parent) = started.parent.clone() else { return Ok(()) };
-        match self.judge_child(&started, &parent, reuse_policy)? {
+        let verdict = match self.judge_child(&started, &parent, reuse_policy)? {
+            Verdict::Begin(replaces) => {
+                self.open_child =
+                    self.shared.open_children.begin(self.shared.options.open_children_max);
+                match self.open_child {
+                    Some(_) => Verdict::Begin(replaces),
+                    None => Verdict::Refuse(StartChildFailedCause::OpenChildrenLimitExceeded),
+                }
+            }
+            other => other,
+        };
+        match verdict {
             Verdict::Begin(replaces) => {
                 let started = *started;
                 self.new_run = Some(NewRun { started, replaces, reply: None });
@@ -271,8 +282,7 @@ impl RunState {
                 self.make_room(run_id);
                 Ok(())
             }
-            Verdict::Refuse => {
-                let cause = StartChildFailedCause::WorkflowAlreadyExists;
+            Verdict::Refuse(cause) => {
                 let (seq, initiated_event_id) = (parent.seq, parent.initiated_event_id);
                 let failed = StartChildWorkflowExecutionFailed { seq, initiated_event_id, cause };
                 let failed = EventAttributes::StartChildWorkflowExecutionFailed(failed);
@@ -323,7 +333,7 @@ impl RunState {
         Ok(match row.status.is_open() {
             true if terminates => Verdict::Terminate(row.run_id),
             false if reuse_policy.allows_after(row.status) => Verdict::Begin(Some(row)),
-            _ => Verdict::Refuse,
+            _ => Verdict::Refuse(StartChildFailedCause::WorkflowAlreadyExists),
         })
     }
 

@@ -4,6 +4,11 @@
 //! only ever moved forward: an activity that ends leaves it where it is, and the run looks
 //! again when it comes. So a sequence of short steps costs one wake-up, not one per step.
 //!
+//! The entries stand in the order of their times, so that a wake-up looks at those whose time has
+//! come and at no others. An entry may stand too early, when what its activity waits for was put
+//! off since: it is looked at then, and stands anew. It never stands too late, because whatever
+//! brings a time forward arms its activity.
+//!
 //! The wait of an activity is measured in engine time, from the journaled times. What a running
 //! attempt may take is measured by the monotonic clock alone, from its start.
 //!
@@ -12,6 +17,8 @@
 //! activities, by which recovery finds its run. Nor will a run that leaves memory while it
 //! waits need one: with an attempt under way it stays; and a back-off has its own row, due no
 //! later than the deadline (rule RET-12).
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use entracte_model::{ActivityTimeouts, EventId, Failure, Seq, TimeoutType, Timestamp};
 use entracte_workflow::CancelCause;
@@ -32,6 +39,48 @@ pub(super) struct Alarm {
     at: Instant,
     /// Dropped with the alarm, which calls the wake-up off.
     _wake: Wake,
+}
+
+/// When to look at which activity, at the latest.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    by_time: BTreeSet<(Instant, Seq)>,
+    by_seq: BTreeMap<Seq, Instant>,
+}
+
+impl Deadlines {
+    /// The activity is to be looked at then, unless it is before.
+    fn note(&mut self, seq: Seq, at: Instant) {
+        match self.by_seq.get(&seq) {
+            Some(noted) if *noted <= at => return,
+            Some(noted) => self.by_time.remove(&(*noted, seq)),
+            None => false,
+        };
+        self.by_seq.insert(seq, at);
+        self.by_time.insert((at, seq));
+    }
+
+    /// The activity has ended.
+    pub(super) fn forget(&mut self, seq: Seq) {
+        if let Some(at) = self.by_seq.remove(&seq) {
+            self.by_time.remove(&(at, seq));
+        }
+    }
+
+    /// Takes those that are to be looked at now.
+    fn take_due(&mut self, now: Instant) -> BTreeSet<Seq> {
+        let mut due = BTreeSet::new();
+        while let Some((at, seq)) = self.by_time.first().copied().filter(|(at, _)| *at <= now) {
+            self.by_time.remove(&(at, seq));
+            self.by_seq.remove(&seq);
+            due.insert(seq);
+        }
+        due
+    }
+
+    fn first(&self) -> Option<Instant> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
 }
 
 /// What is to be done for a pending activity when its time has come.
@@ -93,25 +142,38 @@ impl RunState {
     /// Sees to it that the run is woken for what the activity waits for.
     pub(super) fn arm(&mut self, seq: Seq) {
         let now = self.both_clocks();
-        let entry = match (self.activities.get(&seq), self.local.pending.get(&seq)) {
-            (Some(activity), _) => self.next_entry(activity, now),
-            (None, Some(local)) => self.next_local_entry(local, now),
-            (None, None) => None,
-        };
-        if let Some(entry) = entry {
-            self.set_alarm(&entry, now);
+        if let Some((entry, _)) = self.entry_of(seq, now) {
+            self.note(seq, &entry, now);
+            self.set_alarm(now);
         }
     }
 
-    fn set_alarm(&mut self, entry: &Entry, now: Now) {
+    /// What an activity waits for first, and by which event it goes before others.
+    fn entry_of(&self, seq: Seq, now: Now) -> Option<(Entry, EventId)> {
+        if let Some(activity) = self.activities.get(&seq) {
+            let event_id = activity.row.scheduled_event_id;
+            return Some((self.next_entry(activity, now)?, event_id));
+        }
+        let local = self.local.pending.get(&seq)?;
+        Some((self.next_local_entry(local, now)?, EventId::default()))
+    }
+
+    fn note(&mut self, seq: Seq, entry: &Entry, now: Now) {
         let mut delay = entry.at.saturating_duration_since(now.instant);
         if entry.is_engine_time {
             delay = delay.min(self.shared.clock.sleep_max());
         }
-        let Some(at) = now.instant.checked_add(delay) else { return };
+        if let Some(at) = now.instant.checked_add(delay) {
+            self.deadlines.note(seq, at);
+        }
+    }
+
+    fn set_alarm(&mut self, now: Now) {
+        let Some(at) = self.deadlines.first() else { return };
         if self.alarm.as_ref().is_some_and(|alarm| alarm.at <= at) {
             return;
         }
+        let delay = at.saturating_duration_since(now.instant);
         let wake = Wake(self.myself.send_after(delay, || RunMessage::WakeUp));
         self.alarm = Some(Alarm { at, _wake: wake });
     }
@@ -186,19 +248,13 @@ impl RunState {
             return Ok(());
         }
         let now = self.both_clocks();
+        let looked_at = self.deadlines.take_due(now.instant);
         let mut due = Vec::new();
-        for (seq, activity) in &self.activities {
-            if let Some(entry) = self.next_entry(activity, now)
+        for seq in &looked_at {
+            if let Some((entry, event_id)) = self.entry_of(*seq, now)
                 && entry.at <= now.instant
             {
-                due.push((entry.order(activity.row.scheduled_event_id), *seq, entry.errand));
-            }
-        }
-        for (seq, local) in &self.local.pending {
-            if let Some(entry) = self.next_local_entry(local, now)
-                && entry.at <= now.instant
-            {
-                due.push((entry.order(EventId::default()), *seq, entry.errand));
+                due.push((entry.order(event_id), *seq, entry.errand));
             }
         }
         due.sort_unstable_by_key(|(order, ..)| *order);
@@ -206,13 +262,12 @@ impl RunState {
             self.run_errand(seq, errand)?;
         }
         let now = self.both_clocks();
-        let entries = self.activities.values();
-        let next = entries.filter_map(|activity| self.next_entry(activity, now));
-        let locals = self.local.pending.values();
-        let next = next.chain(locals.filter_map(|local| self.next_local_entry(local, now)));
-        if let Some(next) = next.min_by_key(|entry| entry.at) {
-            self.set_alarm(&next, now);
+        for seq in looked_at {
+            if let Some((entry, _)) = self.entry_of(seq, now) {
+                self.note(seq, &entry, now);
+            }
         }
+        self.set_alarm(now);
         Ok(())
     }
 

@@ -168,6 +168,7 @@ impl RunState {
         let Some(activity) = self.local.pending.get_mut(&seq) else { return };
         if activity.running.is_none() {
             self.local.pending.remove(&seq);
+            self.deadlines.forget(seq);
             return;
         }
         activity.is_awaited = false;

@@ -18,13 +18,13 @@ use super::state::{Mode, PendingActivity, RunRows, RunState};
 use super::{RunMessage, StartReply};
 use crate::actors::attempt::lost_attempt;
 use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::{Epoch, JournalHandle, JournalMessage};
+use crate::actors::journal::{Epoch, JournalMessage};
 use crate::live::LiveRun;
 use crate::shared::Shared;
 
 pub(crate) struct RunArguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) journal: JournalHandle,
+    pub(crate) journal: ActorRef<JournalMessage>,
     pub(crate) directory: ActorRef<DirectoryMessage>,
     pub(crate) run_id: RunId,
     pub(crate) epoch: Epoch,
@@ -63,7 +63,10 @@ impl RunState {
 
     /// Takes the first turn of a new run.
     pub(super) fn begin(&mut self) -> Result<(), ActorProcessingErr> {
-        let Some(new_run) = &self.new_run else { return Ok(()) };
+        let limits = self.shared.options.pending_limits;
+        let Some(new_run) = &mut self.new_run else { return Ok(()) };
+        // From here on they are the run's own, whatever the options of a later engine say.
+        new_run.started.limits = limits;
         let input = Input::Start(Box::new(new_run.started.clone()));
         self.take_turn(QueuedInput { input, inbox_sequence: None })?;
         // The directory may have passed calls on before this actor had begun.
@@ -81,6 +84,9 @@ impl RunState {
         };
         if !run.status.is_open() {
             return self.open_closed(&run);
+        }
+        if run.parent.is_some() && self.open_child.is_none() {
+            self.open_child = Some(self.shared.open_children.come_back());
         }
         if let Some(workflow_id) = store.get_workflow_id(&run.workflow_id)? {
             self.rows = Some(RunRows { run, workflow_id });

@@ -186,6 +186,7 @@ impl RunState {
 
     /// Deletes the rows of an activity that has come to its end.
     pub(super) fn forget_activity(&mut self, seq: Seq, change: &mut Change) {
+        self.deadlines.forget(seq);
         if let Some(activity) = self.activities.remove(&seq) {
             change.rows.delete_pending(self.pending_key(seq));
             if let Some(due) = activity.due {

@@ -17,7 +17,7 @@ use tokio::time::{Duration, Instant};
 
 use super::admission::Standing;
 use super::async_completion::LeavingCode;
-use super::deadlines::Alarm;
+use super::deadlines::{Alarm, Deadlines};
 use super::effects::Effect;
 use super::input_queue::InputQueue;
 use super::local_activities::LocalActivities;
@@ -27,19 +27,18 @@ use super::publishing::Query;
 use super::{ResultReply, RunCall, RunMessage, StartRequest};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::heartbeats::Heartbeats;
-use crate::actors::journal::{
-    Acknowledgement, Append, Epoch, JournalHandle, JournalMessage, WorkflowIdClaim,
-};
+use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
 use crate::actors::presence::Presence;
 use crate::description::SignalsDescription;
 use crate::live::LiveRun;
+use crate::open_children::OpenChild;
 use crate::shared::Shared;
 use crate::tree::RunActorState;
 
 pub(crate) struct RunState {
     pub(super) shared: Arc<Shared>,
     pub(super) myself: ActorRef<RunMessage>,
-    pub(super) journal: JournalHandle,
+    pub(super) journal: ActorRef<JournalMessage>,
     pub(super) directory: ActorRef<DirectoryMessage>,
     pub(super) presence: Presence,
     /// What it tells of itself, and the state that it has told last.
@@ -62,6 +61,7 @@ pub(crate) struct RunState {
     pub(super) local: LocalActivities,
     /// Wakes the run for what its activities wait for.
     pub(super) alarm: Option<Alarm>,
+    pub(super) deadlines: Deadlines,
     pub(super) timers: BTreeMap<Seq, ActorRef<()>>,
     /// The actors under this run, and what each of them is. Looked up only.
     pub(super) children: HashMap<ActorId, Child>,
@@ -102,6 +102,10 @@ pub(crate) struct RunState {
     pub(super) room_asked: u32,
     /// Whether the run's parent has closed and takes the run with it; that waits in the inputs.
     pub(super) parent_terminates: bool,
+    /// The run's place among the children that are open; none if it is no child.
+    pub(super) open_child: Option<OpenChild>,
+    /// Whether its history was warned of.
+    pub(super) is_warned: bool,
     /// Deliveries that came when nothing was taken up any more.
     pub(super) late_deliveries: Vec<DeliveryKey>,
     /// How far the children of a run that is closed are told of that; none when all are.
@@ -254,6 +258,7 @@ impl RunState {
             activities: BTreeMap::new(),
             local: LocalActivities::default(),
             alarm: None,
+            deadlines: Deadlines::default(),
             timers: BTreeMap::new(),
             children: HashMap::new(),
             appends: VecDeque::new(),
@@ -277,6 +282,8 @@ impl RunState {
             start_delivery: None,
             room_asked: 0,
             parent_terminates: false,
+            open_child: None,
+            is_warned: false,
             late_deliveries: Vec::new(),
             parent_close: None,
             run_timeout: None,

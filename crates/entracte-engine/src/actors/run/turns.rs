@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use entracte_model::event::WorkflowExecutionTerminated;
-use entracte_model::{Event, EventAttributes, Headers, Seq};
+use entracte_model::{Event, EventAttributes, Failure, Headers, Seq};
 use entracte_workflow::{Machine, ReplayError, replay, turn};
 use futures_util::FutureExt;
 use ractor::ActorProcessingErr;
@@ -53,6 +53,12 @@ fn too_large(events: &[Event], limit: usize) -> Option<String> {
                 let what = "the result of the workflow".to_owned();
                 (what, std::slice::from_ref(&completed.result), None)
             }
+            EventAttributes::WorkflowExecutionFailed(failed) => {
+                return failure_too_large(&failed.failure, limit);
+            }
+            EventAttributes::WorkflowExecutionCanceled(canceled) => {
+                return failure_too_large(&canceled.failure, limit);
+            }
             _ => return None,
         };
         let bytes: usize = payloads.iter().map(|payload| payload.data().len()).sum();
@@ -67,6 +73,15 @@ fn too_large(events: &[Event], limit: usize) -> Option<String> {
                 "headers of {bytes} bytes with {what} are larger than the {limit} bytes allowed"
             )
         })
+    })
+}
+
+fn failure_too_large(failure: &Failure, limit: usize) -> Option<String> {
+    let bytes = failure.size();
+    (bytes > limit).then(|| {
+        format!(
+            "the failure of the workflow of {bytes} bytes is larger than the {limit} bytes allowed"
+        )
     })
 }
 
@@ -202,11 +217,27 @@ impl RunState {
         }
     }
 
-    /// A history that passes its limit ends the run (rule LIM-1).
+    /// A history that passes a limit ends the run (rules LIM-1 and LIM-2).
     fn check_history_length(&mut self) -> Result<(), ActorProcessingErr> {
-        let events = self.history.next_event_id.get() - 1;
-        if events > self.shared.options.history_events_max && !self.is_closed() {
-            self.terminate("Workflow history count exceeds limit.".to_owned())?;
+        if self.is_closed() {
+            return Ok(());
+        }
+        let (events, bytes) = (self.history.next_event_id.get() - 1, self.history.history_size);
+        let options = &self.shared.options;
+        if events > options.history_events_max {
+            return self.terminate("Workflow history count exceeds limit.".to_owned());
+        }
+        if bytes > options.history_bytes_max {
+            return self.terminate("Workflow history size exceeds limit.".to_owned());
+        }
+        let is_long = events > options.history_events_warn || bytes > options.history_bytes_warn;
+        if is_long && !std::mem::replace(&mut self.is_warned, true) {
+            tracing::warn!(
+                workflow.run_id = %self.run_id,
+                events,
+                bytes,
+                "the history of a run becomes long: it is terminated when it passes its limit"
+            );
         }
         Ok(())
     }
@@ -275,20 +306,11 @@ impl RunState {
     pub(super) fn timer_due(&mut self, seq: Seq) -> Result<(), ActorProcessingErr> {
         self.timers.remove(&seq);
         let now = self.now();
-        let mut due: Vec<_> = self
-            .history
-            .timers
-            .iter()
-            .filter(|(_, timer)| timer.due <= now)
-            .map(|(seq, timer)| (timer.due, timer.started_event_id, *seq))
-            .collect();
-        due.sort_unstable();
-        if !due.iter().any(|(.., fired)| *fired == seq)
-            && let Some(timer) = self.history.timers.get(&seq)
-        {
+        if let Some(timer) = self.history.timers.get(&seq).filter(|timer| timer.due > now) {
             self.ready.push_back(Effect::StartTimer { seq, due: timer.due });
         }
-        for (.., seq) in due {
+        let due: Vec<_> = self.history.due_timers(now).collect();
+        for seq in due {
             if !self.inputs.has_timer(seq) {
                 self.submit(Input::TimerFired { seq })?;
             }

@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 
 use entracte_model::Seq;
 
+use super::limits::Limited;
 use super::machine_side::wake;
 use super::scopes::{ScopeId, Waiting};
 use super::{Core, State};
@@ -134,14 +135,15 @@ impl State {
 
     /// Asks a pending operation to cancel, once; whoever waits is to be woken if that ends it.
     fn ask_to_cancel(&mut self, seq: Seq, reason: &Arc<str>, wakers: &mut Vec<Waker>) {
-        let Some(operation) = self.operations.get_mut(seq) else { return };
+        let Some(operation) = self.operations.get(seq) else { return };
         if !operation.is_pending() || operation.cancel_requested {
             return;
         }
-        let number = operation.number(seq);
-        if self.commands.remove(&number).is_some() {
+        let (number, limited) = (operation.number(seq), Limited::of(&operation.kind));
+        if self.takes_back(number, limited) {
             return self.end_unrecorded(seq, number, reason, wakers);
         }
+        let Some(operation) = self.operations.get_mut(seq) else { return };
         match &mut operation.kind {
             OperationKind::Activity { .. } | OperationKind::ChildWorkflow { .. } => {
                 operation.cancel_requested = true;

@@ -2,18 +2,22 @@
 
 use std::task::Waker;
 
-use entracte_model::{Failure, Seq, Timestamp};
+use entracte_model::{Failure, Seq};
 
 use super::{Core, IMMEDIATE_RESOLUTIONS_MAX};
 use crate::context::operation::{Operation, OperationKind, Outcome};
-use crate::machine::{ActivityResolution, Command};
+use crate::machine::{ActivityResolution, Command, JobHead};
 
 impl Core {
-    pub(crate) fn begin_job(&self, now: Timestamp, is_replaying: bool, history_length: u64) {
+    pub(crate) fn begin_job(&self, head: &mut JobHead) {
         let mut state = self.lock();
-        state.now = now;
-        state.is_replaying = is_replaying;
-        state.history_length = history_length;
+        state.now = head.time;
+        state.is_replaying = head.is_replaying;
+        state.history_length = head.history_length;
+        state.history_size = head.history_size;
+        if let Some(pending) = head.pending.take() {
+            state.pending = pending;
+        }
         state.immediate_resolutions = 0;
         state.in_job = true;
     }

@@ -153,6 +153,7 @@ impl RunState {
         let Some(activity) = self.local.pending.get_mut(&seq) else { return Ok(()) };
         if !activity.is_awaited {
             self.local.pending.remove(&seq);
+            self.deadlines.forget(seq);
             return Ok(());
         }
         let cancel_requested = activity.cancel_requested;
@@ -231,6 +232,7 @@ impl RunState {
         let Some(activity) = self.local.pending.get_mut(&seq) else { return Ok(()) };
         if !activity.is_awaited {
             self.local.pending.remove(&seq);
+            self.deadlines.forget(seq);
             return Ok(());
         }
         if std::mem::replace(&mut activity.closing, true) {
