@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use entracte_model::{
-    ActivityOptions, Failure, ParentClosePolicy, Payload, RunId, SourceLocation, Timestamp,
-    WorkflowId, WorkflowStatus,
+    ActivityOptions, Failure, ParentClosePolicy, ParentCloseScope, Payload, RunId, SourceLocation,
+    Timestamp, WorkflowId, WorkflowStatus,
 };
 use entracte_store::rows::{ActivityPause, RunRow};
 use entracte_workflow::{AwaitedSignal, UnreadSignals};
@@ -163,6 +163,8 @@ pub struct PendingChildDescription {
     pub workflow_type: String,
     /// What becomes of the child when the run closes.
     pub parent_close_policy: ParentClosePolicy,
+    /// Whether that is about the run alone, or about its chain.
+    pub parent_close_scope: ParentCloseScope,
     /// Where the workflow issued the child.
     pub source: SourceLocation,
 }

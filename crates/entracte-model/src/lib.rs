@@ -26,8 +26,8 @@ pub use self::id::{EventId, IdError, RunId, Seq, WorkflowId};
 pub use self::limits::PendingLimits;
 pub use self::options::{
     ActivityCancellationType, ActivityOptions, ChildWorkflowCancellationType, ChildWorkflowOptions,
-    LocalActivityOptions, ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowOptionsError, WorkflowStatus,
+    LocalActivityOptions, ParentClosePolicy, ParentCloseScope, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowOptionsError, WorkflowStatus,
 };
 pub use self::options_update::ActivityOptionsUpdate;
 pub use self::payload::{CodecError, DecodeError, EncodeError, HasPayloads, Payload, PayloadCodec};

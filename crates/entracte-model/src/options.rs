@@ -152,6 +152,10 @@ pub struct ChildWorkflowOptions {
     /// [`Terminate`](ParentClosePolicy::Terminate).
     #[serde(skip_serializing_if = "is_default")]
     pub parent_close_policy: ParentClosePolicy,
+    /// Whose close that is: the parent's run's, or its chain's. Default
+    /// [`Run`](ParentCloseScope::Run).
+    #[serde(skip_serializing_if = "is_default")]
+    pub parent_close_scope: ParentCloseScope,
     /// What a cancellation of the child waits for (rule CHD-12). Default
     /// [`WaitCancellationCompleted`](ChildWorkflowCancellationType::WaitCancellationCompleted).
     #[serde(skip_serializing_if = "is_default")]
@@ -231,6 +235,30 @@ pub enum ParentClosePolicy {
     RequestCancel,
     /// The child goes on.
     Abandon,
+}
+
+/// Whose close a [`ParentClosePolicy`] is about, if the parent goes on in another run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ParentCloseScope {
+    /// The run's that started the child: also when that is retried or continues as new. This is
+    /// Temporal's rule (rule CHD-6).
+    #[default]
+    Run,
+    /// The chain's: the child goes on as long as the chain does, and the policy applies when its
+    /// last run closes. The runs that follow know nothing else of the child: they have no handle
+    /// to it, and do not hear of its end.
+    Chain,
+}
+
+impl ChildWorkflowOptions {
+    /// Whether the child goes on when its parent does so in another run, and falls, or is asked
+    /// to cancel, with the last one.
+    #[must_use]
+    pub fn falls_with_chain(&self) -> bool {
+        self.parent_close_scope == ParentCloseScope::Chain
+            && self.parent_close_policy != ParentClosePolicy::Abandon
+    }
 }
 
 /// What a workflow that cancels a child waits for (rule CHD-12).

@@ -206,15 +206,20 @@ pub trait StoreExt: Store {
         get_row(self, key, InboxRow::from_bytes)
     }
 
-    /// Reads the number of the last child of a closed run that was told, if there are more to
-    /// tell.
+    /// Reads which children of a closed run are to be told: first those that its own close is
+    /// about, then those that the close of its chain is.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read or the key is corrupt.
-    fn parent_close(&self, run_id: RunId, closed: Timestamp) -> Result<Option<DueKey>, StoreError> {
-        let range = keys::due_of(run_id, DueKind::ParentClose, closed);
-        let rows = self.scan(range.space, &range.start, range.end.as_deref(), 1)?;
-        rows.first().map(decode_key).transpose()
+    fn parent_closes(&self, run_id: RunId, closed: Timestamp) -> Result<Vec<DueKey>, StoreError> {
+        let mut keys = Vec::new();
+        for kind in [DueKind::ParentClose, DueKind::ChainClose] {
+            let range = keys::due_of(run_id, kind, closed);
+            let rows = self.scan(range.space, &range.start, range.end.as_deref(), 1)?;
+            let key: Option<DueKey> = rows.first().map(decode_key).transpose()?;
+            keys.extend(key);
+        }
+        Ok(keys)
     }
 
     /// Reads what a run has published under a name.

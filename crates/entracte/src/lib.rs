@@ -48,10 +48,10 @@ pub use entracte_model as model;
 pub use entracte_model::{
     ActivityCancellationType, ActivityOptions, ActivityOptionsUpdate,
     ChildWorkflowCancellationType, CodecError, Event, EventAttributes, EventId, EventType,
-    FailedCompensation, Failure, FailureError, FailureKind, Headers, ParentClosePolicy, Payload,
-    PayloadCodec, Priority, PriorityError, PriorityOptions, ResultExt, RetryState, RunId,
-    SourceLocation, TaskToken, TimeoutType, Timestamp, WorkflowId, WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy, WorkflowStatus,
+    FailedCompensation, Failure, FailureError, FailureKind, Headers, ParentClosePolicy,
+    ParentCloseScope, Payload, PayloadCodec, Priority, PriorityError, PriorityOptions, ResultExt,
+    RetryState, RunId, SourceLocation, TaskToken, TimeoutType, Timestamp, WorkflowId,
+    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus,
 };
 pub use entracte_store as store;
 pub use entracte_workflow as workflow;
@@ -68,11 +68,11 @@ pub use entracte_workflow::{
 pub mod prelude {
     pub use crate::{
         Activities, Activity, ActivityContext, ActivityRegistry, ActivityResult, CancelCause,
-        ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy, Priority,
-        Query, QueryError, ResultExt, RetryPolicy, Saga, Scope, Signal, SignalError, Signals,
-        TaskQueueOptions, Workflow, WorkflowContext, WorkflowError, WorkflowHandle, WorkflowId,
-        WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowResult, WorkflowStatus,
-        for_each_concurrent, join, join_all, map_concurrent, select, try_for_each_concurrent,
-        try_join_all, try_map_concurrent,
+        ChildWorkflowCancellationType, Durability, Engine, Failure, ParentClosePolicy,
+        ParentCloseScope, Priority, Query, QueryError, ResultExt, RetryPolicy, Saga, Scope, Signal,
+        SignalError, Signals, TaskQueueOptions, Workflow, WorkflowContext, WorkflowError,
+        WorkflowHandle, WorkflowId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+        WorkflowResult, WorkflowStatus, for_each_concurrent, join, join_all, map_concurrent,
+        select, try_for_each_concurrent, try_join_all, try_map_concurrent,
     };
 }

@@ -202,6 +202,154 @@ async fn can_8_other_workflows_reach_the_run_that_is_open() {
     finish(engine, &disk).await;
 }
 
+/// Starts children that are their chain's, in each of so many runs, and then does something.
+const FAMILY: Workflow<Family, String> = Workflow::new("family");
+/// Ends when it is asked to cancel, or signalled.
+const MEMBER: Workflow<(), u64> = Workflow::new("member");
+
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+struct Family {
+    runs: u64,
+    children: u64,
+    policy: ParentClosePolicy,
+    /// Whether the last run fails in its first attempt.
+    fails: bool,
+}
+
+async fn family(ctx: WorkflowContext, family: Family) -> WorkflowResult<String> {
+    if ctx.attempt() == 1 {
+        let children: Vec<_> = (0..family.children)
+            .map(|child| {
+                let id = format!("{}-{}-{child}", ctx.workflow_id(), family.runs);
+                let call = ctx.child(MEMBER, ()).workflow_id(id);
+                call.parent_close_policy(family.policy)
+                    .parent_close_scope(ParentCloseScope::Chain)
+                    .start()
+            })
+            .collect();
+        for child in children {
+            child.await?;
+        }
+    }
+    if family.runs > 1 {
+        ctx.sleep(Duration::from_secs(1)).await;
+        return ctx.continue_as_new(FAMILY, Family { runs: family.runs - 1, ..family }).await;
+    }
+    if family.fails && ctx.attempt() == 1 {
+        return Err(Failure::application("Refused", "connection refused"));
+    }
+    ctx.signals(GO).recv_or_cancelled().await?;
+    Ok("ended".to_owned())
+}
+
+fn families(engine: EngineBuilder) -> EngineBuilder {
+    engine.workflow(FAMILY, family).workflow(MEMBER, async |ctx: WorkflowContext, ()| {
+        ctx.signals(GO).recv_or_cancelled().await
+    })
+}
+
+async fn members(engine: &Engine, family: Family) -> Vec<WorkflowHandle<u64>> {
+    let mut members = Vec::new();
+    for run in 1..=family.runs {
+        for child in 0..family.children {
+            let id = format!("f-{run}-{child}");
+            members.push(engine.workflow_handle(MEMBER, id).await.unwrap());
+        }
+    }
+    members
+}
+
+/// Children of the chain go on while it does, and fall with its last run, however that ends.
+#[tokio::test(start_paused = true)]
+async fn chd_6_children_of_a_chain_fall_with_its_last_run() {
+    for policy in [ParentClosePolicy::Terminate, ParentClosePolicy::RequestCancel] {
+        // More than are told in one batch, and in several runs.
+        for (runs, children) in [(1, 2), (4, 2), (2, 300)] {
+            for fails in [false, true] {
+                let disk = SimulatedDisk::new(SimulatedOptions::default());
+                let engine = families(TestEngine::on_store(disk.reopen()));
+                let engine = engine.replay_every_event(false).start().await.unwrap();
+                let family = Family { runs, children, policy, fails };
+                let start = engine.start_workflow(FAMILY, family).workflow_id("f");
+                let policy_of_runs = RetryPolicy::exponential(Duration::from_secs(1));
+                let run = start.retry_policy(policy_of_runs).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                assert!(run.describe().await.unwrap().status.is_open());
+                let members = members(&engine, family).await;
+                for member in &members {
+                    assert!(member.describe().await.unwrap().status.is_open(), "{family:?}");
+                }
+                if fails {
+                    run.terminate("enough").await.unwrap();
+                } else {
+                    run.signal(GO, 1).await.unwrap();
+                }
+                let _ = run.result().await;
+                for member in members {
+                    let error = member.result().await.unwrap_err();
+                    let is_hit = match policy {
+                        ParentClosePolicy::Terminate => {
+                            matches!(error, WorkflowError::Terminated { .. })
+                        }
+                        _ => matches!(error, WorkflowError::Canceled { .. }),
+                    };
+                    assert!(is_hit, "{family:?}: {error}");
+                }
+                finish(engine, &disk).await;
+                // Nothing is left of it for a later engine.
+                let engine = families(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+                assert!(engine.run_actors().await.unwrap().is_empty(), "{family:?}");
+                engine.shutdown().await.unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn chd_6_children_of_a_chain_survive_a_crash_at_every_commit() {
+    for policy in [ParentClosePolicy::Terminate, ParentClosePolicy::RequestCancel] {
+        let report = CrashTest::new(families, async move |engine: Engine| {
+            let family = Family { runs: 3, children: 1, policy, fails: false };
+            let start = engine.start_workflow(FAMILY, family).workflow_id("f").request_id("f");
+            let run = start.await?;
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let _ = run.signal(GO, 1).request_id("go").await;
+            let _ = run.result().await;
+            Ok(())
+        });
+        let report = report.run().unwrap_or_else(|failure| panic!("{policy:?}: {failure}"));
+        println!("{policy:?}: {} plays, {} faults", report.plays, report.faults);
+        assert_eq!(report.outcomes.len(), 4);
+    }
+}
+
+/// Kills whoever tells the children, at each moment.
+#[tokio::test(start_paused = true)]
+async fn chd_6_children_of_a_chain_survive_killed_actors() {
+    for moment in 0..40 {
+        let disk = SimulatedDisk::new(SimulatedOptions::default());
+        let engine = families(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+        let policy = ParentClosePolicy::Terminate;
+        let family = Family { runs: 3, children: 2, policy, fails: false };
+        let run = engine.start_workflow(FAMILY, family).workflow_id("f").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let members = members(&engine, family).await;
+        run.signal(GO, 1).await.unwrap();
+        for _ in 0..moment {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            for (_, actor) in engine.run_actors().await.unwrap() {
+                actor.kill();
+            }
+        }
+        for member in members {
+            let result = tokio::time::timeout(Duration::from_secs(60), member.result()).await;
+            let error = result.expect("nobody told it").unwrap_err();
+            assert!(matches!(error, WorkflowError::Terminated { .. }), "{moment}: {error}");
+        }
+        finish(engine, &disk).await;
+    }
+}
+
 #[test]
 fn chd_9_chains_of_children_survive_a_crash_at_every_commit() {
     for deed in [Deed::Signal, Deed::Cancel, Deed::End, Deed::ContinueAsNew] {

@@ -33,7 +33,8 @@ pub(crate) enum DirectoryMessage {
     /// Something is on its way to a run: tell it, open it for that, or see to what becomes of
     /// what comes too late.
     Deliver { key: DeliveryKey },
-    /// A run has begun without an actor, and that is durable: open it.
+    /// A run has begun without an actor, or a closed one has something to do, and that is durable:
+    /// open it.
     Open { run_id: RunId },
     /// Tell which run currently holds a workflow id.
     Find { workflow_id: WorkflowId, reply: FindReply },
@@ -92,7 +93,7 @@ impl Actor for Directory {
             DirectoryMessage::Start(request) => state.start(*request).await,
             DirectoryMessage::Call { run_id, call } => state.call(run_id, call).await,
             DirectoryMessage::Deliver { key } => state.deliver(key).await,
-            DirectoryMessage::Open { run_id } => state.open_begun(run_id).await,
+            DirectoryMessage::Open { run_id } => state.open_for_work(run_id).await,
             DirectoryMessage::Find { workflow_id, reply } => {
                 let _ = reply.send(state.find(&workflow_id));
             }

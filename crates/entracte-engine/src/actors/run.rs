@@ -77,6 +77,9 @@ pub(crate) enum RunMessage {
     Delivered { key: DeliveryKey },
     /// The run's own time may be over.
     RunTimeout,
+    /// The run is closed and has something to do that it did not know of: it is opened again when
+    /// it has left.
+    OpenAgain,
     /// The back-off before the run's first turn may be over.
     FirstTaskDue,
     /// Something that a pending activity waits for may be due: the end of its back-off, or one
@@ -144,6 +147,7 @@ impl Actor for Run {
             }
             RunMessage::Delivered { key } => state.delivered(key)?,
             RunMessage::RunTimeout => state.run_timeout_due()?,
+            RunMessage::OpenAgain => state.open_again(),
             RunMessage::FirstTaskDue => state.first_task_due()?,
             RunMessage::WakeUp => state.wake_up()?,
             RunMessage::RetryTurn { parking } => state.retry_turn(parking)?,

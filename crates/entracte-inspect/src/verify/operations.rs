@@ -112,7 +112,7 @@ impl Operations {
     pub(super) fn report_left_over(&self, status: Option<WorkflowStatus>, sink: Sink<'_>) {
         let inbox = self.inbox.iter().map(|sequence| IndexRow::Inbox { sequence: *sequence });
         let pending = self.pending.keys().map(|seq| IndexRow::PendingActivity { seq: *seq });
-        let due = self.due.iter().filter(|key| key.kind != DueKind::ParentClose);
+        let due = self.due.iter().filter(|key| !tells_children(key));
         let due = due.map(|key| IndexRow::from(*key));
         let local = self.local.keys().map(|seq| IndexRow::LocalActivity { seq: *seq });
         for row in inbox.chain(pending).chain(local).chain(due) {
@@ -161,7 +161,7 @@ impl Operations {
         let unknown_due = self.due.iter().map(|key| IndexRow::from(*key));
         let unknown_due = unknown_due.filter(|row| !is_known(*row));
         // Only a closed run has children to tell.
-        let parent_close = self.due.iter().filter(|key| key.kind == DueKind::ParentClose);
+        let parent_close = self.due.iter().filter(|key| tells_children(key));
         let unknown_due = unknown_due.chain(parent_close.map(|key| IndexRow::from(*key)));
         // An end may come too late to matter, but not before the activity is scheduled.
         let ended = self.ended.values();
@@ -241,6 +241,11 @@ impl Operations {
         let rows: BTreeSet<_> = rows.map(|key| (key.seq, key.due)).collect();
         operations.filter(move |operation| !rows.contains(operation))
     }
+}
+
+/// Whether the children of a closed run are to be told.
+fn tells_children(key: &DueKey) -> bool {
+    matches!(key.kind, DueKind::ParentClose | DueKind::ChainClose)
 }
 
 /// When the run times out; not known before its first event.

@@ -200,6 +200,10 @@ pub struct WorkflowExecutionStarted {
     /// How many operations the run may have pending (rule LIM-6).
     #[serde(default, skip_serializing_if = "PendingLimits::is_default")]
     pub limits: PendingLimits,
+    /// Whether earlier runs of the chain have left children behind whose parent close policy is
+    /// about the chain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chain_has_children: bool,
 }
 
 impl WorkflowExecutionStarted {
@@ -234,6 +238,7 @@ impl WorkflowExecutionStarted {
             continued_failure: None,
             first_workflow_task_backoff: None,
             limits: PendingLimits::default(),
+            chain_has_children: false,
         }
     }
 }

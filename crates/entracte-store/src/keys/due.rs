@@ -23,6 +23,9 @@ pub enum DueKind {
     RunTimeout = 5,
     /// The run takes its first turn, behind a back-off.
     FirstWorkflowTask = 6,
+    /// The last run of the chain is closed, and the children that this closed run has left to its
+    /// chain are to be told; the number is that of the last child that was.
+    ChainClose = 7,
 }
 
 impl DueKind {
@@ -34,6 +37,7 @@ impl DueKind {
             4 => Ok(Self::ParentClose),
             5 => Ok(Self::RunTimeout),
             6 => Ok(Self::FirstWorkflowTask),
+            7 => Ok(Self::ChainClose),
             number => Err(InvalidKey::UnknownDueKind { number }),
         }
     }

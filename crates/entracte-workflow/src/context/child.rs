@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use entracte_model::failure::ChildWorkflowFailure;
+use entracte_model::options::ParentCloseScope;
 use entracte_model::{
     ChildWorkflowCancellationType, ChildWorkflowOptions, Failure, FailureKind, Headers,
     ParentClosePolicy, Payload, RetryPolicy, RetryState, RunId, Seq, WorkflowId,
@@ -79,6 +80,13 @@ impl<O> ChildWorkflowCall<O> {
     /// undoes nothing.
     pub fn parent_close_policy(mut self, policy: ParentClosePolicy) -> Self {
         self.options.parent_close_policy = policy;
+        self
+    }
+
+    /// Sets whose close that is, if this workflow is retried or continues as new: of the run, or
+    /// of its chain. Default [`ParentCloseScope::Run`].
+    pub fn parent_close_scope(mut self, scope: ParentCloseScope) -> Self {
+        self.options.parent_close_scope = scope;
         self
     }
 

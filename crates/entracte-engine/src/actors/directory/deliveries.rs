@@ -35,17 +35,22 @@ impl DirectoryState {
         }
     }
 
-    /// Opens a run that another one has begun, and that is durable.
-    pub(super) async fn open_begun(&mut self, run_id: RunId) {
-        let is_there = self.open.get(run_id).is_some() || self.lost.contains_key(&run_id);
-        if is_there || self.stopped().is_some() {
+    /// Opens a run that another one has given something to do, and that is durable: it begins, or
+    /// it is closed and has children to tell.
+    pub(super) async fn open_for_work(&mut self, run_id: RunId) {
+        if self.stopped().is_some() || self.lost.contains_key(&run_id) {
+            // It is found when the run is opened again.
+            return;
+        }
+        if let Some(run) = self.open.get(run_id) {
+            let _ = run.actor.cast(RunMessage::OpenAgain);
             return;
         }
         match self.store().get_run(run_id) {
-            Ok(Some(row)) if row.status.is_open() => {
+            Ok(Some(row)) => {
                 self.open_stored(run_id, &row).await;
             }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => {
                 tracing::error!(workflow.run_id = %run_id, %error, "a run waits for the next start");
             }
@@ -62,6 +67,13 @@ impl DirectoryState {
                 }
             }
             Err(error) => unreadable(run_id, &error),
+        }
+        // It may have been about to see that there are children to tell.
+        if let Ok(Some(row)) = self.store().get_run(run_id)
+            && let Some(close) = row.close
+            && self.store().parent_closes(run_id, close.time).is_ok_and(|it| !it.is_empty())
+        {
+            self.open_for_work(run_id).await;
         }
     }
 
@@ -91,9 +103,9 @@ impl DirectoryState {
     pub(super) async fn recover_deliveries(&mut self, run_id: RunId, row: Option<&RunRow>) {
         let Some(row) = row else { return self.open_child(run_id).await };
         let closed = row.close.map_or(Timestamp::EPOCH, |close| close.time);
-        match self.store().parent_close(run_id, closed) {
-            Ok(None) => {}
-            Ok(Some(_)) => drop(self.open_stored(run_id, row).await),
+        match self.store().parent_closes(run_id, closed) {
+            Ok(to_tell) if to_tell.is_empty() => {}
+            Ok(_) => drop(self.open_stored(run_id, row).await),
             Err(error) => unreadable(run_id, &error),
         }
         match self.store().delivery_keys(run_id) {

@@ -24,9 +24,9 @@ pub(crate) struct Append {
     pub(crate) claim: Option<WorkflowIdClaim>,
     /// Another run that the author believes to be open.
     pub(crate) requires_open: Option<RunId>,
-    /// The run that the rows begin, of which nobody has made an actor: the directory is told to
-    /// open it when they are durable.
-    pub(crate) begins: Option<RunId>,
+    /// The run that the rows begin, or give something to do, and of which nobody has made an
+    /// actor: the directory is told to open it when they are durable.
+    pub(crate) opens: Option<RunId>,
     /// What the rows send to other runs: the directory is told when they are durable.
     pub(crate) deliveries: Vec<DeliveryKey>,
     pub(crate) acknowledgement: Acknowledgement,

@@ -28,7 +28,7 @@ pub(crate) struct JournalState {
     in_flight: Option<Vec<Acknowledgement>>,
     /// What the batch that is being committed sends to runs.
     in_flight_deliveries: Vec<DeliveryKey>,
-    /// The runs that the batch begins.
+    /// The runs that are to be opened for what the batch holds.
     in_flight_runs: Vec<RunId>,
     /// Those who wait until the batch in flight is settled.
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
@@ -162,7 +162,7 @@ impl JournalState {
             }
             batch.append(&mut append.rows);
             self.in_flight_deliveries.append(&mut append.deliveries);
-            self.in_flight_runs.extend(append.begins);
+            self.in_flight_runs.extend(append.opens);
             self.last_time = self.last_time.max(append.time);
             authors.push(append.acknowledgement);
         }

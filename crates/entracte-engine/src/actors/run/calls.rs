@@ -303,6 +303,7 @@ impl RunState {
                 run_id: child.started.map(|(_, run_id)| run_id),
                 workflow_type: child.workflow_type.to_string(),
                 parent_close_policy: child.options.parent_close_policy,
+                parent_close_scope: child.options.parent_close_scope,
                 source: child.source.clone(),
             })
             .collect();

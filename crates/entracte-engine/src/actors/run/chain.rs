@@ -51,6 +51,8 @@ impl RunState {
         let (new, mut started) = next_start(self.run_id, started, close)?;
         // Each run of the chain has the limits of the engine that began it.
         started.limits = self.shared.options.pending_limits;
+        let mut children = self.history.children.values();
+        started.chain_has_children |= children.any(|child| child.options.falls_with_chain());
         let (status, time) = (WorkflowStatus::Running, close.time);
         let row = RunRow {
             workflow_id: started.workflow_id.clone(),
@@ -78,7 +80,7 @@ impl RunState {
             status,
         };
         self.hand_inbox_over(new, started, change);
-        change.begins = Some(new);
+        change.opens = Some(new);
         Some(workflow_id)
     }
 

@@ -99,6 +99,11 @@ impl RunState {
         }
     }
 
+    /// There is something to do for the run. If it is on its way out it does not see that.
+    pub(super) fn open_again(&mut self) {
+        self.opens_again |= self.is_closed() || matches!(self.mode, Mode::Leaving { .. });
+    }
+
     /// The directory sends nothing more: hand back what had to wait, and end.
     pub(super) fn left(&mut self) {
         let (run_id, epoch) = (self.run_id, self.epoch);
@@ -115,6 +120,9 @@ impl RunState {
         for Query { name: query, reply } in self.queries.drain(..) {
             let call = RunCall::Query { query, reply };
             let _ = self.directory.cast(DirectoryMessage::Call { run_id, call });
+        }
+        if self.opens_again {
+            let _ = self.directory.cast(DirectoryMessage::Open { run_id });
         }
         self.presence.leave();
         self.myself.stop(None);

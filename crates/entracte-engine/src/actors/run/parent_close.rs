@@ -3,7 +3,13 @@
 //! The batch of the close writes one row that says that the children are to be told. They are
 //! told afterwards, so many at a time, each time with a row that says how far it has come: ten
 //! thousand children are not one batch, and a crash between two of them forgets none.
+//!
+//! Children whose policy is about the chain are told when its last run closes. The first event of
+//! each run says whether runs before it have left such children. If so, a run that has told its
+//! own children writes a row for the run before it, in the same batch, and that is opened for it:
+//! so it goes back along the chain, from run to run, as far as there are such children.
 
+use entracte_model::options::ParentCloseScope;
 use entracte_model::{EventId, ParentClosePolicy, RunId, Seq, Timestamp};
 use entracte_store::StoreExt;
 use entracte_store::keys::{DeliveryKey, DeliveryKind, DueKey, DueKind};
@@ -24,15 +30,29 @@ pub(super) fn marker(run_id: RunId, closed: Timestamp, seq: Seq) -> DueKey {
 
 impl RunState {
     /// Notes that the children of a run that closes are to be told.
-    pub(super) fn record_parent_close(&self, closed: Timestamp, change: &mut Change) {
-        if !self.history.children.is_empty() {
+    pub(super) fn record_parent_close(
+        &self,
+        closed: Timestamp,
+        is_last: bool,
+        change: &mut Change,
+    ) {
+        if self.has_children_to_tell(is_last) {
             change.rows.put_due(marker(self.run_id, closed, Seq::new(0)));
         }
     }
 
+    fn has_children_to_tell(&self, is_last: bool) -> bool {
+        !self.history.children.is_empty() || is_last && self.chain_has_children()
+    }
+
+    /// Whether the runs before this one have left children to the chain.
+    fn chain_has_children(&self) -> bool {
+        self.history.started.as_ref().is_some_and(|started| started.chain_has_children)
+    }
+
     /// The run is closed, and that is durable: its children are told.
     pub(super) fn begin_parent_close(&mut self) {
-        if !self.history.children.is_empty() {
+        if self.has_children_to_tell(self.history.new_execution_run_id.is_none()) {
             self.parent_close = Some(marker(self.run_id, self.history.last_time, Seq::new(0)));
             self.tell_children();
         }
@@ -41,13 +61,16 @@ impl RunState {
     /// Tells the next children, and notes how far that has come.
     pub(super) fn tell_children(&mut self) {
         let Some(marker) = self.parent_close.take() else { return };
+        // What the chain's close is about is told at once by its last run, and later by others.
+        let is_chain_over =
+            marker.kind == DueKind::ChainClose || self.history.new_execution_run_id.is_none();
         let mut change = self.change();
         change.rows.delete_due(marker);
         let behind = (std::ops::Bound::Excluded(marker.seq), std::ops::Bound::Unbounded);
         let mut children = self.history.children.range(behind);
         let mut last = marker.seq;
         for (seq, child) in children.by_ref().take(CHILDREN_MAX) {
-            self.tell_child(child, &mut change);
+            self.tell_child(child, marker.kind, is_chain_over, &mut change);
             last = *seq;
         }
         if children.next().is_some() {
@@ -55,18 +78,51 @@ impl RunState {
             change.rows.put_due(marker);
             self.parent_close = Some(marker);
             change.effects.push(Effect::TellChildren);
+        } else if is_chain_over && self.chain_has_children() {
+            self.pass_chain_close_on(&mut change);
         }
         self.append(change);
     }
 
-    fn tell_child(&self, child: &ChildExecution, change: &mut Change) {
+    /// Has the run before this one tell the children that it has left to the chain.
+    fn pass_chain_close_on(&self, change: &mut Change) {
+        let started = self.history.started.as_ref();
+        let before = started.and_then(|started| started.continued_execution_run_id);
+        let Some(before) = before else { return };
+        match self.shared.store.get_run(before) {
+            Ok(row) => {
+                if let Some(close) = row.and_then(|row| row.close) {
+                    let kind = DueKind::ChainClose;
+                    change.rows.put_due(DueKey { kind, ..marker(before, close.time, Seq::new(0)) });
+                    change.opens = Some(before);
+                }
+            }
+            // Nobody is left who could find these children; `verify` names the row.
+            Err(error) => {
+                tracing::error!(workflow.run_id = %before, %error, "its children are not told");
+            }
+        }
+    }
+
+    fn tell_child(
+        &self,
+        child: &ChildExecution,
+        kind: DueKind,
+        is_chain_over: bool,
+        change: &mut Change,
+    ) {
+        let is_chains = child.options.parent_close_scope == ParentCloseScope::Chain;
+        if kind == DueKind::ChainClose && !is_chains {
+            // It was told when its run closed.
+            return;
+        }
         let start = start_key(self.run_id, child);
         if child.started.is_none() {
             // One that has started meanwhile has taken it already.
             change.rows.delete_delivery(start);
         }
         let policy = child.options.parent_close_policy;
-        if policy != ParentClosePolicy::Abandon {
+        if policy != ParentClosePolicy::Abandon && (is_chain_over || !is_chains) {
             let event_id = EventId::new(self.history.next_event_id.get() - 1);
             let key = DeliveryKey { event_id, kind: DeliveryKind::Sent, ..start };
             self.deliver(key, InboxMessage::ParentClosed { policy }, change);
@@ -76,11 +132,13 @@ impl RunState {
     /// A closed run is opened: only if it has children left to tell.
     pub(super) fn open_closed(&mut self, row: &RunRow) -> Result<(), ActorProcessingErr> {
         let close = row.close.map(|close| close.time);
-        let marker = match close {
-            Some(closed) => self.shared.store.parent_close(self.run_id, closed)?,
-            None => None,
+        let markers = match close {
+            Some(closed) => self.shared.store.parent_closes(self.run_id, closed)?,
+            None => Vec::new(),
         };
-        if let Some(marker) = marker {
+        // One after the other.
+        self.opens_again |= markers.len() > 1;
+        if let Some(marker) = markers.first().copied() {
             let mut history = HistoryState::default();
             for event in self.shared.store.read_history(self.run_id)? {
                 history.apply(&event)?;

@@ -263,7 +263,7 @@ impl RunState {
             // A parent hears only of the end of the chain (rule CHD-9).
             self.record_close_as_child(event, change);
         }
-        self.record_parent_close(event.time, change);
+        self.record_parent_close(event.time, is_last, change);
         if !self.is_resumed {
             self.delete_unread(change);
         }

@@ -110,6 +110,8 @@ pub(crate) struct RunState {
     pub(super) late_deliveries: Vec<DeliveryKey>,
     /// How far the children of a run that is closed are told of that; none when all are.
     pub(super) parent_close: Option<DueKey>,
+    /// Whether the run is to be opened again when it has left.
+    pub(super) opens_again: bool,
     /// Wakes the run when its time is over.
     pub(super) run_timeout: Option<Wake>,
     /// Wakes the run when the back-off before its first turn is over.
@@ -286,6 +288,7 @@ impl RunState {
             is_warned: false,
             late_deliveries: Vec::new(),
             parent_close: None,
+            opens_again: false,
             run_timeout: None,
             first_task: None,
             carried_signals: Vec::new(),
@@ -316,7 +319,7 @@ impl RunState {
             rows: change.rows,
             claim: change.claim,
             requires_open: change.requires_open,
-            begins: change.begins,
+            opens: change.opens,
             deliveries: change.deliveries,
             acknowledgement: Acknowledgement {
                 run_id: self.run_id,
@@ -337,7 +340,7 @@ impl RunState {
             rows: Batch::new(),
             claim: None,
             requires_open: None,
-            begins: None,
+            opens: None,
             deliveries: Vec::new(),
             effects: Vec::new(),
         }
@@ -362,8 +365,8 @@ pub(super) struct Change {
     pub(super) claim: Option<WorkflowIdClaim>,
     /// Another run that must be open.
     pub(super) requires_open: Option<RunId>,
-    /// The run that begins with it, which is to be opened.
-    pub(super) begins: Option<RunId>,
+    /// The run that begins with it, or has something to do, and is to be opened.
+    pub(super) opens: Option<RunId>,
     /// What the rows send to other runs.
     pub(super) deliveries: Vec<DeliveryKey>,
     pub(super) effects: Vec<Effect>,

@@ -66,6 +66,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         initiator: (number % 2 == 1).then_some(ContinueAsNewInitiator::Retry),
                         continued_failure: (number % 2 == 1).then(|| failure(&text)),
                         first_workflow_task_backoff: Some(Duration::from_nanos(number)),
+                        chain_has_children: number % 2 == 1,
                         ..WorkflowExecutionStarted::new(
                             run_id,
                             workflow_id,
@@ -600,7 +601,9 @@ fn ends_and_starts_from_before_there_were_chains_are_read() {
     let run_id = RunId::from_bytes([7; RunId::LEN]);
     let started = WorkflowExecutionStarted::new(run_id, id, "w", vec![], "r");
     let bytes = rmp_serde::to_vec_named(&started).unwrap();
-    for name in ["retry_policy", "initiator", "continued_", "first_workflow_task_backoff"] {
+    for name in
+        ["retry_policy", "initiator", "continued_", "first_workflow_task_backoff", "chain_has"]
+    {
         let is_there = bytes.windows(name.len()).any(|window| window == name.as_bytes());
         assert!(!is_there, "{name} is written though there is none");
     }
