@@ -62,6 +62,10 @@ mod journal_first;
 mod kept_handle;
 #[path = "it/killed_actors.rs"]
 mod killed_actors;
+#[path = "it/killed_journal.rs"]
+mod killed_journal;
+#[path = "it/killed_kinds.rs"]
+mod killed_kinds;
 #[path = "it/leftovers.rs"]
 mod leftovers;
 #[path = "it/limits.rs"]

@@ -27,7 +27,7 @@
 //! the engine.
 //!
 //! **The close of a run as a message.** [`on_close`] sends an actor one message when a run has
-//! closed, and that is durable.
+//! closed, and that is durable; of a chain of runs, when the last one has.
 //!
 //! ```
 //! use entracte_engine::actor::{RunClosed, on_close};
@@ -135,7 +135,7 @@ use crate::tree::ActorNode;
 pub struct RunClosed<O> {
     /// The workflow id.
     pub workflow_id: WorkflowId,
-    /// The run.
+    /// The run of the handle; of a chain it need not be the last.
     pub run_id: RunId,
     /// What [`WorkflowHandle::result`] gives: the result of the run, or how it ended otherwise.
     /// [`WorkflowError::EngineStopped`] says that it has not closed, and that nothing more will
@@ -155,7 +155,8 @@ impl CloseSubscription {
 }
 
 /// Sends an actor one message when a run has closed and that is durable; at once if it has closed
-/// before.
+/// before. A run that is retried or continues as new is not over: the message comes when the last
+/// run of its chain has closed.
 ///
 /// There is exactly one message for each call, while the engine and the actor live, whatever
 /// happens to the run's own actor. When the engine stops first, the message says that. Nothing is

@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::actors::attempt;
 use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
-use crate::actors::journal::{Journal, JournalMessage};
-use crate::actors::root::{Root, RootMessage};
+use crate::actors::journal::{Journal, JournalHandle, JournalMessage};
+use crate::actors::root::{Root, RootArguments, RootMessage};
 use crate::clock::EngineClock;
 use crate::engine::Engine;
 use crate::errors::StartEngineError;
@@ -393,7 +393,8 @@ async fn start_actors(
             StartEngineError::Actor { actor, reason }
         }
     };
-    let root_arguments = Arc::clone(&shared);
+    let journal = JournalHandle::new(Arc::clone(&shared));
+    let root_arguments = RootArguments { shared: Arc::clone(&shared), journal: journal.clone() };
     let spawned = match supervisor {
         Some(host) => Actor::spawn_linked(None, Root, root_arguments, host).await,
         None => Actor::spawn(None, Root, root_arguments).await,
@@ -402,9 +403,10 @@ async fn start_actors(
     shared.task_queues.attach(root.clone());
     // From here on, an engine that is not returned takes its actors with it.
     let guard = crate::engine::RootGuard::new(root.get_cell());
-    let (journal, _) = Actor::spawn_linked(None, Journal, Arc::clone(&shared), root.get_cell())
+    let (journal_actor, _) = Actor::spawn_linked(None, Journal, journal.clone(), root.get_cell())
         .await
         .map_err(failed("journal"))?;
+    journal.attach(&journal_actor);
     let arguments = DirectoryArguments {
         shared: Arc::clone(&shared),
         journal: journal.clone(),
@@ -417,11 +419,12 @@ async fn start_actors(
         let since = shared.clock.now();
         let line = |cell| Some(LiveActor { cell, since });
         lines.root = line(root.get_cell());
-        lines.journal = line(journal.get_cell());
+        lines.journal = line(journal_actor.get_cell());
         lines.directory = line(directory.get_cell());
     });
     let _ = journal.cast(JournalMessage::Attach { directory: directory.clone() });
-    let organs = RootMessage::Organs { journal: journal.get_id(), directory: directory.get_id() };
+    let organs =
+        RootMessage::Organs { journal: journal_actor.get_id(), directory: directory.get_id() };
     let _ = root.cast(organs);
     let (reply, recovered) = oneshot::channel();
     let _ = directory.cast(DirectoryMessage::Recover { reply });

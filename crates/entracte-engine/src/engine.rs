@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::JournalMessage;
+use crate::actors::journal::{JournalHandle, JournalMessage};
 use crate::builder::EngineBuilder;
 use crate::client::{AsyncActivity, Client, Output, StartWorkflow, WorkflowHandle};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
@@ -34,7 +34,7 @@ pub struct Engine {
 struct Inner {
     shared: Arc<Shared>,
     client: Client,
-    journal: ActorRef<JournalMessage>,
+    journal: JournalHandle,
     root: RootGuard,
 }
 
@@ -74,7 +74,7 @@ impl Engine {
     pub(crate) fn new(
         shared: Arc<Shared>,
         root: RootGuard,
-        journal: ActorRef<JournalMessage>,
+        journal: JournalHandle,
         directory: ActorRef<DirectoryMessage>,
     ) -> Self {
         let client = Client::new(&shared, directory);
@@ -216,7 +216,8 @@ impl Engine {
     pub async fn tree(&self) -> Result<ActorTree, EngineStopped> {
         let client = &self.inner.client;
         let runs = client.ask(|reply| DirectoryMessage::Look { reply }).await?;
-        tree::build(&self.inner.shared, runs).ok_or_else(EngineStopped::killed)
+        let appends = self.inner.journal.waiting();
+        tree::build(&self.inner.shared, appends, runs).ok_or_else(EngineStopped::killed)
     }
 
     /// Shuts the engine down in order.

@@ -8,11 +8,14 @@ use bytes::Bytes;
 use entracte::prelude::*;
 use entracte::store::keys::{HistoryKey, Key, RunKey};
 use entracte::store::{Batch, MemoryStore, Persist, Space, Store, StoreError};
-use entracte::{Event, EventId, EventStream, EventType, RunId, RunNotFound, WatchError};
+use entracte::{
+    Event, EventAttributes, EventId, EventStream, EventType, RunError, RunId, RunNotFound,
+    WatchError,
+};
 use entracte_testing::crash::CrashTest;
 use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine};
 use entracte_tests::small::{ANY, ENDINGS, NAP, STUBBORN, small_workflows, start, start_all};
-use entracte_tests::steps::THREE_STEPS;
+use entracte_tests::steps::{ADD_ONE, THREE_STEPS};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -154,32 +157,114 @@ async fn watchers_from_any_event_on_miss_nothing_and_see_nothing_twice() {
     }
 }
 
+const CHAIN: Workflow<u64, u64> =
+    Workflow::new("chain").retry_policy(RetryPolicy::exponential(Duration::from_secs(1)));
+
+/// Continues as new so often, and is retried once.
+async fn chain(ctx: WorkflowContext, left: u64) -> WorkflowResult<u64> {
+    let number = ctx.activity(ADD_ONE, left).await?;
+    ctx.sleep(Duration::from_secs(1)).await;
+    match left {
+        0 => Ok(number),
+        1 if ctx.attempt() == 1 => Err(Failure::application("Once", "once more")),
+        _ => ctx.continue_as_new(CHAIN, left - 1).await,
+    }
+}
+
+/// The histories of all runs of a chain, from its first run on.
+async fn histories(first: &WorkflowHandle<u64>) -> Result<Vec<(RunId, Event)>, RunError> {
+    let mut all = Vec::new();
+    let mut next = Some(first.run_id());
+    while let Some(run_id) = next {
+        let history = first.of_run(run_id).history().await?;
+        next = history.last().and_then(|last| last.attributes.new_execution_run_id());
+        all.extend(history.into_iter().map(|event| (run_id, event)));
+    }
+    Ok(all)
+}
+
+/// Reads a stream that follows a chain to its end.
+async fn follow(mut events: EventStream) -> Result<Vec<(RunId, Event)>, WatchError> {
+    let mut seen = Vec::new();
+    while let Some(event) = events.next().await {
+        seen.push((events.run_id(), event?));
+    }
+    Ok(seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_follows_a_chain_from_run_to_run_if_it_is_told_to() {
+    for seed in 0..8 {
+        let delay_max = Duration::from_millis(200);
+        let disk = SimulatedDisk::new(SimulatedOptions { seed, delay_max, ..Default::default() });
+        let engine = small_workflows(TestEngine::on_store(disk.reopen()))
+            .workflow(CHAIN, chain)
+            .replay_every_event(seed.is_multiple_of(2))
+            .start()
+            .await
+            .unwrap();
+        let first = start(&engine, CHAIN, 3, "chain").await.unwrap();
+        let followed = tokio::spawn(follow(first.watch().follow_chain()));
+        let alone = tokio::spawn(read(first.watch()));
+        kill_runs_at_random(&engine, &mut ChaCha8Rng::seed_from_u64(seed)).await;
+        assert_eq!(first.result().await.unwrap(), 1, "seed {seed}");
+        let expected = histories(&first).await.unwrap();
+        assert_eq!(followed.await.unwrap().unwrap(), expected, "seed {seed}");
+        let of_first = |(run_id, _): &&(RunId, Event)| *run_id == first.run_id();
+        let count = expected.iter().filter(of_first).count();
+        assert_eq!(alone.await.unwrap().unwrap().len(), count, "seed {seed}");
+        // Of a chain that is over, from behind its first run.
+        let behind = first.watch().from_event(EventId::new(count as u64 + 1)).follow_chain();
+        assert_eq!(follow(behind).await.unwrap(), expected[count..], "seed {seed}");
+        let mut runs: Vec<_> = expected.iter().map(|(run_id, _)| *run_id).collect();
+        runs.dedup();
+        assert_eq!(runs.len(), 5, "seed {seed}");
+        engine.shutdown().await.unwrap();
+    }
+}
+
+/// What watchers have seen, by the first run of the chain: of each play there is another.
+type AllSeen = Mutex<BTreeMap<RunId, BTreeMap<(RunId, EventId), Event>>>;
+
+/// The disk of a crash test forgets what was not synced, so this holds for `Sync` alone.
 #[test]
 fn what_a_watcher_has_seen_survives_a_crash_at_every_commit() {
-    for durability in [Durability::Sync, Durability::OsBuffered] {
-        let seen: Arc<Mutex<BTreeMap<(RunId, EventId), Event>>> = Arc::default();
-        let set_up = |engine| small_workflows(engine).durability(durability);
+    for (workflow, input) in [(STUBBORN, 21), (CHAIN, 2)] {
+        let seen = AllSeen::default();
+        let set_up = |engine| small_workflows(engine).workflow(CHAIN, chain);
         let report = CrashTest::new(set_up, async |engine: Engine| {
-            let run = start(&engine, STUBBORN, 21, "stubborn").await?;
+            let run = start(&engine, workflow, input, "one").await?;
+            let first = run.of_run(first_of(&run).await?);
             // What an earlier engine has shown is still there.
-            let history = run.history().await?;
-            let stored = |id: &(RunId, EventId)| history.get(id.1.get() as usize - 1).cloned();
-            for (id, event) in seen.lock().unwrap().iter().filter(|(id, _)| id.0 == run.run_id()) {
-                if stored(id).as_ref() != Some(event) {
+            let stored = histories(&first).await?;
+            let shown = seen.lock().unwrap().get(&first.run_id()).cloned().unwrap_or_default();
+            for ((run_id, _), event) in shown {
+                if !stored.contains(&(run_id, event.clone())) {
                     return Err(format!("{event:?} was shown and is not there").into());
                 }
             }
-            let mut events = run.watch();
+            let mut events = first.watch().follow_chain();
             while let Some(event) = events.next().await {
                 let event = event?;
-                seen.lock().unwrap().insert((run.run_id(), event.id), event);
+                let mut seen = seen.lock().unwrap();
+                let of_play = seen.entry(first.run_id()).or_default();
+                of_play.insert((events.run_id(), event.id), event);
             }
             Ok(())
         });
-        let report = report.run().unwrap_or_else(|failure| panic!("{durability}: {failure}"));
-        println!("{durability}: {} plays, {} faults", report.plays, report.faults);
+        let report = report.run().unwrap_or_else(|failure| panic!("{failure}"));
+        println!("{} plays, {} faults", report.plays, report.faults);
         assert!(report.faults > report.commits);
     }
+}
+
+/// The first run of a chain.
+async fn first_of(run: &WorkflowHandle<u64>) -> Result<RunId, RunError> {
+    let history = run.of_run(run.run_id()).history().await?;
+    let EventAttributes::WorkflowExecutionStarted(started) = &history[0].attributes else {
+        panic!("{history:?}")
+    };
+    Ok(started.first_execution_run_id)
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use self::open_runs::LostRun;
 use self::state::DirectoryState;
-use super::journal::{Epoch, JournalMessage};
+use super::journal::{Epoch, JournalHandle};
 use super::run::{RunCall, StartRequest};
 use crate::shared::Shared;
 use crate::tree::TreeRun;
@@ -62,7 +62,7 @@ pub(crate) struct Directory;
 
 pub(crate) struct DirectoryArguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) journal: ActorRef<JournalMessage>,
+    pub(crate) journal: JournalHandle,
     /// The supervisor of the runs.
     pub(crate) root: ActorCell,
 }

@@ -2,15 +2,16 @@
 //!
 //! All appends that wait are taken together, written as one batch, synced once and answered
 //! (rule 4 of the design). Each append says what its author believes; a wrong belief refuses
-//! that append alone (rule 5). The commit itself runs beside the actor, so that its mailbox
-//! keeps collecting the next group. After a failed commit nothing is acknowledged any more
-//! (rule 12).
+//! that append alone (rule 5). The commit itself runs beside the actor, so that the next group
+//! collects meanwhile. After a failed commit nothing is acknowledged any more (rule 12).
+//!
+//! What reaches the journal and what it knows stand beside the actor too ([`mailbox`]): an actor
+//! that is killed takes nothing with it.
 
 mod append;
 mod group;
 mod heads;
-
-use std::sync::Arc;
+mod mailbox;
 
 use entracte_model::RunId;
 use entracte_store::keys::DeliveryKey;
@@ -19,11 +20,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
 pub(crate) use self::append::{Acknowledgement, Append, AppendOutcome, WorkflowIdClaim};
-use self::group::{JournalState, Waiting};
 pub(crate) use self::heads::Epoch;
+pub(crate) use self::mailbox::JournalHandle;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
-use crate::shared::Shared;
 
 pub(crate) enum JournalMessage {
     /// From now on, report the end of the store to this actor.
@@ -50,57 +50,39 @@ pub(crate) enum JournalMessage {
     Closed(Result<(), StoreError>),
 }
 
+/// There is something to do.
+pub(crate) struct JournalWake;
+
 pub(crate) struct Journal;
 
 impl Actor for Journal {
-    type Msg = JournalMessage;
-    type State = JournalState;
-    type Arguments = Arc<Shared>;
+    type Msg = JournalWake;
+    type State = JournalHandle;
+    type Arguments = JournalHandle;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<JournalMessage>,
-        shared: Arc<Shared>,
-    ) -> Result<JournalState, ActorProcessingErr> {
-        Ok(JournalState::new(shared))
+        _myself: ActorRef<JournalWake>,
+        journal: JournalHandle,
+    ) -> Result<JournalHandle, ActorProcessingErr> {
+        Ok(journal)
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<JournalMessage>,
-        message: JournalMessage,
-        state: &mut JournalState,
+        _myself: ActorRef<JournalWake>,
+        _message: JournalWake,
+        journal: &mut JournalHandle,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            JournalMessage::Attach { directory } => state.directory = Some(directory),
-            JournalMessage::Append(append) => state.waiting.push_back(Waiting::Append(append)),
-            JournalMessage::Rows { rows, deliveries } => {
-                state.waiting.push_back(Waiting::Rows { rows, deliveries });
-            }
-            JournalMessage::Open { run_id, epoch, author } => state.open(run_id, epoch, author),
-            JournalMessage::Forget { run_id, epoch } => {
-                state.waiting.push_back(Waiting::Forget { run_id, epoch });
-            }
-            JournalMessage::Committed(result) => state.settle(result),
-            JournalMessage::SyncDue => state.sync_due = true,
-            JournalMessage::Synced(result) => state.settle(result),
-            JournalMessage::Close { reply } => state.closing.push(reply),
-            JournalMessage::Closed(result) => {
-                for reply in state.closing.drain(..) {
-                    let _ = reply.send(result.clone());
-                }
-                myself.stop(None);
-            }
-        }
-        state.advance(&myself);
+        journal.work();
         Ok(())
     }
 
     async fn handle_supervisor_evt(
         &self,
-        _myself: ActorRef<JournalMessage>,
+        _myself: ActorRef<JournalWake>,
         _event: SupervisionEvent,
-        _state: &mut JournalState,
+        _journal: &mut JournalHandle,
     ) -> Result<(), ActorProcessingErr> {
         Ok(())
     }

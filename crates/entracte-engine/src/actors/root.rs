@@ -1,21 +1,23 @@
 //! The root: supervises all actors of an engine.
 //!
-//! The end of a run's actor is the directory's business. The end of the journal or of the
-//! directory itself ends the engine: what was acknowledged is in the store, and an engine that
-//! is opened again goes on from there. The actor of a task queue is made when it is needed, and
-//! made again when it ends.
+//! The end of a run's actor is the directory's business. The journal's actor is made again when it
+//! was killed: what it works on stands beside it. One that has failed, by a panic, ends the
+//! engine, and so does the end of the directory: what was acknowledged is in the store, and an
+//! engine that is opened again goes on from there. The actor of a task queue is made when it is
+//! needed, and made again when it ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+use super::journal::{Journal, JournalHandle};
 use super::task_queue::{TaskQueue, TaskQueueArguments};
 use crate::live::LiveActor;
 use crate::shared::Shared;
 
 pub(crate) enum RootMessage {
-    /// From now on, the engine ends if one of these does.
+    /// From now on, these are what the engine cannot do without.
     Organs { journal: ActorId, directory: ActorId },
     /// Somebody waits in a task queue that has no actor.
     StartTaskQueue { task_queue: Arc<str> },
@@ -23,36 +25,46 @@ pub(crate) enum RootMessage {
 
 pub(crate) struct Root;
 
+#[derive(Debug)]
+pub(crate) struct RootArguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) journal: JournalHandle,
+}
+
 pub(crate) struct RootState {
     shared: Arc<Shared>,
+    journal: JournalHandle,
     organs: Option<(ActorId, ActorId)>,
     /// The names of the task queues whose actors live. Looked up only.
     task_queues: HashMap<ActorId, Arc<str>>,
     _end: EngineEnd,
 }
 
-/// Tells those who watch runs that nothing more comes, however the root ends.
-#[derive(Debug)]
-struct EngineEnd(Arc<Shared>);
+/// Tells those who watch runs, and those who wait for the journal, that nothing more comes,
+/// however the root ends.
+struct EngineEnd(RootArguments);
 
 impl Drop for EngineEnd {
     fn drop(&mut self) {
-        self.0.watchers.close();
+        self.0.shared.watchers.close();
+        self.0.journal.end();
     }
 }
 
 impl Actor for Root {
     type Msg = RootMessage;
     type State = RootState;
-    type Arguments = Arc<Shared>;
+    type Arguments = RootArguments;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<RootMessage>,
-        shared: Arc<Shared>,
+        RootArguments { shared, journal }: RootArguments,
     ) -> Result<RootState, ActorProcessingErr> {
-        let end = EngineEnd(Arc::clone(&shared));
-        Ok(RootState { shared, organs: None, task_queues: HashMap::new(), _end: end })
+        let (of_end, journal_of_end) = (Arc::clone(&shared), journal.clone());
+        let end = EngineEnd(RootArguments { shared: of_end, journal: journal_of_end });
+        let task_queues = HashMap::new();
+        Ok(RootState { shared, journal, organs: None, task_queues, _end: end })
     }
 
     async fn handle(
@@ -76,32 +88,56 @@ impl Actor for Root {
         event: SupervisionEvent,
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
-        let (SupervisionEvent::ActorTerminated(child, ..)
-        | SupervisionEvent::ActorFailed(child, _)) = event
-        else {
-            return Ok(());
+        let (child, has_failed) = match event {
+            SupervisionEvent::ActorTerminated(child, ..) => (child.get_id(), false),
+            SupervisionEvent::ActorFailed(child, _) => (child.get_id(), true),
+            _ => return Ok(()),
         };
-        let organ = match state.organs {
-            Some((journal, _)) if journal == child.get_id() => "journal",
-            Some((_, directory)) if directory == child.get_id() => "directory",
-            _ => {
-                if let Some(name) = state.task_queues.remove(&child.get_id()) {
-                    state.task_queue_ended(&name, child.get_id());
-                }
-                return Ok(());
+        match state.organs {
+            Some((journal, _)) if journal == child && !has_failed => {
+                state.replace_journal(&myself).await;
             }
-        };
-        if !state.shared.health.is_shutting_down() {
-            tracing::error!(organ, "an actor that the engine needs has ended: the engine stops");
-            let reason = format!("its {organ} actor has ended");
-            myself.stop(Some(format!("the engine has failed: {reason}")));
-            state.shared.health.poison(reason);
+            Some((journal, _)) if journal == child => state.organ_ended(&myself, "journal"),
+            Some((_, directory)) if directory == child => state.organ_ended(&myself, "directory"),
+            _ => {
+                if let Some(name) = state.task_queues.remove(&child) {
+                    state.task_queue_ended(&name, child);
+                }
+            }
         }
         Ok(())
     }
 }
 
 impl RootState {
+    fn organ_ended(&self, myself: &ActorRef<RootMessage>, organ: &str) {
+        if !self.shared.health.is_shutting_down() {
+            tracing::error!(organ, "an actor that the engine needs has ended: the engine stops");
+            let reason = format!("its {organ} actor has ended");
+            myself.stop(Some(format!("the engine has failed: {reason}")));
+            self.shared.health.poison(reason);
+        }
+    }
+
+    /// The journal's actor was killed: another one goes on where it was.
+    async fn replace_journal(&mut self, myself: &ActorRef<RootMessage>) {
+        let spawned =
+            Actor::spawn_linked(None, Journal, self.journal.clone(), myself.get_cell()).await;
+        match spawned {
+            Ok((actor, _)) => {
+                tracing::debug!("the journal's actor was lost, and another one goes on");
+                self.organs = self.organs.map(|(_, directory)| (actor.get_id(), directory));
+                let line = LiveActor { cell: actor.get_cell(), since: self.shared.clock.now() };
+                self.shared.live.change(|lines| lines.journal = Some(line));
+                self.journal.attach(&actor);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal's actor could not be made again");
+                self.organ_ended(myself, "journal");
+            }
+        }
+    }
+
     fn task_queue_ended(&self, name: &Arc<str>, actor: ActorId) {
         self.shared.live.change(|lines| {
             if lines.task_queues.get(name).is_some_and(|line| line.cell.get_id() == actor) {

@@ -22,6 +22,9 @@ impl<O> WorkflowHandle<O> {
     /// event is asked for.
     ///
     /// The stream ends behind the event that closes the run; that of a closed run is its history.
+    /// It watches the run of [`run_id`](Self::run_id); with
+    /// [`follow_chain`](EventStream::follow_chain) it goes on with the run that follows when a
+    /// workflow is retried or continues as new.
     /// It goes on over all that may happen to the run's actor. It never opens a run, and runs no
     /// code of the workflow's, so it works for parked runs too.
     ///
@@ -68,6 +71,9 @@ pub struct EventStream {
     subscription: Option<Subscription>,
     /// Set before the store is read, so that nothing slips in between.
     listener: Option<EventListener>,
+    follows_chain: bool,
+    /// The run with which it goes on, behind the event that was given last.
+    next_run: Option<RunId>,
     is_done: bool,
 }
 
@@ -77,8 +83,8 @@ enum Look {
     More,
     /// There are none yet.
     Wait,
-    /// There are none, and never will be.
-    End,
+    /// There are none, and never will be in this run; it may have a next one.
+    End { next: Option<RunId> },
 }
 
 impl EventStream {
@@ -90,6 +96,8 @@ impl EventStream {
             page: VecDeque::new(),
             subscription: None,
             listener: None,
+            follows_chain: false,
+            next_run: None,
             is_done: false,
         }
     }
@@ -102,7 +110,14 @@ impl EventStream {
         self
     }
 
-    /// The run.
+    /// Goes on with the first event of the run that follows when the run has closed and another
+    /// one follows it in its chain; ends with the last run of the chain. Default not.
+    pub fn follow_chain(mut self) -> Self {
+        self.follows_chain = true;
+        self
+    }
+
+    /// The run: of a stream that follows a chain, that of the event which was given last.
     #[must_use]
     pub fn run_id(&self) -> RunId {
         self.run_id
@@ -129,9 +144,25 @@ impl EventStream {
         let event = self.page.pop_front()?;
         self.next = event.id.next();
         if event.attributes.event_type().is_close() {
-            self.end();
+            self.run_ended(event.attributes.new_execution_run_id());
         }
         Some(event)
+    }
+
+    /// A run is over: the stream too, unless another run follows.
+    fn run_ended(&mut self, next: Option<RunId>) {
+        self.end();
+        self.next_run = next.filter(|_| self.follows_chain);
+        self.is_done = self.next_run.is_none();
+    }
+
+    /// Turns to the run that follows, whose first event is written together with the close of
+    /// the one before.
+    fn go_on(&mut self) {
+        if let Some(run_id) = self.next_run.take() {
+            self.run_id = run_id;
+            self.next = EventId::FIRST;
+        }
     }
 
     fn end(&mut self) {
@@ -154,9 +185,9 @@ impl EventStream {
         }
         let run_id = self.run_id;
         let row = store.get_run(run_id)?.ok_or(RunNotFound::RunId { run_id })?;
-        if let Some(close) = row.close {
+        if let Some(close) = &row.close {
             if self.next > close.last_event_id {
-                return Ok(Look::End);
+                return Ok(Look::End { next: row.new_execution_run_id() });
             }
             // It may have closed between the two looks.
             if self.read_page(store)? {
@@ -199,6 +230,7 @@ impl Stream for EventStream {
             if this.is_done {
                 return Poll::Ready(None);
             }
+            this.go_on();
             // Reading a long history lets others have their turn in between.
             let reading = ready!(tokio::task::coop::poll_proceed(cx));
             match this.look() {
@@ -209,7 +241,7 @@ impl Stream for EventStream {
                     }
                     this.listener = None;
                 }
-                Ok(Look::End) => this.end(),
+                Ok(Look::End { next }) => this.run_ended(next),
                 Err(error) => {
                     this.end();
                     return Poll::Ready(Some(Err(this.reason(error))));

@@ -24,8 +24,8 @@ pub(crate) struct TreeRun {
 /// The place of the root in the list.
 const ROOT: usize = 0;
 
-/// Puts the tree together; `runs` come in the order of their ids. Nothing if there is no root.
-pub(crate) fn build(shared: &Shared, runs: Vec<TreeRun>) -> Option<ActorTree> {
+/// Puts the tree together; `appends` wait for the journal, and `runs` come in the order of their ids. Nothing if there is no root.
+pub(crate) fn build(shared: &Shared, appends: usize, runs: Vec<TreeRun>) -> Option<ActorTree> {
     let lines = shared.live.lines();
     let mut builder = Builder { time: shared.clock.now(), nodes: Vec::new() };
     let state = match (shared.health.poisoned(), shared.health.is_shutting_down()) {
@@ -35,7 +35,7 @@ pub(crate) fn build(shared: &Shared, runs: Vec<TreeRun>) -> Option<ActorTree> {
     };
     builder.push(None, ActorKind::Engine { state }, lines.root?, 0);
     if let Some(journal) = lines.journal {
-        builder.push(Some(ROOT), ActorKind::Journal, journal, 0);
+        builder.push(Some(ROOT), ActorKind::Journal, journal, appends);
     }
     if let Some(directory) = lines.directory {
         builder.push(Some(ROOT), ActorKind::Directory, directory, 0);

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::open_runs::{LostRun, OpenRun, OpenRuns};
 use super::{DirectoryArguments, DirectoryMessage};
-use crate::actors::journal::{Epoch, JournalMessage};
+use crate::actors::journal::{Epoch, JournalHandle};
 use crate::actors::run::{
     NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
     published, started_before,
@@ -29,7 +29,7 @@ use crate::tree::TreeRun;
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,
     myself: ActorRef<DirectoryMessage>,
-    pub(super) journal: ActorRef<JournalMessage>,
+    pub(super) journal: JournalHandle,
     root: ActorCell,
     pub(super) open: OpenRuns,
     epochs: u64,

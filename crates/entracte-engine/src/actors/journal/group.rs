@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::JournalMessage;
 use super::append::{Acknowledgement, Append, AppendOutcome};
 use super::heads::{Changed, Epoch, Heads};
+use super::mailbox::JournalHandle;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
 use crate::options::Durability;
@@ -21,8 +22,8 @@ use crate::shared::{JournalCounters, Shared};
 
 pub(crate) struct JournalState {
     shared: Arc<Shared>,
-    pub(super) heads: Heads,
-    pub(super) directory: Option<ActorRef<DirectoryMessage>>,
+    heads: Heads,
+    directory: Option<ActorRef<DirectoryMessage>>,
     pub(super) waiting: VecDeque<Waiting>,
     /// The authors of the batch that is being committed; none while a sync runs alone.
     in_flight: Option<Vec<Acknowledgement>>,
@@ -33,11 +34,11 @@ pub(crate) struct JournalState {
     /// Those who wait until the batch in flight is settled.
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
     /// Who waits for the store to be closed.
-    pub(super) closing: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    closing: Vec<oneshot::Sender<Result<(), StoreError>>>,
     /// Whether something was committed that no sync has covered.
     dirty: bool,
     sync_armed: bool,
-    pub(super) sync_due: bool,
+    sync_due: bool,
     last_time: Timestamp,
 }
 
@@ -76,13 +77,45 @@ impl JournalState {
         }
     }
 
-    pub(super) fn open(&mut self, run_id: RunId, epoch: Epoch, author: ActorRef<RunMessage>) {
+    /// Takes up what has reached the journal.
+    pub(super) fn take(&mut self, message: JournalMessage) {
+        match message {
+            JournalMessage::Attach { directory } => self.directory = Some(directory),
+            JournalMessage::Append(append) => self.waiting.push_back(Waiting::Append(append)),
+            JournalMessage::Rows { rows, deliveries } => {
+                self.waiting.push_back(Waiting::Rows { rows, deliveries });
+            }
+            JournalMessage::Open { run_id, epoch, author } => self.open(run_id, epoch, author),
+            JournalMessage::Forget { run_id, epoch } => {
+                self.waiting.push_back(Waiting::Forget { run_id, epoch });
+            }
+            JournalMessage::Committed(result) | JournalMessage::Synced(result) => {
+                self.settle(result);
+            }
+            JournalMessage::SyncDue => self.sync_due = true,
+            JournalMessage::Close { reply } => self.closing.push(reply),
+            JournalMessage::Closed(result) => {
+                for reply in self.closing.drain(..) {
+                    let _ = reply.send(result.clone());
+                }
+            }
+        }
+    }
+
+    /// The engine has ended: nobody is answered any more.
+    pub(super) fn let_go(&mut self) {
+        self.waiting.clear();
+        self.opening.clear();
+        self.closing.clear();
+    }
+
+    fn open(&mut self, run_id: RunId, epoch: Epoch, author: ActorRef<RunMessage>) {
         self.heads.open(run_id, epoch);
         self.opening.push((epoch, author));
     }
 
     /// Does whatever can be done now; called after every message.
-    pub(super) fn advance(&mut self, myself: &ActorRef<JournalMessage>) {
+    pub(super) fn advance(&mut self, myself: &JournalHandle) {
         if self.in_flight.is_some() {
             return;
         }
@@ -101,7 +134,7 @@ impl JournalState {
         }
     }
 
-    fn commit_group(&mut self, myself: &ActorRef<JournalMessage>) {
+    fn commit_group(&mut self, myself: &JournalHandle) {
         let (batch, authors) = self.assemble();
         if authors.is_empty() && batch.is_empty() {
             return self.advance(myself);
@@ -173,7 +206,7 @@ impl JournalState {
     }
 
     /// Answers the authors of the batch that was in flight.
-    pub(super) fn settle(&mut self, result: Result<(), StoreError>) {
+    fn settle(&mut self, result: Result<(), StoreError>) {
         let authors = self.in_flight.take().unwrap_or_default();
         let outcome = match result {
             Ok(()) => AppendOutcome::Committed,
@@ -210,13 +243,19 @@ impl JournalState {
         }
     }
 
-    fn arm_sync(&mut self, myself: &ActorRef<JournalMessage>) {
+    fn arm_sync(&mut self, myself: &JournalHandle) {
         if let Durability::Interval(interval) = self.shared.options.durability
             && !self.sync_armed
         {
             self.sync_armed = true;
-            // Detached on purpose: the message finds no one if the journal has ended.
-            drop(myself.send_after(interval, || JournalMessage::SyncDue));
+            // Detached on purpose: it finds no one if the journal is gone.
+            let journal = myself.downgrade();
+            tokio::spawn(async move {
+                tokio::time::sleep(interval).await;
+                if let Some(journal) = journal.upgrade() {
+                    let _ = journal.cast(JournalMessage::SyncDue);
+                }
+            });
         }
     }
 
@@ -227,7 +266,7 @@ impl JournalState {
         std::mem::take(&mut self.dirty)
     }
 
-    fn sync(&mut self, myself: &ActorRef<JournalMessage>) {
+    fn sync(&mut self, myself: &JournalHandle) {
         if !self.disarm_sync() {
             return self.advance(myself);
         }
@@ -241,7 +280,7 @@ impl JournalState {
         });
     }
 
-    fn close(&mut self, myself: &ActorRef<JournalMessage>) {
+    fn close(&mut self, myself: &JournalHandle) {
         // Nothing is written any more, not even by a sync that is armed.
         self.in_flight = Some(Vec::new());
         let store: Arc<dyn Store> = Arc::clone(&self.shared.store);

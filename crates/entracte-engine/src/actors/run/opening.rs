@@ -18,13 +18,13 @@ use super::state::{Mode, PendingActivity, RunRows, RunState};
 use super::{RunMessage, StartReply};
 use crate::actors::attempt::lost_attempt;
 use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::{Epoch, JournalMessage};
+use crate::actors::journal::{Epoch, JournalHandle, JournalMessage};
 use crate::live::LiveRun;
 use crate::shared::Shared;
 
 pub(crate) struct RunArguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) journal: ActorRef<JournalMessage>,
+    pub(crate) journal: JournalHandle,
     pub(crate) directory: ActorRef<DirectoryMessage>,
     pub(crate) run_id: RunId,
     pub(crate) epoch: Epoch,

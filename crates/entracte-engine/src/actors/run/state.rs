@@ -27,7 +27,9 @@ use super::publishing::Query;
 use super::{ResultReply, RunCall, RunMessage, StartRequest};
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::heartbeats::Heartbeats;
-use crate::actors::journal::{Acknowledgement, Append, Epoch, JournalMessage, WorkflowIdClaim};
+use crate::actors::journal::{
+    Acknowledgement, Append, Epoch, JournalHandle, JournalMessage, WorkflowIdClaim,
+};
 use crate::actors::presence::Presence;
 use crate::description::SignalsDescription;
 use crate::live::LiveRun;
@@ -38,7 +40,7 @@ use crate::tree::RunActorState;
 pub(crate) struct RunState {
     pub(super) shared: Arc<Shared>,
     pub(super) myself: ActorRef<RunMessage>,
-    pub(super) journal: ActorRef<JournalMessage>,
+    pub(super) journal: JournalHandle,
     pub(super) directory: ActorRef<DirectoryMessage>,
     pub(super) presence: Presence,
     /// What it tells of itself, and the state that it has told last.
