@@ -1,7 +1,7 @@
 //! The actors of an engine: one folder or file each.
 //!
 //! ```text
-//! root                supervises all of them; stops the engine if one of its organs dies
+//! root                supervises all of them; makes killed ones again, but for the directory
 //! ├─ journal          the only writer: group commit, and the judge of every append
 //! ├─ directory        the one owner of "which run is in memory"
 //! ├─ task queue …     one per queue in which attempts wait, or have
