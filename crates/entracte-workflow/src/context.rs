@@ -437,7 +437,8 @@ impl WorkflowContext {
         self.core.cancel_reason(ScopeId::ROOT).map(|reason| reason.as_ref().to_owned())
     }
 
-    /// Waits until the run is asked to cancel.
+    /// Waits until the run is asked to cancel. Afterwards it is over at once, as
+    /// [`Scope::cancelled`] is.
     pub fn cancelled(&self) -> Cancelled {
         Scope::root(&self.core).cancelled()
     }

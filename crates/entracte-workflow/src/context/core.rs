@@ -1,8 +1,10 @@
 //! The state that a machine shares with the context and the futures of its workflow.
 //!
 //! Only the machine's thread uses it during a turn, so the lock is never waited for; it makes
-//! the workflow's future `Send`. No user code runs under the lock: wakers are woken and
-//! dropped after it is released.
+//! the workflow's future `Send`. No user code runs under the lock: a waker can be user code, and
+//! own futures of the workflow, so wakers are cloned before the lock is taken, and woken and
+//! dropped after it is released. Where a function has several ways out, what it drops is
+//! declared before the lock is taken, and so outlives the guard on each of them.
 
 mod cancelling;
 mod children;
@@ -201,20 +203,21 @@ impl Core {
     /// Asks how an operation ended; afterwards it is forgotten.
     pub(crate) fn poll_operation(&self, seq: Seq, waker: &Waker) -> Poll<Outcome> {
         let scope = self.scope_here();
+        // Before the lock, so that they are dropped after it.
+        let (waker, mut wakers, mut removed) = (waker.clone(), Vec::new(), None);
         let mut state = self.lock();
-        let wakers = state.adopt(seq, scope);
+        state.adopt(seq, scope, &mut wakers);
         let Some(operation) = state.operations.get_mut(seq) else { return Poll::Pending };
-        let replaced = match &mut operation.progress {
-            Progress::Pending(Some(known)) if known.will_wake(waker) => None,
-            Progress::Pending(slot) => slot.replace(waker.clone()),
-            Progress::Done(_) => match state.remove_operation(seq).map(|done| done.progress) {
-                Some(Progress::Done(outcome)) => return Poll::Ready(outcome),
-                Some(Progress::Pending(_)) | None => return Poll::Pending,
-            },
-        };
+        match &mut operation.progress {
+            Progress::Pending(Some(known)) if known.will_wake(&waker) => {}
+            Progress::Pending(slot) => wakers.extend(slot.replace(waker)),
+            Progress::Done(_) => removed = state.remove_operation(seq),
+        }
         drop(state);
-        drop((replaced, wakers));
-        Poll::Pending
+        match removed.map(|done| done.progress) {
+            Some(Progress::Done(outcome)) => Poll::Ready(outcome),
+            Some(Progress::Pending(_)) | None => Poll::Pending,
+        }
     }
 
     /// Forgets an operation that nothing waits for any more, and requests its cancellation if

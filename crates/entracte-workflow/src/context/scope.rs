@@ -129,7 +129,9 @@ impl Scope {
         self.held.core.cancel_reason(self.held.id).map(|reason| reason.as_ref().to_owned())
     }
 
-    /// Waits until the scope is cancelled.
+    /// Waits until the scope is cancelled. If it is already, that is over at once, however often:
+    /// a loop around it that waits for nothing else fails its turn
+    /// ([`TurnFailure::NeverRests`](crate::TurnFailure::NeverRests)).
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { scope: self.clone(), waiter: None }
     }
@@ -157,7 +159,12 @@ impl Future for Cancelled {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { scope, waiter } = &mut *self;
-        scope.held.core.poll_cancelled(scope.held.id, waiter, cx.waker())
+        let HeldScope { core, id } = &*scope.held;
+        match core.poll_cancelled(*id, waiter, cx.waker()) {
+            // Once cancelled, it is ready for ever: a loop around it must not hold its thread.
+            Poll::Ready(()) if !core.admit_immediate() => Poll::Pending,
+            polled => polled,
+        }
     }
 }
 

@@ -33,7 +33,10 @@ impl TurnWaker {
 
     /// Sets what a foreign wake calls, at least once. One that came before calls it at once.
     pub(crate) fn set_hook(&self, hook: Hook) {
-        *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&hook));
+        let mut slot = self.hook.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = slot.replace(Arc::clone(&hook));
+        drop(slot);
+        drop(replaced);
         // A wake that comes right now may call the hook too: twice is not too often.
         if self.is_foreign() {
             hook();

@@ -26,3 +26,4 @@ mod scopes;
 mod shielded_join;
 mod signals;
 mod timers;
+mod wakers;

@@ -6,6 +6,7 @@ use entracte_model::event::*;
 use entracte_model::{ActivityCancellationType, EventAttributes, Failure, Payload, Seq};
 use entracte_workflow::{
     Scope, Signal, TurnFailure, Workflow, WorkflowContext, WorkflowResult, join, join_all, select,
+    turn,
 };
 
 use crate::rig::*;
@@ -332,6 +333,38 @@ fn can_3_select_drops_the_branch_whose_scope_is_cancelled_elsewhere() {
     // The signal wins the first round, whose call is dropped; that of the second fails at once.
     let end = ["cancel activity of event 2", "complete canceled"];
     assert_eq!(rig.signal("stop", "enough"), end);
+}
+
+#[test]
+fn can_2_a_loop_around_a_cancellation_that_has_come_fails_its_turn() {
+    let mut rig = Rig::new(async |ctx: WorkflowContext, ()| {
+        let mut items = ctx.signals(ITEM);
+        let mut noted = 0_u64;
+        loop {
+            select! {
+                () = ctx.cancelled() => noted += 1,
+                item = items.recv() => return Ok(item + noted),
+            }
+            assert!(noted < 200_000, "nothing has stopped the loop");
+        }
+    });
+    assert!(rig.start(()).is_empty());
+    let request = WorkflowExecutionCancelRequested { reason: "by hand".to_owned() };
+    let cancel = EventAttributes::WorkflowExecutionCancelRequested(request);
+    let failure = turn(&mut rig.machine, &rig.state, run_id(), rig.now, vec![cancel]);
+    assert_eq!(failure, Err(TurnFailure::NeverRests));
+}
+
+#[test]
+fn can_2_a_cancellation_can_be_waited_for_again_and_again() {
+    let mut rig = Rig::new(async |ctx: WorkflowContext, ()| {
+        for _ in 0..1_000 {
+            ctx.cancelled().await;
+        }
+        Ok(())
+    });
+    assert!(rig.start(()).is_empty());
+    assert_eq!(rig.cancel(), ["complete ()"]);
 }
 
 #[test]

@@ -80,6 +80,8 @@ impl Core {
         waiter: &mut Option<CancelWaiter>,
         waker: &Waker,
     ) -> Poll<()> {
+        // Before the lock, so that it is dropped after it.
+        let waker = waker.clone();
         let mut state = self.lock();
         if state.scopes.reason(id).is_some() {
             return Poll::Ready(());
@@ -91,7 +93,7 @@ impl Core {
             }
             None => (None, None),
         };
-        let Waiting { number, replaced } = state.scopes.wait(id, number, waker.clone());
+        let Waiting { number, replaced } = state.scopes.wait(id, number, waker);
         *waiter = Some(CancelWaiter { scope: id, number });
         drop(state);
         drop((moved, replaced));
@@ -114,23 +116,24 @@ pub(crate) struct CancelWaiter {
 impl State {
     /// An operation is awaited in a scope: if that is further inside than where the operation
     /// was, it belongs there from now on.
-    pub(super) fn adopt(&mut self, seq: Seq, scope: ScopeId) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+    ///
+    /// Whoever waits for it polls it now: the wakers need not be woken, only be dropped without
+    /// the lock.
+    pub(super) fn adopt(&mut self, seq: Seq, scope: ScopeId, wakers: &mut Vec<Waker>) {
         if self.is_deaf() {
-            return wakers;
+            return;
         }
-        let Some(operation) = self.operations.get_mut(seq) else { return wakers };
+        let Some(operation) = self.operations.get_mut(seq) else { return };
         let before = operation.scope;
         if before == scope || !self.scopes.is_within(scope, before) {
-            return wakers;
+            return;
         }
         operation.scope = scope;
         self.scopes.add_operation(scope, seq);
         self.scopes.remove_operation(before, seq);
         if let Some(reason) = self.scopes.reason(scope).cloned() {
-            self.ask_to_cancel(seq, &reason, &mut wakers);
+            self.ask_to_cancel(seq, &reason, wakers);
         }
-        wakers
     }
 
     /// Asks a pending operation to cancel, once; whoever waits is to be woken if that ends it.

@@ -58,29 +58,30 @@ impl Core {
     /// still there for whoever waits for that.
     pub(crate) fn poll_child_start(&self, seq: Seq, waker: &Waker) -> Poll<Result<RunId, Failure>> {
         let scope = self.scope_here();
+        // Before the lock, so that they are dropped after it.
+        let (own, mut wakers) = (waker.clone(), Vec::new());
         let mut state = self.lock();
-        let wakers = state.adopt(seq, scope);
+        state.adopt(seq, scope, &mut wakers);
         let Some(operation) = state.operations.get_mut(seq) else { return Poll::Pending };
         let OperationKind::ChildWorkflow { start, .. } = &mut operation.kind else {
             return Poll::Pending;
         };
-        let replaced = match start {
+        match start {
             ChildStart::Started(run_id) => return Poll::Ready(Ok(*run_id)),
-            ChildStart::Pending(slot) => slot.replace(waker.clone()),
-            ChildStart::Over => {
-                drop(state);
-                return match self.poll_operation(seq, waker) {
-                    Poll::Ready(Outcome::Child(
-                        ChildResolution::Failed(failure) | ChildResolution::Cancelled(failure),
-                    )) => Poll::Ready(Err(failure)),
-                    // A result without a start: no engine tells that.
-                    _ => Poll::Pending,
-                };
+            ChildStart::Pending(slot) => {
+                wakers.extend(slot.replace(own));
+                return Poll::Pending;
             }
-        };
+            ChildStart::Over => {}
+        }
         drop(state);
-        drop((replaced, wakers));
-        Poll::Pending
+        match self.poll_operation(seq, waker) {
+            Poll::Ready(Outcome::Child(
+                ChildResolution::Failed(failure) | ChildResolution::Cancelled(failure),
+            )) => Poll::Ready(Err(failure)),
+            // A result without a start: no engine tells that.
+            _ => Poll::Pending,
+        }
     }
 
     /// Nothing waits for a child any more. It goes on; a cancellation of the run still reaches

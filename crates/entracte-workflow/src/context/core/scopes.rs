@@ -138,14 +138,16 @@ impl ScopeTree {
         self.prune(id);
     }
 
-    /// Registers a waiter under its number, or a new one; gives the waker that it had.
+    /// Registers a waiter under its number, or a new one; gives the waker that is not needed.
     pub(super) fn wait(&mut self, id: ScopeId, number: Option<u64>, waker: Waker) -> Waiting {
         let number = number.unwrap_or_else(|| {
             self.waiter_last += 1;
             self.waiter_last
         });
-        let node = self.scopes.get_mut(&id);
-        let replaced = node.and_then(|node| node.waiters.insert(number, waker));
+        let replaced = match self.scopes.get_mut(&id) {
+            Some(node) => node.waiters.insert(number, waker),
+            None => Some(waker),
+        };
         Waiting { number, replaced }
     }
 
@@ -209,7 +211,7 @@ impl ScopeTree {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) number: u64,
-    /// The waker before; it must not be dropped under the lock.
+    /// The waker that is not needed; it must not be dropped under the lock.
     pub(super) replaced: Option<Waker>,
 }
 

@@ -90,6 +90,8 @@ impl Core {
         waker: &Waker,
         source: &'static Location<'static>,
     ) -> Poll<UnreadSignal> {
+        // Before the lock, so that it is dropped after it.
+        let waker = waker.clone();
         let mut state = self.lock();
         if state.is_deaf() {
             return Poll::Pending;
@@ -109,7 +111,7 @@ impl Core {
                     *waiter_last += 1;
                     *waiter_last
                 });
-                let waiter = Waiter { waker: Some(waker.clone()), source };
+                let waiter = Waiter { waker: Some(waker), source };
                 (queue.waiters.insert(key, waiter), Poll::Pending)
             }
         };
