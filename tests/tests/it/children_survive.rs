@@ -1,10 +1,13 @@
 //! Children and parents that crash, are killed or cannot go on: nothing that is under way is lost.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use entracte::RunId;
 use entracte::prelude::*;
-use entracte_testing::crash::CrashTest;
-use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine, check_store};
+use entracte_testing::crash::{CrashTest, one_life};
+use entracte_testing::{CrashPoint, SimulatedDisk, SimulatedOptions, TestEngine, check_store};
 
 use entracte_tests::rounds;
 
@@ -50,6 +53,66 @@ fn chd_6_the_close_of_a_parent_survives_a_crash_at_every_commit() {
         let report = report.run().unwrap_or_else(|failure| panic!("{policy:?}: {failure}"));
         println!("{policy:?}: {} plays, {} faults", report.plays, report.faults);
     }
+}
+
+/// Kills the actor of a run whenever it is there, now after more and now after less.
+async fn kill_again_and_again(engine: Engine, run_id: RunId, kills: Arc<AtomicU32>) {
+    for pause in 0..60 {
+        tokio::time::sleep(Duration::from_millis(pause % 5)).await;
+        rounds(pause % 7).await;
+        let Ok(actors) = engine.run_actors().await else { return };
+        if let Some((_, actor)) = actors.iter().find(|(id, _)| *id == run_id) {
+            actor.kill();
+            kills.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// More children than are told in one batch: their parent's actor is killed and the machine dies
+/// between the batches.
+#[test]
+fn chd_6_no_child_is_forgotten_between_two_batches() {
+    let children = std::env::var("ENTRACTE_CHILDREN").map_or(700, |it| it.parse().unwrap());
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let (mut crashes, kills) = (0, Arc::new(AtomicU32::new(0)));
+    let live = |life: u64| {
+        one_life(&disk, async |store| {
+            let engine = workflows(TestEngine::on_store(store)).replay_every_event(false);
+            let engine = engine.start().await.unwrap();
+            let policy = ParentClosePolicy::Terminate;
+            let start = engine.start_workflow(PARENT, Plan { children, policy, started: true });
+            let run = start.workflow_id("p").request_id("p").await.unwrap();
+            if life == 0 {
+                for number in 0..children {
+                    appear(&engine, &format!("p-{number}")).await;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if life < 8 {
+                let point = [CrashPoint::BeforeDurable, CrashPoint::AfterDurable];
+                disk.crash_at_commit(disk.commits() + 1 + life % 3, point[life as usize % 2]);
+            }
+            let kills = Arc::clone(&kills);
+            tokio::spawn(kill_again_and_again(engine.clone(), run.run_id(), kills));
+            let _ = run.signal(END, 1).request_id("end").await;
+            assert_eq!(run.result().await.unwrap(), 1);
+            for number in 0..children {
+                let child = appear(&engine, &format!("p-{number}")).await;
+                let error = child.result().await.unwrap_err();
+                assert!(matches!(error, WorkflowError::Terminated { .. }), "{error}");
+            }
+            engine.shutdown().await.unwrap();
+        })
+        .unwrap()
+    };
+    while live(crashes).is_none() {
+        disk.clear_faults();
+        crashes += 1;
+    }
+    println!("{crashes} crashes, {} kills", kills.load(Ordering::Relaxed));
+    assert!(crashes > 2 && kills.load(Ordering::Relaxed) > 0);
+    assert_eq!(check_store(&*disk.reopen()).unwrap().len() as u64, children + 1);
+    assert_nothing_under_way(&disk);
 }
 
 /// Kills one actor at each moment at which something can be on its way: nothing of it is lost.
