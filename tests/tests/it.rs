@@ -24,6 +24,8 @@ mod cancellation;
 mod cancelled_backoff;
 #[path = "it/chain_children.rs"]
 mod chain_children;
+#[path = "it/chain_faults.rs"]
+mod chain_faults;
 #[path = "it/children.rs"]
 mod children;
 #[path = "it/children_survive.rs"]

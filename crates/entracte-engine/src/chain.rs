@@ -1,6 +1,7 @@
 //! Chains of runs, as the store tells them.
 
-use entracte_model::RunId;
+use entracte_model::event::WorkflowExecutionSignaled;
+use entracte_model::{EventAttributes, RunId};
 use entracte_store::rows::RunRow;
 use entracte_store::{Store, StoreError, StoreExt};
 
@@ -28,4 +29,39 @@ pub(crate) fn last_run(
         last = (next, row);
     }
     Ok(Some(last))
+}
+
+/// The last run of a closed run's chain, for a signal that was sent to the closed one: nothing
+/// if a closed run has taken it up. Each of them is asked, since the signal may have gone further
+/// than its sender knows.
+pub(crate) fn next_without(
+    store: &dyn Store,
+    run_id: RunId,
+    signaled: &WorkflowExecutionSignaled,
+) -> Result<Option<(RunId, RunRow)>, StoreError> {
+    let mut next = Some(run_id);
+    while let Some(run_id) = next {
+        let Some(row) = store.get_run(run_id)? else { return Ok(None) };
+        if row.status.is_open() {
+            return Ok(Some((run_id, row)));
+        }
+        if has_taken(store, run_id, &signaled.request_id)? {
+            return Ok(None);
+        }
+        next = row.new_execution_run_id();
+    }
+    Ok(None)
+}
+
+/// Whether a closed run has taken up the signal of a request (rule SIG-3).
+pub(crate) fn has_taken(
+    store: &dyn Store,
+    run_id: RunId,
+    request_id: &str,
+) -> Result<bool, StoreError> {
+    let history = store.read_history(run_id)?;
+    Ok(history.iter().any(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionSignaled(taken) => &*taken.request_id == request_id,
+        _ => false,
+    }))
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use entracte_model::event::WorkflowExecutionSignaled;
-use entracte_model::{EncodeError, EventAttributes, Headers, Payload, RunId, WorkflowId, id};
+use entracte_model::{EncodeError, Headers, Payload, RunId, WorkflowId, id};
 use entracte_store::StoreExt;
 use entracte_workflow::{ClientCall, ClientCallKind, Signal};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Client, WorkflowHandle};
 use crate::actors::run::RunCall;
-use crate::chain::last_run;
+use crate::chain::{has_taken, last_run};
 use crate::engine::shorten;
 use crate::errors::SignalError;
 
@@ -166,13 +166,8 @@ pub(crate) async fn deliver_signal(
     match answer {
         // An earlier copy of it may have been taken up before the run closed.
         Err(SignalError::AlreadyClosed { .. }) if asked > 1 || is_repeated => {
-            let history = client.shared()?.store.read_history(run_id)?;
-            let is_taken = history.iter().any(|event| match &event.attributes {
-                EventAttributes::WorkflowExecutionSignaled(taken) => {
-                    taken.request_id == signaled.request_id
-                }
-                _ => false,
-            });
+            let shared = client.shared()?;
+            let is_taken = has_taken(&*shared.store, run_id, &signaled.request_id)?;
             if is_taken { Ok(()) } else { answer }
         }
         answer => answer,

@@ -9,7 +9,7 @@ use super::open_runs::LostRun;
 use super::state::DirectoryState;
 use crate::actors::journal::JournalMessage;
 use crate::actors::run::{Origin, RunMessage, answer_to, goes_on};
-use crate::chain::last_run;
+use crate::chain::{last_run, next_without};
 
 impl DirectoryState {
     /// Something is on its way to a run, and its row is durable.
@@ -130,7 +130,7 @@ impl DirectoryState {
         let mut deliveries = Vec::new();
         rows.delete_delivery(key);
         if let Some(row) = row.as_ref().filter(|row| goes_on(&row.message))
-            && let Some(run_id) = self.goes_on_in(key.run_id)
+            && let Some(run_id) = self.goes_on_in(key.run_id, &row.message)
         {
             let key = DeliveryKey { run_id, ..key };
             rows.put_delivery(key, row);
@@ -146,16 +146,21 @@ impl DirectoryState {
 }
 
 impl DirectoryState {
-    /// The open run that goes on with the chain of a closed one.
-    fn goes_on_in(&self, run_id: RunId) -> Option<RunId> {
-        match last_run(self.store(), run_id) {
-            Ok(last) => last.filter(|(last, row)| *last != run_id && row.status.is_open()),
+    /// The open run of a closed one's chain that gets what was sent to the closed one; none if
+    /// the chain has ended, or has it already.
+    fn goes_on_in(&self, run_id: RunId, message: &InboxMessage) -> Option<RunId> {
+        let next = match message {
+            InboxMessage::Signaled(signaled) => next_without(self.store(), run_id, signaled),
+            _ => last_run(self.store(), run_id),
+        };
+        match next {
+            Ok(next) => next.filter(|(next, row)| *next != run_id && row.status.is_open()),
             Err(error) => {
                 unreadable(run_id, &error);
                 None
             }
         }
-        .map(|(last, _)| last)
+        .map(|(next, _)| next)
     }
 }
 

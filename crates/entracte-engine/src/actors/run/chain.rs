@@ -5,17 +5,23 @@
 //! not taken up. When that is durable the journal has the directory open it: whatever becomes of
 //! the closing run's actor, the next run begins. A run in its back-off sleeps: what reaches it
 //! waits in its inbox, until its time has come or it is asked to cancel.
+//!
+//! A chain whose runs are over with their first turns is slowed down a little, so that it can be
+//! ended: each run is held back for a moment before its first turn.
 
 use entracte_model::event::{WorkflowExecutionStarted, run_timeout_failure};
-use entracte_model::{Event, EventAttributes, RunId, Seq, Timestamp, WorkflowStatus};
+use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, Timestamp, WorkflowStatus};
 use entracte_store::keys::{DeliveryKey, DueKey, DueKind, InboxKey};
 use entracte_store::rows::{InboxMessage, InboxRow, RunRow, WorkflowIdRow};
+use entracte_store::{StoreError, StoreExt};
 use ractor::ActorProcessingErr;
+use tokio::time::{Duration, Instant};
 
 use super::RunMessage;
 use super::deliveries::goes_on;
 use super::input::{Input, QueuedInput};
 use super::run_timeout::run_timeout_key;
+use super::signals::signal_of;
 use super::state::{Change, RunState, Wake};
 
 /// The first event of the run that follows one which has closed with an event.
@@ -38,6 +44,11 @@ fn next_start(
 fn first_task_key(run_id: RunId, due: Timestamp) -> DueKey {
     DueKey { due, run_id, kind: DueKind::FirstWorkflowTask, seq: Seq::new(0) }
 }
+
+/// How long a run is held back that follows one which was over with its first turn: twice what
+/// the commit between the two took, within these bounds.
+const HOLD_MIN: Duration = Duration::from_millis(10);
+const HOLD_MAX: Duration = Duration::from_secs(1);
 
 impl RunState {
     /// The run has closed: begins the one that follows it, if there is one, and gives its
@@ -97,6 +108,10 @@ impl RunState {
         messages.extend(unread.into_iter().map(InboxMessage::Signaled));
         for queued in self.inputs.take_all() {
             match &queued.input {
+                // A further copy of what this run has taken up is nothing to the next one.
+                input if signal_of(input).is_some_and(|it| self.has_taken(it)) => {
+                    self.strike(&queued, change);
+                }
                 Input::CancelRequested { .. } | Input::Signaled(_) => {
                     messages.extend(queued.input.to_inbox());
                     self.strike(&queued, change);
@@ -118,10 +133,51 @@ impl RunState {
         }
     }
 
+    /// Holds a run back for a moment that has not begun yet, if the one before it was over with
+    /// its first turn. While a chain runs from close to close, this is when it can be ended: who
+    /// was told that one run is closed reaches the next, and what was sent to the one is moved to
+    /// the other, which takes a commit.
+    pub(super) fn hold_back(&mut self) {
+        let Some(run) = self.rows.as_ref().map(|rows| &rows.run) else { return };
+        let Some(before) = run.continued_execution_run_id.filter(|_| !self.has_begun()) else {
+            return;
+        };
+        // What cannot be read of the run before is no reason not to begin.
+        if self.is_over_with_first_turn(before).unwrap_or(true) {
+            // The run before it closed as this one started: since then, that was committed.
+            let commit = self.shared.clock.now().saturating_since(run.start_time);
+            let hold = commit.saturating_mul(2).clamp(HOLD_MIN, HOLD_MAX);
+            self.held_until = Some(Instant::now() + hold);
+        }
+    }
+
+    /// Whether a closed run's first event is as old as its last one.
+    fn is_over_with_first_turn(&self, run_id: RunId) -> Result<bool, StoreError> {
+        let store = &self.shared.store;
+        let close = store.get_run(run_id)?.and_then(|row| row.close);
+        let start = store.get_event(run_id, EventId::FIRST)?;
+        Ok(start.zip(close).is_some_and(|(start, close)| start.time == close.time))
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.history.started.is_some()
+    }
+
+    /// How much longer the run is held back before its first turn.
+    fn held_for(&self) -> Option<Duration> {
+        let left = self.held_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero() && !self.has_begun() && !self.is_closed()).then_some(left)
+    }
+
+    /// Whether the run takes no turn yet: it sleeps, or is held back.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.held_for().is_some() || self.asleep_until().is_some()
+    }
+
     /// Until when the run sleeps before its first turn, if it does. A request to cancel wakes it,
     /// as on Temporal's server; a signal does not (rule SIG-6).
     pub(super) fn asleep_until(&self) -> Option<Timestamp> {
-        if self.history.started.is_some() || self.is_closed() {
+        if self.has_begun() || self.is_closed() {
             return None;
         }
         let start = self.rows.as_ref()?.run.start_time;
@@ -134,8 +190,9 @@ impl RunState {
     }
 
     pub(super) fn arm_first_task(&mut self) {
-        let Some(due) = self.asleep_until() else { return };
-        let delay = self.until(due).min(self.shared.clock.sleep_max());
+        let asleep_for = self.asleep_until().map(|until| self.until(until));
+        let Some(delay) = self.held_for().or(asleep_for) else { return };
+        let delay = delay.min(self.shared.clock.sleep_max());
         self.first_task = Some(Wake(self.myself.send_after(delay, || RunMessage::FirstTaskDue)));
     }
 
@@ -151,7 +208,7 @@ impl RunState {
         started: &WorkflowExecutionStarted,
         change: &mut Change,
     ) {
-        self.first_task = None;
+        (self.first_task, self.held_until) = (None, None);
         let start = self.rows.as_ref().map(|rows| rows.run.start_time);
         if let Some(start) = start.filter(|_| started.first_workflow_task_backoff.is_some()) {
             change.rows.delete_due(first_task_key(self.run_id, started.first_task_time(start)));

@@ -6,8 +6,10 @@
 //! and carries nothing but the row's key. A second copy finds no row, or means
 //! nothing to the history any more.
 
+use std::collections::BTreeMap;
+
 use entracte_model::event::ExternalWorkflowExecutionCancelRequested;
-use entracte_model::{EventAttributes, ParentClosePolicy, RunId};
+use entracte_model::{EventAttributes, EventId, ParentClosePolicy, RunId};
 use entracte_store::StoreExt;
 use entracte_store::keys::{DeliveryKey, DeliveryKind};
 use entracte_store::rows::{InboxMessage, InboxRow};
@@ -85,7 +87,7 @@ impl RunState {
 
     /// Takes up what other runs have sent while the run was not in memory.
     pub(super) fn resume_deliveries(&mut self, rows: Vec<(DeliveryKey, InboxRow)>) {
-        for (key, row) in rows {
+        for (key, row) in in_order(rows) {
             self.queue_delivery(QueuedInput::delivered(key, row.message));
         }
     }
@@ -114,6 +116,45 @@ impl RunState {
         if let Some((key, answer)) = answer_to(*key, message) {
             self.deliver(key, answer, change);
         }
+    }
+}
+
+/// Deliveries in the order in which they were sent; their keys tell only from whom they are. The
+/// end of a child is behind its start, whichever runs of the child tell the two, and whatever
+/// their clocks say.
+fn in_order(mut rows: Vec<(DeliveryKey, InboxRow)>) -> Vec<(DeliveryKey, InboxRow)> {
+    let starts: BTreeMap<_, _> = rows
+        .iter()
+        .filter_map(|(_, row)| Some((started_child(&row.message)?, row.received_at)))
+        .collect();
+    rows.sort_by_key(|(_, row)| {
+        let start = ended_child(&row.message).and_then(|child| starts.get(&child));
+        let sent = start.map_or(row.received_at, |start| row.received_at.max(*start));
+        (sent, started_child(&row.message).is_none())
+    });
+    rows
+}
+
+/// Which of the run's children has started, by the event that asked for it.
+fn started_child(message: &InboxMessage) -> Option<EventId> {
+    let InboxMessage::Event(event) = message else { return None };
+    match &**event {
+        EventAttributes::ChildWorkflowExecutionStarted(it) => Some(it.initiated_event_id),
+        _ => None,
+    }
+}
+
+/// Which of the run's children has ended, by the event that asked for it.
+fn ended_child(message: &InboxMessage) -> Option<EventId> {
+    use EventAttributes as A;
+    let InboxMessage::Event(event) = message else { return None };
+    match &**event {
+        A::ChildWorkflowExecutionCompleted(it) => Some(it.initiated_event_id),
+        A::ChildWorkflowExecutionFailed(it) => Some(it.initiated_event_id),
+        A::ChildWorkflowExecutionCanceled(it) => Some(it.initiated_event_id),
+        A::ChildWorkflowExecutionTimedOut(it) => Some(it.initiated_event_id),
+        A::ChildWorkflowExecutionTerminated(it) => Some(it.initiated_event_id),
+        _ => None,
     }
 }
 

@@ -88,13 +88,18 @@ impl RunState {
             self.record_sent_signal_end(*seq, change);
             // What the run has sent to itself is the next run's, if there is one.
             let next = close.attributes.new_execution_run_id();
-            let target = sent.initiated.run_id;
-            let target = if target == Some(self.run_id) { next } else { target };
+            let signaled = signaled(self.run_id, sent);
+            let target = match sent.initiated.run_id {
+                // It has taken it up itself.
+                Some(own) if own == self.run_id && self.has_taken(&signaled) => continue,
+                Some(own) if own == self.run_id => next,
+                target => target,
+            };
             let Some(target) = target else { continue };
             let (sender, event_id) = (self.run_id, sent.initiated_event_id);
             let kind = DeliveryKind::Sent;
             let key = DeliveryKey { run_id: target, sender, event_id, kind };
-            self.deliver(key, InboxMessage::Signaled(signaled(self.run_id, sent)), change);
+            self.deliver(key, InboxMessage::Signaled(signaled), change);
         }
         change.effects.retain(|effect| !matches!(effect, Effect::SignalExternal { .. }));
     }

@@ -102,6 +102,7 @@ impl RunState {
             restored => restored,
         };
         self.ready.push_back(Effect::ArmRunTimeout);
+        self.hold_back();
         let resumed = match self.resume() {
             Err(error) => return self.park_and_wait(ParkCause::RowUnreadable { error }),
             Ok(lost) => lost,
@@ -119,6 +120,10 @@ impl RunState {
             // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
             let failure = lost_attempt("the engine stopped while it ran");
             self.attempt_failed(seq, attempt, failure)?;
+        }
+        if !self.has_begun() {
+            // They may end the run, whose first turn might begin the next one.
+            self.take_deferred_calls()?;
         }
         self.pump()
     }

@@ -31,6 +31,11 @@ impl RunState {
         started.times_out_at(start)
     }
 
+    /// Whether the run's time is over; then it takes no first turn.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.times_out_at().is_some_and(|at| at <= self.now())
+    }
+
     /// How long the run may take, which bounds its activities (rules TMO-4 and TMO-5).
     pub(super) fn run_timeout_length(&self) -> Option<Duration> {
         let start = self.rows.as_ref()?.run.start_time;
@@ -68,11 +73,10 @@ impl RunState {
     /// The run's time may be over: if so, it ends, without a turn (rule WTO-4).
     pub(super) fn run_timeout_due(&mut self) -> Result<(), ActorProcessingErr> {
         let is_at_work = matches!(self.mode, Mode::Running | Mode::Draining);
-        let Some(due) = self.times_out_at() else { return Ok(()) };
         if self.is_closed() || !is_at_work || self.refusal().is_some() {
             return Ok(());
         }
-        if due > self.now() {
+        if !self.is_out_of_time() {
             self.arm_run_timeout();
             return Ok(());
         }

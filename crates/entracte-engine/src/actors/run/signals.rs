@@ -77,6 +77,11 @@ impl RunState {
             >= self.shared.options.signals_max
     }
 
+    /// Whether the run has taken a signal up: then the runs after it do not (rule SIG-3).
+    pub(super) fn has_taken(&self, signaled: &WorkflowExecutionSignaled) -> bool {
+        self.history.signals.contains(&signaled.request_id)
+    }
+
     /// Whether a signal of this request has been taken up, or waits for that (rule SIG-3).
     fn knows_signal(&self, request_id: &str) -> bool {
         self.history.signals.contains(request_id) || self.inputs.has_signal(request_id)

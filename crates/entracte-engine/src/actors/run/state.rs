@@ -118,6 +118,8 @@ pub(crate) struct RunState {
     pub(super) run_timeout: Option<Wake>,
     /// Wakes the run when the back-off before its first turn is over.
     pub(super) first_task: Option<Wake>,
+    /// Until when the run is held back before its first turn.
+    pub(super) held_until: Option<Instant>,
     /// The signals that a workflow which continued as new has not read, until they are written
     /// into the next run's inbox.
     pub(super) carried_signals: Vec<WorkflowExecutionSignaled>,
@@ -293,6 +295,7 @@ impl RunState {
             opens_again: false,
             run_timeout: None,
             first_task: None,
+            held_until: None,
             carried_signals: Vec::new(),
             restarts: Vec::new(),
         }

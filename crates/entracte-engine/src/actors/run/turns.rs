@@ -108,7 +108,7 @@ impl RunState {
     pub(super) fn can_take_turns(&self) -> bool {
         self.parked.is_none()
             && (self.machine.is_some() || self.appends.is_empty())
-            && self.asleep_until().is_none()
+            && !self.is_asleep()
     }
 
     /// Takes turns for the inputs that wait, as far as that is possible now.
@@ -117,8 +117,11 @@ impl RunState {
             self.obey_parent()?;
         }
         while !self.inputs.is_empty() && !self.is_closed() && self.parked.is_none() {
-            if self.asleep_until().is_some() {
+            if self.is_asleep() {
                 return Ok(());
+            }
+            if !self.has_begun() && self.is_out_of_time() {
+                return self.run_timeout_due();
             }
             if self.machine.is_none() {
                 if !self.appends.is_empty() {
