@@ -120,13 +120,14 @@
 //! [`EngineBuilder::supervisor`]: crate::EngineBuilder::supervisor
 
 use entracte_model::{RunId, WorkflowId};
+use entracte_store::StoreError;
 use ractor::{ActorCell, ActorRef, Message};
 use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
 use crate::client::WorkflowHandle;
 use crate::engine::Engine;
-use crate::errors::{EngineStopped, WorkflowError};
+use crate::errors::{EngineStopped, RunError, WorkflowError};
 use crate::tree::ActorNode;
 
 /// What an actor is told when a run has closed; from [`on_close`].
@@ -184,7 +185,7 @@ where
 }
 
 /// Says why an actor was not linked under a run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
     /// The run is closed, or not in memory.
@@ -199,12 +200,17 @@ pub enum LinkError {
         /// The run.
         run_id: RunId,
     },
+    /// The store could not be read, which tells the runs of a chain.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The engine has stopped.
     #[error(transparent)]
     EngineStopped(#[from] EngineStopped),
 }
 
-/// Links an actor of the host under the actor of a run, which kills it when it ends.
+/// Links an actor of the host under the actor of a run, which kills it when it ends: under the
+/// run of the handle's chain that is open now. When that continues as new or is retried, its
+/// actor ends as with any other close, and what is under it is killed.
 ///
 /// # Errors
 /// [`LinkError`] if the run has no actor, or one of the two is ending.
@@ -213,10 +219,24 @@ pub async fn link_under_run<O>(
     run: &WorkflowHandle<O>,
     actor: &ActorCell,
 ) -> Result<(), LinkError> {
-    let run_id = run.run_id();
-    let runs = engine.run_actors().await?;
-    let found = runs.into_iter().find(|(found, _)| *found == run_id);
-    let (_, above) = found.ok_or(LinkError::NoActor { run_id })?;
+    let current = || {
+        run.current().map_err(|error| match error {
+            RunError::EngineStopped(stopped) => stopped.into(),
+            RunError::Store(error) => error.into(),
+            _ => LinkError::NoActor { run_id: run.run_id() },
+        })
+    };
+    let mut run_id = current()?;
+    let above = loop {
+        if let Some(above) = engine.run_actor(run_id).await? {
+            break above;
+        }
+        // It may have closed meanwhile, and its chain goes on.
+        match current()? {
+            next if next == run_id => return Err(LinkError::NoActor { run_id }),
+            next => run_id = next,
+        }
+    };
     actor.link(above.clone());
     // ractor links nothing, and says nothing, while one of them ends.
     match actor.try_get_supervisor() {

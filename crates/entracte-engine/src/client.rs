@@ -26,7 +26,7 @@ pub use self::pending_activity::{
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
-pub use self::watch::EventStream;
+pub use self::watch::{EventPosition, EventStream};
 use crate::actors::directory::DirectoryMessage;
 use crate::errors::EngineStopped;
 use crate::shared::Shared;

@@ -13,7 +13,9 @@ use tokio::sync::oneshot;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::{JournalHandle, JournalMessage};
 use crate::builder::EngineBuilder;
-use crate::client::{AsyncActivity, Client, Output, StartWorkflow, WorkflowHandle};
+use crate::client::{
+    AsyncActivity, Client, EventPosition, EventStream, Output, StartWorkflow, WorkflowHandle,
+};
 use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
@@ -152,6 +154,33 @@ impl Engine {
         Ok(WorkflowHandle::new(client.clone(), workflow_id, run_id, output))
     }
 
+    /// Watches a run from a position on that a stream had reached
+    /// ([`EventStream::position`]), in this engine or in one before it: gives the events behind
+    /// those which that stream has given. As with [`WorkflowHandle::watch`], the stream ends with
+    /// the run unless it is told to [`follow_chain`](EventStream::follow_chain).
+    ///
+    /// ```
+    /// # use entracte_engine::Engine;
+    /// # use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
+    /// # const GREET: Workflow<String, String> = Workflow::new("greet");
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let greet = async |_: WorkflowContext, name: String| -> WorkflowResult<_> { Ok(name) };
+    /// # let engine = Engine::in_memory().workflow(GREET, greet).start().await?;
+    /// # let run = engine.start_workflow(GREET, "Ada".to_owned()).await?;
+    /// let mut events = run.watch().follow_chain();
+    /// let first = events.next().await.unwrap()?;
+    /// // A position may be kept beside what was done with the events.
+    /// let position = events.position();
+    /// let mut events = engine.watch_from(position).follow_chain();
+    /// assert_eq!(events.next().await.unwrap()?.id, first.id.next());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch_from(&self, position: EventPosition) -> EventStream {
+        EventStream::new(self.inner.client.clone(), position)
+    }
+
     /// Gives a handle to an attempt at an activity by its token
     /// ([`ActivityContext::task_token`](entracte_workflow::ActivityContext::task_token)), to end
     /// it from elsewhere than its code (rule ASY-1).
@@ -206,6 +235,14 @@ impl Engine {
         self.inner.client.ask(|reply| DirectoryMessage::List { reply }).await
     }
 
+    /// The actor of a run, if the run is in memory.
+    pub(crate) async fn run_actor(
+        &self,
+        run_id: RunId,
+    ) -> Result<Option<ActorCell>, EngineStopped> {
+        self.inner.client.ask(|reply| DirectoryMessage::Actor { run_id, reply }).await
+    }
+
     /// Looks at the actors of the engine: its root, and everything that lives under it.
     ///
     /// Nobody is stopped for that, and no code of workflows or activities runs. See [`ActorTree`]
@@ -226,6 +263,9 @@ impl Engine {
     /// engine's `shutdown_grace` to come to their end; what still runs then is cut off, and
     /// counts as lost when the runs are opened again. Then comes the last group commit. When
     /// this returns, the store is closed and its lock is free.
+    ///
+    /// A turn of a workflow is waited for also when the grace is over: this does not return
+    /// before the workflow's code does.
     ///
     /// # Errors
     /// [`ShutdownError`] if the store's last commit or closing failed, or the engine had

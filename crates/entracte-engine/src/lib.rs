@@ -25,7 +25,8 @@ mod watchers;
 pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
 pub use self::client::{
-    AsyncActivity, EventStream, HeartbeatAnswer, SendSignal, StartWorkflow, WorkflowHandle,
+    AsyncActivity, EventPosition, EventStream, HeartbeatAnswer, SendSignal, StartWorkflow,
+    WorkflowHandle,
 };
 pub use self::client::{
     PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,

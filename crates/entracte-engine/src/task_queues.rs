@@ -1,9 +1,10 @@
 //! Task queues: which attempts may run now, and which one is the next.
 //!
 //! An attempt needs a slot of its queue, one of its activity type's if that is limited, and its
-//! turn under the rates of the queue and of its fairness key. A run asks while it assembles the append that would admit the
-//! attempt. If all is free and nobody waits before it, it gets a [`Permit`] at once, without a
-//! message. Otherwise it gets a [`Ticket`] and the attempt waits here, as an entry of its queue.
+//! turn under the rates of the queue and of its fairness key. A run asks while it assembles the
+//! append that would admit the attempt. If all is free and nobody waits before it, it gets a
+//! [`Permit`] at once, without a message. Otherwise it gets a [`Ticket`] and the attempt waits
+//! here, as an entry of its queue.
 //!
 //! The queue's actor grants slots to those who wait, and tells their runs, which claim them and
 //! journal that the attempt is admitted. Everything stands in the state here, not in the actor:

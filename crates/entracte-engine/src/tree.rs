@@ -125,6 +125,9 @@ pub enum RunActorState {
     Opening,
     /// It takes turns for what comes.
     Running,
+    /// It waits until the run takes its first turn: in a back-off between runs of a chain.
+    /// [`describe`](crate::WorkflowHandle::describe) says until when.
+    Sleeping,
     /// Its turns fail; [`describe`](crate::WorkflowHandle::describe) says why.
     Parked,
     /// The run is closed: what is left under it is stopped, and its children are told.

@@ -33,8 +33,8 @@
 
 pub use entracte_engine::{
     ActivityNotFound, ActorKind, ActorNode, ActorTree, AsyncActivity, AsyncActivityError,
-    Durability, Engine, EngineBuilder, EngineOptions, EngineState, EngineStopped, EventStream,
-    HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause, ParkedDescription,
+    Durability, Engine, EngineBuilder, EngineOptions, EngineState, EngineStopped, EventPosition,
+    EventStream, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause, ParkedDescription,
     ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
     PendingActivityDescription, PendingActivityError, PendingActivityState,
     PendingChildDescription, PendingLocalActivityDescription, PendingTimerDescription, QueryError,

@@ -87,6 +87,7 @@ fn tone(kind: &ActorKind) -> Tone {
         ActorKind::Run { state: RunActorState::Closing | RunActorState::Leaving, .. } => {
             Tone::Ending
         }
+        ActorKind::Run { state: RunActorState::Sleeping, .. } => Tone::Timer,
         ActorKind::Run { .. } => Tone::Run,
         ActorKind::Attempt { .. } => Tone::Attempt,
         ActorKind::Timer { .. } => Tone::Timer,

@@ -156,12 +156,49 @@ async fn actors_of_the_host_live_and_end_with_what_they_are_linked_under() {
     assert_eq!(guest.get_status(), ActorStatus::Running);
 
     let late = link_under_run(&engine, &run, &guest.get_cell()).await;
-    assert_eq!(late, Err(LinkError::NoActor { run_id: run.run_id() }));
+    let closed = run.run_id();
+    assert!(matches!(late, Err(LinkError::NoActor { run_id }) if run_id == closed), "{late:?}");
     let other = start(&engine, NAP, 1, "other").await.unwrap();
     let ended = link_under_run(&engine, &other, &helper.get_cell()).await;
-    assert_eq!(ended, Err(LinkError::Ending { run_id: other.run_id() }));
+    let of_other = other.run_id();
+    assert!(matches!(ended, Err(LinkError::Ending { run_id }) if run_id == of_other), "{ended:?}");
     engine.shutdown().await.unwrap();
     guest.wait(None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_is_linked_under_the_run_of_the_chain_that_is_open() {
+    const AGAIN: Workflow<u32, u32> = Workflow::new("again");
+    let engine = TestEngine::builder()
+        .workflow(AGAIN, async |ctx: WorkflowContext, left: u32| {
+            ctx.sleep(Duration::from_secs(60)).await;
+            if left == 0 { Ok(0) } else { ctx.continue_as_new(AGAIN, left - 1).await }
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(AGAIN, 2).await.unwrap();
+    let mut linked = Vec::new();
+    for _ in 0..3 {
+        let (helper, _told) = host().await;
+        link_under_run(&engine, &run, &helper.get_cell()).await.unwrap();
+        let above = helper.get_cell().try_get_supervisor().unwrap();
+        let actors = engine.run_actors().await.unwrap();
+        let actors: Vec<_> = actors.into_iter().map(|(id, cell)| (id, cell.get_id())).collect();
+        assert_eq!(actors, [(run.describe().await.unwrap().run_id, above.get_id())]);
+        linked.push(actors[0].0);
+        // It falls with that run.
+        helper.wait(None).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    linked.dedup();
+    assert_eq!((linked.len(), linked[0]), (3, run.run_id()));
+    // A handle to a single run stands for that one alone, and that of a closed chain for none.
+    let (helper, _told) = host().await;
+    for (run, last) in [(run.of_run(linked[1]), linked[1]), (run, linked[2])] {
+        let late = link_under_run(&engine, &run, &helper.get_cell()).await;
+        assert!(matches!(late, Err(LinkError::NoActor { run_id }) if run_id == last), "{late:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

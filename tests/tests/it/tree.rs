@@ -202,6 +202,35 @@ async fn the_tree_tells_parked_runs_and_failed_engines() {
     engine.tree().await.unwrap_err();
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_tree_tells_runs_that_sleep_before_their_first_turn() {
+    const FLAKY: Workflow<(), u32> =
+        Workflow::new("flaky").retry_policy(RetryPolicy::exponential(Duration::from_secs(60)));
+    let engine = TestEngine::builder()
+        .workflow(FLAKY, async |ctx: WorkflowContext, ()| match ctx.attempt() {
+            1 => Err(Failure::application("Busy", "once more")),
+            attempt => {
+                ctx.sleep(Duration::from_secs(60)).await;
+                Ok(attempt)
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(FLAKY, ()).await.unwrap();
+    for expected in [RunActorState::Sleeping, RunActorState::Running] {
+        sleep(Duration::from_secs(30)).await;
+        let tree = engine.tree().await.unwrap();
+        let current = run.describe().await.unwrap().run_id;
+        let node = &tree.nodes[tree.find_run(current).unwrap()];
+        let ActorKind::Run { state, workflow_type, .. } = &node.kind else { panic!("{node:?}") };
+        assert_eq!((*state, workflow_type.as_str()), (expected, "flaky"));
+        assert!(node.kind.to_string().ends_with(&expected.to_string()), "{}", node.kind);
+        sleep(Duration::from_secs(40)).await;
+    }
+    assert_eq!(run.result().await.unwrap(), 2);
+}
+
 /// In real time and on several threads, because a turn of a workflow holds one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_turn_that_holds_its_thread_does_not_hold_up_the_tree() {

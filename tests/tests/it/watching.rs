@@ -223,6 +223,40 @@ async fn a_stream_follows_a_chain_from_run_to_run_if_it_is_told_to() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_at_its_position_in_the_next_engine_wherever_the_chain_is() {
+    for (seed, every) in [(1, 1), (2, 7), (3, 13)] {
+        let disk = SimulatedDisk::new(SimulatedOptions { seed, ..Default::default() });
+        let open = async || {
+            let engine = small_workflows(TestEngine::on_store(disk.reopen()));
+            engine.workflow(CHAIN, chain).start().await.unwrap()
+        };
+        let mut engine = open().await;
+        let first = start(&engine, CHAIN, 3, "chain").await.unwrap();
+        let (mut seen, mut has_lagged) = (Vec::new(), false);
+        let mut events = first.watch().follow_chain();
+        while let Some(event) = events.next().await {
+            seen.push((events.run_id(), event.unwrap()));
+            if seen.len() % every == 0 {
+                let kept = serde_json::to_string(&events.position()).unwrap();
+                // The chain goes on, and the engine is another one.
+                sleep(Duration::from_secs(3)).await;
+                engine.shutdown().await.unwrap();
+                engine = open().await;
+                let run = engine.workflow_handle(CHAIN, "chain").await.unwrap();
+                has_lagged |= run.run_id() != events.run_id();
+                events = engine.watch_from(serde_json::from_str(&kept).unwrap()).follow_chain();
+            }
+        }
+        let run = engine.workflow_handle(CHAIN, "chain").await.unwrap();
+        assert_eq!(run.result().await.unwrap(), 1);
+        let expected = histories(&run.of_run(first.run_id())).await.unwrap();
+        assert_eq!(seen, expected, "every {every}");
+        // Handles stood for later runs than the positions.
+        assert!(has_lagged, "every {every}");
+    }
+}
+
 /// What watchers have seen, by the first run of the chain: of each play there is another.
 type AllSeen = Mutex<BTreeMap<RunId, BTreeMap<(RunId, EventId), Event>>>;
 
@@ -403,9 +437,14 @@ async fn what_cannot_be_read_is_a_typed_end() {
     };
     change(&|batch| batch.put(Space::History, key(EventId::new(4)), Bytes::from("no event"))).await;
     let mut events = run.watch();
+    // What is before it is given, and the error stands in its place.
+    for event in &history[..3] {
+        assert_eq!(events.next().await.unwrap().unwrap(), *event);
+    }
     let error = events.next().await.unwrap().unwrap_err();
     assert!(matches!(error, WatchError::Store(StoreError::CorruptRow { .. })), "{error:?}");
     assert!(events.next().await.is_none());
+    assert_eq!(events.next_event_id(), EventId::new(4));
     // What is behind it can be read.
     assert_eq!(read(run.watch().from_event(EventId::new(5))).await.unwrap(), history[4..]);
 

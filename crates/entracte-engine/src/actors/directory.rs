@@ -38,6 +38,8 @@ pub(crate) enum DirectoryMessage {
     Open { run_id: RunId },
     /// Tell which run currently holds a workflow id.
     Find { workflow_id: WorkflowId, reply: FindReply },
+    /// Tell the actor of a run, if the run is in memory.
+    Actor { run_id: RunId, reply: oneshot::Sender<Option<ActorCell>> },
     /// Tell which runs are in memory, with their actors.
     List { reply: oneshot::Sender<Vec<(RunId, ActorCell)>> },
     /// Tell which runs are in memory, and what they tell of themselves.
@@ -97,6 +99,7 @@ impl Actor for Directory {
             DirectoryMessage::Find { workflow_id, reply } => {
                 let _ = reply.send(state.find(&workflow_id));
             }
+            DirectoryMessage::Actor { run_id, reply } => drop(reply.send(state.actor(run_id))),
             DirectoryMessage::List { reply } => {
                 let _ = reply.send(state.list());
             }

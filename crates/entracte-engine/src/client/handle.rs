@@ -61,7 +61,7 @@ impl<O> WorkflowHandle<O> {
     }
 
     /// The run that is open now, or else the last; its own one of a handle to a single run.
-    pub(super) fn current(&self) -> Result<RunId, RunError> {
+    pub(crate) fn current(&self) -> Result<RunId, RunError> {
         if let Some(stopped) = self.client.stopped() {
             return Err(stopped.into());
         }

@@ -210,11 +210,27 @@ impl Target {
             let (target, operation) = (target.clone(), operation.clone());
             RunCall::ActivityOperation(Box::new(ActivityOperationCall { target, operation, reply }))
         };
-        match client.tell(run_id, question).await {
-            // It was told before, and the answer was lost: it is that which has paused it.
-            (Err(PendingActivityError::AlreadyPaused { .. }), asked) if asked > 1 => Ok(()),
-            (answer, _) => answer,
+        let (answer, asked) = client.tell(run_id, question).await;
+        if asked > 1 { answer_of_last(run_id, answer) } else { answer }
+    }
+}
+
+/// What the last answer tells of an operation that was told before, and its answer lost.
+fn answer_of_last(
+    run_id: RunId,
+    answer: Result<(), PendingActivityError>,
+) -> Result<(), PendingActivityError> {
+    match answer {
+        // It is that which has paused it.
+        Err(PendingActivityError::AlreadyPaused { .. }) => Ok(()),
+        // The activity has ended since, with the operation or without it.
+        Err(PendingActivityError::NotFound(
+            gone @ (ActivityNotFound::NotPending { .. } | ActivityNotFound::RunClosed { .. }),
+        )) => {
+            let reason = format!("an answer was lost, and now {gone}");
+            Err(PendingActivityError::OutcomeUnknown { run_id, reason })
         }
+        answer => answer,
     }
 }
 
@@ -241,3 +257,32 @@ await_operation!(ResetActivity, |it| {
 await_operation!(UpdateActivityOptions, |it| {
     ActivityOperation::UpdateOptions(Box::new(it.update))
 });
+
+#[cfg(test)]
+mod tests {
+    use entracte_model::Timestamp;
+
+    use super::*;
+    use crate::errors::RunNotFound;
+
+    #[test]
+    fn pau_3_what_was_told_before_and_finds_no_activity_any_more_may_have_been_carried_out() {
+        let run_id = RunId::from_time_and_random(Timestamp::EPOCH, [0; 10]);
+        let activity = "1".to_owned();
+        let not_pending = ActivityNotFound::NotPending { run_id, activity: activity.clone() };
+        for gone in [not_pending, ActivityNotFound::RunClosed { run_id }] {
+            let answer = answer_of_last(run_id, Err(gone.into()));
+            let Err(PendingActivityError::OutcomeUnknown { reason, .. }) = answer else {
+                panic!("{answer:?}")
+            };
+            assert!(reason.starts_with("an answer was lost, and now "), "{reason}");
+        }
+        let paused = PendingActivityError::AlreadyPaused { run_id, activity };
+        assert!(answer_of_last(run_id, Err(paused)).is_ok());
+        assert!(answer_of_last(run_id, Ok(())).is_ok());
+        // A run that there is not was never told anything.
+        let unknown = ActivityNotFound::Run(RunNotFound::RunId { run_id });
+        let answer = answer_of_last(run_id, Err(unknown.into()));
+        assert!(matches!(answer, Err(PendingActivityError::NotFound(_))), "{answer:?}");
+    }
+}

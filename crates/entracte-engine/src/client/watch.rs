@@ -1,5 +1,7 @@
 //! A run's events as a stream: what has happened, then what happens.
 
+mod position;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +11,7 @@ use entracte_store::{StoreError, StoreExt};
 use event_listener::EventListener;
 use futures_util::{FutureExt, Stream};
 
+pub use self::position::EventPosition;
 use super::{Client, WorkflowHandle};
 use crate::errors::{EngineStopped, RunNotFound, WatchError};
 use crate::watchers::Subscription;
@@ -49,17 +52,20 @@ impl<O> WorkflowHandle<O> {
     /// # }
     /// ```
     pub fn watch(&self) -> EventStream {
-        EventStream::new(self.client().clone(), self.run_id())
+        let position = EventPosition::new(self.run_id(), EventId::FIRST);
+        EventStream::new(self.client().clone(), position)
     }
 }
 
-/// The events of one run; from [`WorkflowHandle::watch`].
+/// The events of one run, or of a chain of them; from [`WorkflowHandle::watch`] and
+/// [`Engine::watch_from`](crate::Engine::watch_from).
 ///
 /// It holds 32 events at most. A reader that is slower than the run keeps nothing waiting: what
 /// it has not read stays in the store, and is read from there.
 ///
-/// An error is the last that the stream gives. After [`WatchError::EngineStopped`] a stream of
-/// the next engine can go on at [`next_event_id`](Self::next_event_id).
+/// An error is the last that the stream gives; all events before it have been given. After
+/// [`WatchError::EngineStopped`] a stream of the next engine can go on at
+/// [`position`](Self::position), by [`Engine::watch_from`](crate::Engine::watch_from).
 #[must_use = "nothing is read before the first event is asked for"]
 pub struct EventStream {
     client: Client,
@@ -88,11 +94,11 @@ enum Look {
 }
 
 impl EventStream {
-    fn new(client: Client, run_id: RunId) -> Self {
+    pub(crate) fn new(client: Client, position: EventPosition) -> Self {
         Self {
             client,
-            run_id,
-            next: EventId::FIRST,
+            run_id: position.run_id,
+            next: position.event_id.max(EventId::FIRST),
             page: VecDeque::new(),
             subscription: None,
             listener: None,
@@ -102,11 +108,16 @@ impl EventStream {
         }
     }
 
-    /// Begins at this event instead of at the first one. One that is not there yet is waited for.
-    /// Default [`EventId::FIRST`].
+    /// Begins at this event of the stream's run instead of at the first one. One that is not
+    /// there yet is waited for. Default [`EventId::FIRST`].
+    ///
+    /// A handle that is made later may stand for a later run of the chain, in which the same id
+    /// is another event: to go on where a stream was, use
+    /// [`Engine::watch_from`](crate::Engine::watch_from).
     pub fn from_event(mut self, event_id: EventId) -> Self {
         self.next = event_id.max(EventId::FIRST);
         self.page.clear();
+        self.next_run = None;
         self
     }
 
@@ -123,7 +134,16 @@ impl EventStream {
         self.run_id
     }
 
-    /// The id of the event that comes next, if one does: where another stream would go on.
+    /// Where the stream stands: another one goes on there, with the event behind the one that was
+    /// given last ([`Engine::watch_from`](crate::Engine::watch_from)). Whether it follows the
+    /// chain, it must be told again.
+    #[must_use]
+    pub fn position(&self) -> EventPosition {
+        EventPosition::new(self.run_id, self.next)
+    }
+
+    /// The id of the event of [`run_id`](Self::run_id) that comes next, if one does. Of a chain
+    /// it says nothing without the run; see [`position`](Self::position).
     #[must_use]
     pub fn next_event_id(&self) -> EventId {
         self.next
@@ -203,8 +223,30 @@ impl EventStream {
     }
 
     fn read_page(&mut self, store: &(impl StoreExt + ?Sized)) -> Result<bool, StoreError> {
-        self.page = store.read_events(self.run_id, self.next, PAGE_EVENTS)?.into();
+        self.page = match store.read_events(self.run_id, self.next, PAGE_EVENTS) {
+            Ok(page) => page.into(),
+            Err(_) => self.read_up_to_an_error(store)?,
+        };
         Ok(!self.page.is_empty())
+    }
+
+    /// Reads the events of a page before the first one that cannot be read; the error if there
+    /// are none.
+    fn read_up_to_an_error(
+        &self,
+        store: &(impl StoreExt + ?Sized),
+    ) -> Result<VecDeque<Event>, StoreError> {
+        let mut page = VecDeque::new();
+        while page.len() < PAGE_EVENTS {
+            let next = self.next.plus(page.len() as u64);
+            match store.read_events(self.run_id, next, 1) {
+                Ok(events) if events.is_empty() => break,
+                Ok(events) => page.extend(events),
+                Err(error) if page.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(page)
     }
 
     /// A store that was closed under the stream belonged to an engine that has stopped.

@@ -160,8 +160,9 @@ pub enum PendingActivityError {
     /// The engine had stopped before this was taken up: nothing was changed.
     #[error(transparent)]
     EngineStopped(#[from] EngineStopped),
-    /// The engine stopped before it could answer: this may have been carried out or not.
-    /// `describe` tells, and doing it again is safe.
+    /// The engine stopped before it could answer, or an answer was lost and the activity has
+    /// ended since: this may have been carried out or not. `describe` tells what is still
+    /// pending, and doing it again is safe.
     #[error("whether the activities of run {run_id} were changed is not known: {reason}")]
     OutcomeUnknown {
         /// The run.

@@ -1,7 +1,8 @@
 //! From when on each fairness key of a queue may start its next attempt (rule PRI-3).
 //!
 //! Of a key whose bucket is full nothing is kept, so that what is kept is as much as has started
-//! lately. Keys for which somebody waits until then are *held*; the others are idle.
+//! lately. Keys for which nobody waits are *idle*, and only those are forgotten. Of the others
+//! those are *held* that have to wait.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,9 +20,10 @@ const IDLE_KEYS_MAX: usize = 100_000;
 pub(super) struct KeyRates {
     /// From when on each key may start its next one. Looked up only.
     ready: HashMap<Arc<str>, Instant>,
-    /// The keys for which nobody waits, and those that may start.
+    /// The keys for which nobody waits.
     idle: BTreeSet<(Instant, Arc<str>)>,
-    /// The keys that have to wait, and for which somebody waits.
+    /// The keys that have to wait, and for which somebody waits. A key that may start, and for
+    /// which somebody waits, is in neither set.
     held: BTreeSet<(Instant, Arc<str>)>,
 }
 
@@ -31,8 +33,16 @@ impl KeyRates {
         self.ready.get(key).is_some_and(|ready| *ready > now)
     }
 
-    /// Takes one start of a key that may; gives the key as it is kept here.
-    pub(super) fn take(&mut self, key: &str, interval: Duration, now: Instant) -> Arc<str> {
+    /// Takes one start of a key that may. If others wait for the key and have to from now on, the
+    /// key is held: gives it as it is kept here.
+    #[must_use = "the waiters of a key that is held stand aside"]
+    pub(super) fn take(
+        &mut self,
+        key: &str,
+        interval: Duration,
+        is_waited_for: bool,
+        now: Instant,
+    ) -> Option<Arc<str>> {
         let (name, before) = match self.ready.get_key_value(key) {
             Some((name, ready)) => (Arc::clone(name), Some(*ready)),
             None => (key.into(), None),
@@ -42,35 +52,42 @@ impl KeyRates {
         }
         let ready = ready_after(before, interval, now);
         self.ready.insert(Arc::clone(&name), ready);
-        self.idle.insert((ready, Arc::clone(&name)));
+        let is_held = is_waited_for && ready > now;
+        if is_held {
+            self.held.insert((ready, Arc::clone(&name)));
+        } else if !is_waited_for {
+            self.idle.insert((ready, Arc::clone(&name)));
+        }
         self.forget_full(now);
-        name
+        self.forget_too_many();
+        is_held.then_some(name)
     }
 
-    /// Somebody waits until the key may start again.
-    pub(super) fn hold(&mut self, key: &Arc<str>) {
-        let Some(ready) = self.ready.get(key) else { return };
-        let entry = (*ready, Arc::clone(key));
+    /// Somebody waits for the key; tells whether the key is held.
+    #[must_use = "the waiters of a key that is held stand aside"]
+    pub(super) fn wait(&mut self, key: &Arc<str>, now: Instant) -> bool {
+        let Some(ready) = self.ready.get(key) else { return false };
+        let (is_held, entry) = (*ready > now, (*ready, Arc::clone(key)));
         self.idle.remove(&entry);
-        self.held.insert(entry);
+        if is_held {
+            self.held.insert(entry);
+        }
+        is_held
     }
 
     /// Nobody waits for the key any more.
     pub(super) fn let_go(&mut self, key: &Arc<str>) {
         let Some(ready) = self.ready.get(key) else { return };
         let entry = (*ready, Arc::clone(key));
-        if self.held.remove(&entry) {
-            self.idle.insert(entry);
-        }
+        self.held.remove(&entry);
+        self.idle.insert(entry);
+        self.forget_too_many();
     }
 
     /// A key that was held and may start again.
     pub(super) fn release(&mut self, now: Instant) -> Option<Arc<str>> {
         self.next().filter(|ready| *ready <= now)?;
-        let entry = self.held.pop_first()?;
-        let key = Arc::clone(&entry.1);
-        self.idle.insert(entry);
-        Some(key)
+        self.held.pop_first().map(|(_, key)| key)
     }
 
     /// When the next one of those that are held may start again.
@@ -83,15 +100,24 @@ impl KeyRates {
         self.held.len()
     }
 
-    /// Forgets the keys that could not tell themselves from new ones, and those that are too many.
+    /// Forgets the keys that could not be told from new ones.
     fn forget_full(&mut self, now: Instant) {
-        while let Some((ready, key)) = self.idle.first() {
-            let is_full = ready.checked_add(BURST).is_some_and(|full| full <= now);
-            if !is_full && self.idle.len() <= IDLE_KEYS_MAX {
-                return;
-            }
-            self.ready.remove(key);
-            self.idle.pop_first();
+        let is_full = |ready: &Instant| ready.checked_add(BURST).is_some_and(|full| full <= now);
+        while self.idle.first().is_some_and(|(ready, _)| is_full(ready)) {
+            self.forget_first();
+        }
+    }
+
+    /// Forgets the keys that have the least left to wait, as far as they are too many.
+    fn forget_too_many(&mut self) {
+        while self.idle.len() > IDLE_KEYS_MAX {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, key)) = self.idle.pop_first() {
+            self.ready.remove(&key);
         }
     }
 }

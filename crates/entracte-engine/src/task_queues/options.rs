@@ -67,8 +67,12 @@ pub enum TaskQueueOptionsError {
     /// It has no slots, so that nothing would ever run.
     #[error("it has zero slots: at least one is needed")]
     NoSlots,
-    /// A rate, its own or one of fairness keys, is not a number of at least one attempt in a year.
-    #[error("a rate of {rate_per_second} attempts per second is not a number above zero")]
+    /// A rate, its own or one of fairness keys, is not a finite number of at least one attempt in
+    /// a year.
+    #[error(
+        "a rate of {rate_per_second} attempts per second is not a finite number of at least one \
+         in a year; for no limit, set no rate"
+    )]
     Rate {
         /// The rate.
         rate_per_second: f64,
@@ -192,8 +196,10 @@ impl TaskQueueOptions {
             return interval(*rate);
         }
         let rate = self.fairness_key_rate_per_second?;
-        // A small weight can make of a valid rate less than one start in a year.
-        Some(interval(rate * f64::from(weight)).unwrap_or(INTERVAL_MAX))
+        // A weight can make of a valid rate more than there are numbers for, or less than one
+        // start in a year.
+        let rate = (rate * f64::from(weight)).min(f64::MAX);
+        Some(interval(rate).unwrap_or(INTERVAL_MAX))
     }
 }
 
@@ -243,9 +249,11 @@ mod tests {
             for options in rated(rate) {
                 let error = options.validate().unwrap_err();
                 assert!(matches!(error, TaskQueueOptionsError::Rate { .. }), "{options:?}");
+                let text = format!("a rate of {rate} attempts per second is not a finite number");
+                assert!(error.to_string().starts_with(&text), "{error}");
             }
         }
-        for rate in [1e-7, 0.5, 1e12] {
+        for rate in [1e-7, 0.5, 1e12, f64::MAX] {
             assert!(rated(rate).iter().all(|options| options.validate().is_ok()));
         }
     }
@@ -265,6 +273,10 @@ mod tests {
         assert_eq!((interval("own", 1.0), options.weight_of("own", 1.0)), (millis(2_000), 1_000.0));
         let slow = TaskQueueOptions::new().fairness_key_rate_per_second(1e-7);
         assert_eq!(slow.key_interval("a", 0.001), Some(INTERVAL_MAX));
+        let endless = TaskQueueOptions::new().fairness_key_rate_per_second(f64::MAX);
+        for weight in [0.001, 1.0, 2.0, 1_000.0] {
+            assert_eq!(endless.key_interval("a", weight), Some(Duration::ZERO), "{weight}");
+        }
         let json = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<TaskQueueOptions>(&json).unwrap(), options);
     }

@@ -153,17 +153,16 @@ impl<W: Clone> Queue<W> {
             rate.take(now);
         }
         if let Some(interval) = self.options.key_interval(key, weight) {
-            let key = self.key_rates.take(key, interval, now);
-            self.hold_back(&key, now);
+            let is_waited_for = self.is_waiting_for(key);
+            if let Some(key) = self.key_rates.take(key, interval, is_waited_for, now) {
+                self.hold_back(&key);
+            }
         }
     }
 
     /// Lets the waiters of a key stand aside while it has to wait for its rate.
-    fn hold_back(&mut self, key: &Arc<str>, now: Instant) {
-        if self.key_rates.has_to_wait(key, now) && self.is_waiting_for(key) {
-            self.key_rates.hold(key);
-            self.levels.iter_mut().for_each(|level| level.hold(key));
-        }
+    fn hold_back(&mut self, key: &Arc<str>) {
+        self.levels.iter_mut().for_each(|level| level.hold(key));
     }
 
     /// Lets the keys whose rate allows it take turns again.
@@ -195,7 +194,9 @@ impl<W: Clone> Queue<W> {
         let weight = self.options.weight_of(fairness_key, fairness_weight);
         let level = &mut self.levels[index(priority)];
         let key = level.insert(fairness_key, weight, class, place, waiter);
-        self.hold_back(&key, now);
+        if self.key_rates.wait(&key, now) {
+            self.hold_back(&key);
+        }
         key
     }
 

@@ -24,7 +24,8 @@ pub(crate) struct TreeRun {
 /// The place of the root in the list.
 const ROOT: usize = 0;
 
-/// Puts the tree together; `appends` wait for the journal, and `runs` come in the order of their ids. Nothing if there is no root.
+/// Puts the tree together; `appends` wait for the journal, and `runs` come in the order of their
+/// ids. Nothing if there is no root.
 pub(crate) fn build(shared: &Shared, appends: usize, runs: Vec<TreeRun>) -> Option<ActorTree> {
     let lines = shared.live.lines();
     let mut builder = Builder { time: shared.clock.now(), nodes: Vec::new() };

@@ -87,6 +87,7 @@ impl fmt::Display for RunActorState {
         f.pad(match self {
             Self::Opening => "opening",
             Self::Running => "running",
+            Self::Sleeping => "sleeping",
             Self::Parked => "parked",
             Self::Closing => "closing",
             Self::Leaving => "leaving",

@@ -40,8 +40,9 @@ impl ExternalWorkflow {
     /// failure of type `ExternalWorkflowNotFound` if there is no open run, of type
     /// `SignalCountLimitExceeded` if that has had too many signals, and of type
     /// `InvalidWorkflowId` or `EncodeError` if nothing can be sent at all; and a failure of the
-    /// kind `Canceled` if the [scope](crate::Scope) is cancelled before it is sent. What has been sent cannot be taken back:
-    /// dropping the future after the turn in which it was first awaited changes nothing.
+    /// kind `Canceled` if the [scope](crate::Scope) is cancelled before it is sent. What has been
+    /// sent cannot be taken back: dropping the future after the turn in which it was first awaited
+    /// changes nothing.
     ///
     /// The value must be of the constant's type:
     ///
@@ -50,7 +51,8 @@ impl ExternalWorkflow {
     ///
     /// const APPROVE: Signal<bool> = Signal::new("approve");
     /// async fn approve(ctx: WorkflowContext, order: String) -> WorkflowResult<()> {
-    ///     ctx.external_workflow(order).signal(APPROVE, "yes").await // expected `bool`, found `&str`
+    ///     // Expected `bool`, found `&str`.
+    ///     ctx.external_workflow(order).signal(APPROVE, "yes").await
     /// }
     /// ```
     ///

@@ -251,6 +251,10 @@ impl DirectoryState {
         let _ = reply.send(answer);
     }
 
+    pub(super) fn actor(&self, run_id: RunId) -> Option<ActorCell> {
+        self.open.get(run_id).map(|run| run.actor.get_cell())
+    }
+
     pub(super) fn list(&self) -> Vec<(RunId, ActorCell)> {
         self.open.iter().map(|(run_id, run)| (*run_id, run.actor.get_cell())).collect()
     }

@@ -20,6 +20,7 @@ impl RunState {
             }
             Mode::Running if self.parked.is_some() => RunActorState::Parked,
             Mode::Running if self.rows.is_none() => RunActorState::Opening,
+            Mode::Running if self.asleep_until().is_some() => RunActorState::Sleeping,
             Mode::Running => RunActorState::Running,
         };
         if state != self.told {

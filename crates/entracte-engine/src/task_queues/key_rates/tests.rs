@@ -10,11 +10,11 @@ fn name(number: usize) -> String {
 fn pri_3_each_key_waits_for_itself() {
     let begin = Instant::now();
     let mut rates = KeyRates::default();
-    let slow = rates.take("slow", SECOND, begin);
-    let fast = rates.take("fast", SECOND / 4, begin);
+    let slow = rates.take("slow", SECOND, true, begin).unwrap();
+    assert_eq!(rates.take("fast", SECOND / 4, false, begin), None);
     assert!(rates.has_to_wait("slow", begin) && !rates.has_to_wait("other", begin));
-    rates.hold(&slow);
-    rates.hold(&fast);
+    let fast = "fast".into();
+    assert!(rates.wait(&fast, begin) && !rates.wait(&"other".into(), begin));
     assert_eq!((rates.held(), rates.next()), (2, Some(begin + SECOND / 4)));
     assert_eq!(rates.release(begin), None);
     let later = begin + SECOND / 4;
@@ -33,14 +33,14 @@ fn pri_3_a_key_is_forgotten_when_its_bucket_is_full_and_not_before() {
     let starts = |later: Duration| {
         let mut rates = KeyRates::default();
         for _ in 0..5 {
-            rates.take("key", interval, begin);
+            let _ = rates.take("key", interval, false, begin);
         }
         let now = begin + later;
         // Others are taken at the same time, and make room for themselves.
-        rates.take("other", interval, now);
+        let _ = rates.take("other", interval, false, now);
         let mut starts = 0;
         while !rates.has_to_wait("key", now) {
-            rates.take("key", interval, now);
+            let _ = rates.take("key", interval, false, now);
             starts += 1;
         }
         starts
@@ -50,27 +50,51 @@ fn pri_3_a_key_is_forgotten_when_its_bucket_is_full_and_not_before() {
         assert_eq!(starts(Duration::from_millis(millis)), expected, "after {millis} ms");
     }
     let mut rates = KeyRates::default();
-    rates.take("key", interval, begin);
-    rates.take("other", interval, begin + interval + BURST);
+    let _ = rates.take("key", interval, false, begin);
+    let _ = rates.take("other", interval, false, begin + interval + BURST);
     assert_eq!((rates.ready.len(), rates.idle.len()), (1, 1));
+}
+
+/// As many idle keys as are remembered, and so many more; each has more than this to wait.
+fn with_many(rates: &mut KeyRates, more: usize, wait: Duration, now: Instant) {
+    for number in 0..IDLE_KEYS_MAX + more {
+        let interval = wait + Duration::from_micros(number as u64);
+        assert_eq!(rates.take(&name(number), interval, false, now), None);
+    }
 }
 
 #[test]
 fn pri_3_of_many_keys_those_with_the_longest_waits_are_remembered() {
     let begin = Instant::now();
     let mut rates = KeyRates::default();
-    let held = rates.take("held", SECOND, begin);
-    rates.hold(&held);
-    for number in 0..IDLE_KEYS_MAX + 1_000 {
-        let interval = SECOND * 100 + Duration::from_micros(number as u64);
-        rates.take(&name(number), interval, begin);
-    }
+    let held = rates.take("held", SECOND, true, begin);
+    with_many(&mut rates, 1_000, SECOND * 100, begin);
     assert_eq!((rates.idle.len(), rates.ready.len()), (IDLE_KEYS_MAX, IDLE_KEYS_MAX + 1));
     assert!(!rates.has_to_wait(&name(999), begin) && rates.has_to_wait(&name(1_000), begin));
     // Whoever waits is not forgotten.
     assert!(rates.has_to_wait("held", begin));
     // Nobody comes for long: the next one clears them all away.
-    assert_eq!(rates.release(begin + SECOND * 1_000), Some(held));
-    rates.take("last", SECOND, begin + SECOND * 1_000);
+    let later = begin + SECOND * 1_000;
+    assert_eq!(rates.release(later), held);
+    rates.let_go(&held.unwrap());
+    assert_eq!(rates.take("last", SECOND, false, later), None);
     assert_eq!((rates.idle.len(), rates.ready.len()), (1, 1));
+}
+
+#[test]
+fn pri_3_a_key_is_not_forgotten_while_somebody_waits_for_it() {
+    let begin = Instant::now();
+    let mut rates = KeyRates::default();
+    with_many(&mut rates, 0, SECOND * 100, begin);
+    // It has the least of all to wait, and then nothing.
+    let key = rates.take("key", SECOND, true, begin).unwrap();
+    assert!(rates.has_to_wait(&key, begin));
+    let later = begin + SECOND;
+    assert_eq!(rates.release(later), Some(Arc::clone(&key)));
+    assert_eq!(rates.take("other", SECOND * 200, false, later), None);
+    assert!(rates.ready.contains_key(&key));
+    // It is too many as soon as nobody waits.
+    rates.let_go(&key);
+    assert!(!rates.ready.contains_key(&key));
+    assert_eq!((rates.idle.len(), rates.ready.len()), (IDLE_KEYS_MAX, IDLE_KEYS_MAX));
 }

@@ -181,6 +181,31 @@ fn pri_2_a_key_that_waited_for_its_rate_makes_nothing_up() {
     assert!(held.abs_diff(50) <= 1, "{held}");
 }
 
+#[test]
+fn pri_3_a_key_that_is_waited_for_keeps_its_rate_however_many_others_are_remembered() {
+    let begin = Instant::now();
+    let options = TaskQueueOptions::new()
+        .slots(usize::MAX)
+        .fairness_key_rate_per_second(0.001)
+        .rate_of_fairness_key("slow", 1.0)
+        .rate_of_fairness_key("quick", 50.0);
+    let mut queue = filled(options, &[("slow", 1_000), ("quick", 10_000)], begin);
+    let mut limits = no_limits();
+    let (mut slow, mut quick, mut others) = (0, 0, 0);
+    for step in 0..=100 {
+        let now = begin + millis(20) * step;
+        while let Next::Granted(key) = queue.next(&mut limits, now) {
+            *(if key == "slow" { &mut slow } else { &mut quick }) += 1;
+        }
+        assert_eq!((slow, quick), (1 + step / 50, 5 + step), "after {step} steps");
+        // First as many as are remembered, then more. All have longer to wait than those two.
+        for _ in 0..if step == 0 { 100_000 } else { 1 } {
+            others += 1;
+            assert!(queue.admit(arrival(&format!("other-{others}")), &mut limits, now));
+        }
+    }
+}
+
 /// How long one start of these keys keeps the next one waiting.
 const INTERVALS: [u64; 4] = [0, 30, 130, 1_000];
 
