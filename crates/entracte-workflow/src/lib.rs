@@ -8,10 +8,12 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use entracte_workflow::{Activity, RetryPolicy, Workflow, WorkflowContext, WorkflowResult, select};
+//! use entracte_model::ActivityCancellationType;
+//! use entracte_workflow::{Activity, RetryPolicy, Workflow, WorkflowContext, WorkflowResult};
 //!
 //! const CHARGE: Activity<u64, String> = Activity::new("payments.charge")
 //!     .start_to_close_timeout(Duration::from_secs(30))
+//!     .cancellation_type(ActivityCancellationType::WaitCancellationCompleted) // see `saga`
 //!     .retry_policy(RetryPolicy::exponential(Duration::from_secs(1)).maximum_attempts(5));
 //! const REFUND: Activity<u64, ()> =
 //!     Activity::new("payments.refund").start_to_close_timeout(Duration::from_secs(30));
@@ -20,10 +22,9 @@
 //! async fn order(ctx: WorkflowContext, cents: u64) -> WorkflowResult<String> {
 //!     ctx.saga(async |saga| {
 //!         saga.undo(ctx.activity(REFUND, cents));
-//!         select! {
-//!             receipt = ctx.activity(CHARGE, cents) => receipt,
-//!             () = ctx.sleep(Duration::from_secs(3600)) => Ok("later".to_owned()),
-//!         }
+//!         let receipt = ctx.activity(CHARGE, cents).await?;
+//!         ctx.sleep_or_cancelled(Duration::from_secs(3600)).await?;
+//!         Ok(receipt)
 //!     })
 //!     .await
 //! }

@@ -39,11 +39,10 @@ impl<O> ActivityCall<O> {
         input: &I,
         source: &'static Location<'static>,
     ) -> Self {
-        let input = Payload::encode(input).map_err(|error| error.to_string());
         let call = UntypedCall {
             core,
             activity_type: activity.name().into(),
-            input: input.map(|input| vec![input]),
+            input: encode(activity.name(), input),
             headers: Headers::new(),
             options: activity.options(),
             source,
@@ -211,7 +210,7 @@ impl<O: DeserializeOwned> ReadOutput<O> {
 pub(super) struct UntypedCall {
     core: Arc<Core>,
     activity_type: Arc<str>,
-    input: Result<Vec<Payload>, String>,
+    input: Result<Vec<Payload>, Failure>,
     headers: Headers,
     options: ActivityOptions,
     source: &'static Location<'static>,
@@ -220,6 +219,11 @@ pub(super) struct UntypedCall {
 impl UntypedCall {
     pub(super) fn activity_type(&self) -> &Arc<str> {
         &self.activity_type
+    }
+
+    /// Tells whether it could be started at all.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        check(&self.activity_type, &self.input, self.options.validate())
     }
 
     pub(super) fn start(self) -> UntypedActivity {
@@ -253,26 +257,44 @@ impl UntypedCall {
     }
 }
 
+/// Writes the input of a call; the failure is that of the call.
+pub(super) fn encode<I: Serialize>(
+    activity_type: &str,
+    input: &I,
+) -> Result<Vec<Payload>, Failure> {
+    Payload::encode(input).map(|input| vec![input]).map_err(|reason| {
+        let message = format!("input of activity `{activity_type}`: {reason}");
+        Failure::non_retryable("EncodeError", message)
+    })
+}
+
 /// Checks what can be wrong before anything is scheduled.
 pub(super) fn prepare(
     core: &Core,
     activity_type: &str,
-    input: Result<Vec<Payload>, String>,
+    input: Result<Vec<Payload>, Failure>,
     options: Result<(), ActivityOptionsError>,
 ) -> Result<Vec<Payload>, Failure> {
     if core.is_scope_cancelled() {
         return Err(cancelled(activity_type));
     }
+    check(activity_type, &input, options)?;
+    input
+}
+
+/// Checks what is wrong with a call wherever it is started.
+pub(super) fn check(
+    activity_type: &str,
+    input: &Result<Vec<Payload>, Failure>,
+    options: Result<(), ActivityOptionsError>,
+) -> Result<(), Failure> {
     let invalid = |reason: String| {
         let message = format!("activity `{activity_type}`: {reason}");
         Failure::non_retryable("InvalidActivityOptions", message)
     };
     id::check(activity_type).map_err(|error| invalid(error.to_string()))?;
     options.map_err(|error| invalid(error.to_string()))?;
-    input.map_err(|reason| {
-        let message = format!("input of activity `{activity_type}`: {reason}");
-        Failure::non_retryable("EncodeError", message)
-    })
+    input.as_ref().map(|_| ()).map_err(Failure::clone)
 }
 
 /// The failure of a call that was cancelled before it was scheduled; no event tells of it.

@@ -36,7 +36,7 @@ pub struct ChildWorkflowCall<O> {
     core: Arc<Core>,
     workflow_type: &'static str,
     workflow_id: Option<String>,
-    input: Result<Payload, String>,
+    input: Result<Payload, Failure>,
     headers: Headers,
     options: ChildWorkflowOptions,
     source: &'static Location<'static>,
@@ -61,7 +61,10 @@ impl<O> ChildWorkflowCall<O> {
             core,
             workflow_type: workflow.name(),
             workflow_id: None,
-            input: Payload::encode(input).map_err(|error| error.to_string()),
+            input: Payload::encode(input).map_err(|reason| {
+                let message = format!("input of workflow `{}`: {reason}", workflow.name());
+                Failure::non_retryable("EncodeError", message)
+            }),
             headers: Headers::new(),
             options,
             source,
@@ -150,6 +153,12 @@ impl<O> ChildWorkflowCall<O> {
         self.workflow_type
     }
 
+    /// Tells whether it could be started at all.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        check(self.workflow_type, self.workflow_id.as_deref(), &self.options)?;
+        self.input.as_ref().map(|_| ()).map_err(Failure::clone)
+    }
+
     /// Starts the child; the future waits for its end, and does not read its output.
     pub(super) fn start_untyped(self) -> impl Future<Output = Result<Payload, Failure>> + Send {
         let StartChildWorkflow { mut child, .. } = self.start();
@@ -164,10 +173,7 @@ impl<O> ChildWorkflowCall<O> {
         };
         let input = match input {
             Ok(input) => vec![input],
-            Err(reason) => {
-                let message = format!("input of workflow `{workflow_type}`: {reason}");
-                return (None, Progress::Immediate(Failure::non_retryable("EncodeError", message)));
-            }
+            Err(failure) => return (None, Progress::Immediate(failure)),
         };
         if let Err(failure) = core.admit_pending(Limited::Children) {
             return (None, Progress::Immediate(failure));
@@ -222,14 +228,9 @@ fn prepare(
     if let Some(reason) = core.cancel_reason_here() {
         return Err(cancelled(workflow_type, workflow_id.as_deref(), &reason));
     }
-    let invalid = |reason: String| {
-        let message = format!("child workflow `{workflow_type}`: {reason}");
-        Failure::non_retryable("InvalidChildWorkflowOptions", message)
+    let Some(workflow_id) = check(workflow_type, workflow_id.as_deref(), options)? else {
+        return Ok(None);
     };
-    id::check(workflow_type).map_err(|error| invalid(error.to_string()))?;
-    options.validate().map_err(|error| invalid(error.to_string()))?;
-    let Some(workflow_id) = workflow_id else { return Ok(None) };
-    let workflow_id = WorkflowId::new(&workflow_id).map_err(|error| invalid(error.to_string()))?;
     if core.is_child_starting(&workflow_id) {
         return Err(already_started(ChildWorkflowFailure {
             workflow_id: workflow_id.as_str().to_owned(),
@@ -239,6 +240,22 @@ fn prepare(
         }));
     }
     Ok(Some(workflow_id))
+}
+
+/// Checks what is wrong with a call wherever it is started; gives the id that the workflow
+/// chose.
+fn check(
+    workflow_type: &str,
+    workflow_id: Option<&str>,
+    options: &ChildWorkflowOptions,
+) -> Result<Option<WorkflowId>, Failure> {
+    let invalid = |reason: String| {
+        let message = format!("child workflow `{workflow_type}`: {reason}");
+        Failure::non_retryable("InvalidChildWorkflowOptions", message)
+    };
+    id::check(workflow_type).map_err(|error| invalid(error.to_string()))?;
+    options.validate().map_err(|error| invalid(error.to_string()))?;
+    workflow_id.map(WorkflowId::new).transpose().map_err(|error| invalid(error.to_string()))
 }
 
 /// The failure of a child whose workflow id is taken (rule CHD-3).

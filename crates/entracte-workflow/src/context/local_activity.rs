@@ -14,7 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::WorkflowContext;
-use super::activity::{ActivityFuture, Progress, UntypedActivity, cancelled, prepare};
+use super::activity::{
+    ActivityFuture, Progress, UntypedActivity, cancelled, check, encode, prepare,
+};
 use super::core::Core;
 use crate::define::Activity;
 use crate::interceptor::WorkflowCallKind;
@@ -59,9 +61,7 @@ impl WorkflowContext {
         LocalActivityCall {
             core: Arc::clone(&self.core),
             activity_type: activity.name().into(),
-            input: Payload::encode(&input)
-                .map(|input| vec![input])
-                .map_err(|error| error.to_string()),
+            input: encode(activity.name(), &input),
             headers: Headers::new(),
             options: LocalActivityOptions {
                 start_to_close_timeout: of_constant.start_to_close_timeout,
@@ -83,7 +83,7 @@ impl WorkflowContext {
 pub struct LocalActivityCall<O> {
     core: Arc<Core>,
     activity_type: Arc<str>,
-    input: Result<Vec<Payload>, String>,
+    input: Result<Vec<Payload>, Failure>,
     headers: Headers,
     options: LocalActivityOptions,
     source: &'static Location<'static>,
@@ -143,6 +143,11 @@ impl<O> LocalActivityCall<O> {
 
     pub(super) fn activity_type(&self) -> &Arc<str> {
         &self.activity_type
+    }
+
+    /// Tells whether it could be started at all.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        check(&self.activity_type, &self.input, self.options.validate())
     }
 
     pub(super) fn start_untyped(self) -> UntypedActivity {

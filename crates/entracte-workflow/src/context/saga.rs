@@ -10,14 +10,18 @@ use futures_util::future::BoxFuture;
 use super::activity::ActivityCall;
 use super::child::ChildWorkflowCall;
 use super::local_activity::LocalActivityCall;
+use super::scope::Scope;
 use crate::combine::join_all;
 
 /// What is to be undone if a saga fails; see
 /// [`WorkflowContext::saga`](crate::WorkflowContext::saga).
-#[derive(Default)]
 pub struct Saga {
+    /// That of the body.
+    scope: Scope,
     undo: Vec<Undo>,
     is_parallel: bool,
+    /// What was wrong with the first undo that could never be started.
+    refused: Option<Failure>,
 }
 
 /// A compensation that was registered.
@@ -40,7 +44,7 @@ impl Undo {
 pub trait Compensation: sealed::Sealed {
     /// Takes the call, to be started later.
     #[doc(hidden)]
-    fn into_undo(self) -> Undo;
+    fn into_undo(self) -> Result<Undo, Failure>;
 }
 
 mod sealed {
@@ -49,46 +53,72 @@ mod sealed {
 
 impl<O> sealed::Sealed for ActivityCall<O> {}
 impl<O> Compensation for ActivityCall<O> {
-    fn into_undo(self) -> Undo {
+    fn into_undo(self) -> Result<Undo, Failure> {
         let call = self.into_untyped();
+        call.check()?;
         let name = Arc::clone(call.activity_type());
-        Undo::new(name, move || {
+        Ok(Undo::new(name, move || {
             let started = call.start();
             async move { started.await.map(drop) }
-        })
+        }))
     }
 }
 
 impl<O> sealed::Sealed for LocalActivityCall<O> {}
 impl<O: 'static> Compensation for LocalActivityCall<O> {
-    fn into_undo(self) -> Undo {
+    fn into_undo(self) -> Result<Undo, Failure> {
+        self.check()?;
         let name = Arc::clone(self.activity_type());
-        Undo::new(name, move || {
+        Ok(Undo::new(name, move || {
             let started = self.start_untyped();
             async move { started.await.map(drop) }
-        })
+        }))
     }
 }
 
 impl<O> sealed::Sealed for ChildWorkflowCall<O> {}
 impl<O: 'static> Compensation for ChildWorkflowCall<O> {
-    fn into_undo(self) -> Undo {
+    fn into_undo(self) -> Result<Undo, Failure> {
+        self.check()?;
         let name = self.workflow_type().into();
-        Undo::new(name, move || {
+        Ok(Undo::new(name, move || {
             let started = self.start_untyped();
             async move { started.await.map(drop) }
-        })
+        }))
     }
 }
 
 impl Saga {
+    pub(super) fn new(scope: Scope) -> Self {
+        Self { scope, undo: Vec::new(), is_parallel: false, refused: None }
+    }
+
     /// Registers a call that undoes a step: of an activity, a local activity or a child
     /// workflow. Its output is not looked at.
     ///
     /// Nothing is started before the saga fails. The call's own options hold then: how often it
     /// is retried, and for how long.
+    ///
+    /// The step may still be under way then, and happen after its undo has run: see
+    /// [there](crate::WorkflowContext::saga#an-undo-may-overtake-its-step) for what to do about
+    /// it.
+    ///
+    /// A call that could never be started, because of its name, its options or its input, fails
+    /// the saga here and now, and not only when it is needed: whatever the body returns, the
+    /// saga ends with the call's failure (of type `InvalidActivityOptions`,
+    /// `InvalidChildWorkflowOptions` or `EncodeError`), and what was registered is undone. Until
+    /// the body returns, its [scope](Scope) is cancelled, so that no further step starts.
     pub fn undo(&mut self, call: impl Compensation) {
-        self.undo.push(call.into_undo());
+        match call.into_undo() {
+            Ok(undo) => self.undo.push(undo),
+            Err(failure) if self.refused.is_none() => {
+                let failure = failure.context("register an undo");
+                self.scope.cancel(failure.to_string());
+                self.refused = Some(failure);
+            }
+            // The first one counts.
+            Err(_) => {}
+        }
     }
 
     /// Registers a future that undoes a step, for what takes more than one call. It is polled
@@ -127,6 +157,11 @@ impl Saga {
     /// other, the last registered first.
     pub fn compensate_in_parallel(&mut self) {
         self.is_parallel = true;
+    }
+
+    /// The end of the saga, given that of its body.
+    pub(super) fn end<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        self.refused.take().map_or(result, Err)
     }
 
     /// Undoes everything, the last registered first; reports what could not be undone.

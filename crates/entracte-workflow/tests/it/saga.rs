@@ -2,7 +2,9 @@
 
 use entracte_model::event::*;
 use entracte_model::{EventAttributes, Failure, FailureKind, Payload, RetryState, Seq};
-use entracte_workflow::{RetryPolicy, Workflow, WorkflowContext, WorkflowResult};
+use entracte_workflow::{
+    Activity, RetryPolicy, Saga, Signal, Workflow, WorkflowContext, WorkflowResult, select,
+};
 
 use crate::rig::*;
 
@@ -226,4 +228,92 @@ fn sagas_nest() {
     assert_eq!(rig.fail(1, declined()), ["schedule 2 ship"]);
     assert_eq!(rig.complete(2, 0), ["schedule 3 refund"]);
     assert_eq!(rig.complete(3, "done"), ["fail: card declined"]);
+}
+
+/// No timeout at all, which no call may have.
+const ENDLESS: Activity<u64, u64> = Activity::new("endless");
+const STOP: Signal<()> = Signal::new("stop");
+
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("unwritable"))
+    }
+}
+
+#[test]
+fn an_undo_that_could_never_start_fails_the_saga_before_its_next_step() {
+    let mut rig = Rig::new(async |ctx: WorkflowContext, cents: u64| {
+        ctx.saga(async |saga| {
+            let receipt = ctx.activity(CHARGE, cents).await?;
+            saga.undo(ctx.activity(REFUND, receipt));
+            saga.undo(ctx.activity(ENDLESS, cents));
+            ctx.child(UNDO, cents).await?;
+            ctx.activity(SHIP, cents).await
+        })
+        .await
+    });
+    rig.start(1);
+    assert_eq!(rig.complete(1, 1), ["schedule 2 refund"]);
+    let [end] = &rig.complete(2, "")[..] else { panic!("one command") };
+    assert!(end.starts_with("fail: register an undo: activity `endless`: "), "{end}");
+}
+
+/// How a saga ends whose undo is refused, while it gives a result and waits in between.
+async fn refused(ctx: &WorkflowContext, register: impl FnOnce(&mut Saga)) -> Failure {
+    let result = ctx
+        .saga(async |saga| {
+            register(saga);
+            ctx.sleep(SECOND).await;
+            Ok(())
+        })
+        .await;
+    result.unwrap_err()
+}
+
+#[test]
+fn an_undo_of_any_kind_is_checked_when_it_is_registered() {
+    const WRITE: Activity<Unwritable, u64> = Activity::new("write").start_to_close_timeout(SECOND);
+    const WRITER: Workflow<Unwritable, u64> = Workflow::new("writer");
+    let mut rig = Rig::new(async |ctx: WorkflowContext, ()| {
+        let failures = [
+            refused(&ctx, |saga| saga.undo(ctx.activity(WRITE, Unwritable))).await,
+            refused(&ctx, |saga| saga.undo(ctx.activity_by_name("", Vec::new()))).await,
+            refused(&ctx, |saga| saga.undo(ctx.local_activity(WRITE, Unwritable))).await,
+            refused(&ctx, |saga| saga.undo(ctx.local_activity(ENDLESS, 1))).await,
+            refused(&ctx, |saga| saga.undo(ctx.child(WRITER, Unwritable))).await,
+            refused(&ctx, |saga| saga.undo(ctx.child(UNDO, 1).workflow_id(""))).await,
+            // The first one counts.
+            refused(&ctx, |saga| {
+                saga.undo(ctx.activity(ENDLESS, 1));
+                saga.undo(ctx.activity(WRITE, Unwritable));
+            })
+            .await,
+        ];
+        let types = failures.iter().map(|failure| failure.application_type().unwrap_or("none"));
+        Ok(types.collect::<Vec<_>>().join(" "))
+    });
+    assert_eq!(
+        rig.start(()),
+        ["complete EncodeError InvalidActivityOptions EncodeError InvalidActivityOptions \
+          EncodeError InvalidChildWorkflowOptions InvalidActivityOptions"]
+    );
+}
+
+#[test]
+fn a_refused_undo_cancels_nothing_outside_of_its_saga() {
+    let mut rig = Rig::new(async |ctx: WorkflowContext, ()| {
+        let sleep = ctx.sleep(SECOND);
+        let failure = refused(&ctx, |saga| saga.undo(ctx.activity(ENDLESS, 1))).await;
+        assert!(!ctx.is_cancelled() && !ctx.current_scope().is_cancelled());
+        let mut stops = ctx.signals(STOP);
+        select! {
+            () = sleep => Err(failure),
+            () = stops.recv() => Ok(()),
+        }
+    });
+    assert_eq!(rig.start(()), ["start timer 1 1s"]);
+    let [end] = &rig.fire(1)[..] else { panic!("one command") };
+    assert!(end.starts_with("fail: register an undo: activity `endless`: "), "{end}");
 }
