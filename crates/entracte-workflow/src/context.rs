@@ -5,6 +5,7 @@ mod child;
 mod continue_as_new;
 mod core;
 mod external;
+mod info;
 mod local_activity;
 mod operation;
 mod random;
@@ -19,7 +20,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{Failure, Headers, Payload, RunId, Timestamp, WorkflowId, id};
+use entracte_model::{Payload, Timestamp, id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -40,11 +41,6 @@ pub use self::signals::{Recv, RecvChecked, RecvOrCancelled, Signals};
 pub use self::sleep::{Sleep, SleepOrCancelled};
 use crate::define::{Activity, Query, Signal, Workflow};
 use crate::machine::TurnFailure;
-
-/// How long a history is that suggests a new run, in events and in bytes (rule LIM-3). Workflows
-/// decide by them, and a replay must decide the same: they never change.
-const SUGGESTED_EVENTS: u64 = 4_096;
-const SUGGESTED_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A workflow's access to the engine. Cheap to clone.
 ///
@@ -72,6 +68,8 @@ impl WorkflowContext {
     /// `PendingActivitiesLimitExceeded` (rule LIM-6), or as cancelled if its [scope](Scope) is
     /// cancelled: the run was asked to cancel, and the call is not [shielded](Self::shield)
     /// (rule CAN-3).
+    ///
+    /// [`Failure`]: entracte_model::Failure
     ///
     /// The input must be of the constant's type:
     ///
@@ -116,6 +114,7 @@ impl WorkflowContext {
     /// }
     /// ```
     ///
+    /// [`Failure`]: entracte_model::Failure
     /// [`ParentClosePolicy`]: entracte_model::ParentClosePolicy
     #[track_caller]
     pub fn child<I: Serialize, O: DeserializeOwned>(
@@ -346,84 +345,6 @@ impl WorkflowContext {
         self.core.lock().random.uuid()
     }
 
-    /// The workflow id.
-    #[must_use]
-    pub fn workflow_id(&self) -> &WorkflowId {
-        &self.core.info.workflow_id
-    }
-
-    /// The id of this run.
-    #[must_use]
-    pub fn run_id(&self) -> RunId {
-        self.core.info.run_id
-    }
-
-    /// The id of the first run of the chain that this run continues.
-    #[must_use]
-    pub fn first_execution_run_id(&self) -> RunId {
-        self.core.info.first_execution_run_id
-    }
-
-    /// The durable name of the workflow.
-    #[must_use]
-    pub fn workflow_type(&self) -> &str {
-        &self.core.info.workflow_type
-    }
-
-    /// The number of the attempt under the workflow's own retry policy, from 1.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.core.info.attempt
-    }
-
-    /// Why the attempt before this one failed or timed out, under the workflow's own retry policy
-    /// (rule WTO-6); none of a first attempt.
-    #[must_use]
-    pub fn last_failure(&self) -> Option<&Failure> {
-        self.core.info.continued_failure.as_ref()
-    }
-
-    /// The run before this one in its chain; none of the first.
-    #[must_use]
-    pub fn continued_execution_run_id(&self) -> Option<RunId> {
-        self.core.info.continued_execution_run_id
-    }
-
-    /// The headers that the run was started with; those of a signal come with it
-    /// ([`Signals::headers`]).
-    #[must_use]
-    pub fn headers(&self) -> &Headers {
-        &self.core.info.headers
-    }
-
-    /// Whether the run is being rebuilt from its history. For logging only: what a workflow
-    /// does must not depend on it.
-    #[must_use]
-    pub fn is_replaying(&self) -> bool {
-        self.core.lock().is_replaying
-    }
-
-    /// How many events the history has, up to the one whose turn runs.
-    #[must_use]
-    pub fn history_length(&self) -> u64 {
-        self.core.lock().history_length
-    }
-
-    /// About how many bytes the history has, up to the event whose turn runs: the payloads,
-    /// headers and failures in it, and 100 for each event.
-    #[must_use]
-    pub fn history_size(&self) -> u64 {
-        self.core.lock().history_size
-    }
-
-    /// Whether the history has become so long that the workflow should go on as a new run: from
-    /// 4,096 events or 4 MiB on (rules LIM-3 and CNT-4).
-    #[must_use]
-    pub fn continue_as_new_suggested(&self) -> bool {
-        let state = self.core.lock();
-        state.history_length >= SUGGESTED_EVENTS || state.history_size >= SUGGESTED_BYTES
-    }
-
     /// Whether the run was asked to cancel. The answer is the same in every scope, also inside
     /// a shield; for that of a scope see [`Scope::is_cancelled`].
     #[must_use]
@@ -491,92 +412,6 @@ impl WorkflowContext {
     /// ```
     pub fn shield<F: IntoFuture>(&self, future: F) -> Scoped<F::IntoFuture> {
         self.shielded_scope().run(future)
-    }
-
-    /// Runs steps that undo each other: if the body returns an error, what was registered with
-    /// [`Saga::undo`] is run in reverse order, one after the other, shielded from cancellation,
-    /// and then the error is returned.
-    ///
-    /// Compensations that fail, for good and after their own retries, do not stop the others;
-    /// they are reported with the error, as [`Failure::failed_compensations`]. The error stays
-    /// what it is: its kind, type and causes are there to match on.
-    ///
-    /// Register the undo *before* the step when the step's outcome can be unknown (it timed out,
-    /// or its attempt was lost), with an undo that bears having nothing to undo. Register it
-    /// *after* the step when it needs what the step gave, and the step fails only without effect.
-    /// A saga that is dropped undoes nothing, and so does one whose run is terminated.
-    ///
-    /// The body runs in a [scope](Self::scope) of its own.
-    ///
-    /// # An undo may overtake its step
-    /// The undos start when the body has returned its error. An attempt of a step may run on at
-    /// that time, and charge the card *after* the refund has found nothing to pay back:
-    /// - When it is cancelled, an activity is over for its workflow as soon as its attempt has
-    ///   been told to stop. That is the default,
-    ///   [`TryCancel`](entracte_model::ActivityCancellationType::TryCancel);
-    ///   [`WaitCancellationCompleted`](entracte_model::ActivityCancellationType) waits until the
-    ///   attempt has ended.
-    /// - An activity whose future is dropped is waited for by nobody, whatever its type: those
-    ///   beside the one that fails in [`try_join_all`](crate::try_join_all), and those that lose
-    ///   a [`select!`](crate::select). [`join_all`](crate::join_all) waits for all.
-    /// - What an attempt that timed out or was lost has sent into the world may still arrive.
-    ///
-    /// So an undo must also keep its step from happening later, as one does that voids the
-    /// payment with a certain idempotency key: a payment that comes later under that key is
-    /// refused. Where there is no such thing, let the step wait for its cancellation, and let
-    /// nothing drop it.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use entracte_workflow::{
-    ///     Activity, RetryPolicy, Workflow, WorkflowContext, WorkflowResult,
-    /// };
-    /// use entracte_model::ActivityCancellationType;
-    ///
-    /// // Reserves a place; there is no undo before it is known which: so it is waited for.
-    /// const RESERVE: Activity<String, u64> = Activity::new("reserve")
-    ///     .start_to_close_timeout(Duration::from_secs(30))
-    ///     .cancellation_type(ActivityCancellationType::WaitCancellationCompleted);
-    /// const RELEASE: Activity<u64, ()> =
-    ///     Activity::new("release").start_to_close_timeout(Duration::from_secs(30));
-    /// const CHARGE: Activity<String, ()> =
-    ///     Activity::new("charge").start_to_close_timeout(Duration::from_secs(30));
-    /// // Voids the payment of an order: it is paid back, or refused if it comes later.
-    /// const VOID: Workflow<String, ()> = Workflow::new("void");
-    ///
-    /// async fn order(ctx: WorkflowContext, id: String) -> WorkflowResult<()> {
-    ///     let result = ctx.saga(async |saga| {
-    ///         let place = ctx.activity(RESERVE, id.clone()).await?;
-    ///         let patient = RetryPolicy::exponential(Duration::from_secs(1)).maximum_attempts(50);
-    ///         saga.undo(ctx.activity(RELEASE, place).retry_policy(patient)); // after: needs the place
-    ///         saga.undo(ctx.child(VOID, id.clone())); // before: the outcome may be unknown
-    ///         ctx.activity(CHARGE, id.clone()).await
-    ///     });
-    ///     let result = result.await;
-    ///     if let Err(failure) = &result {
-    ///         for failed in failure.failed_compensations() {
-    ///             // Somebody has to look at it: `failed.name`, and with what it failed.
-    ///             let _ = (failed.name, failed.failure);
-    ///         }
-    ///     }
-    ///     result
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// The body's error, with the failures of compensations. The failure of a call that was
-    /// registered as an undo, if it could never be started ([`Saga::undo`]).
-    pub async fn saga<T, F>(&self, body: F) -> Result<T, Failure>
-    where
-        F: AsyncFnOnce(&mut Saga) -> Result<T, Failure>,
-    {
-        let scope = self.scope();
-        let mut saga = Saga::new(scope.clone());
-        let result = scope.run(async { body(&mut saga).await }).await;
-        match saga.end(result) {
-            Ok(output) => Ok(output),
-            Err(failure) => Err(self.shield(saga.unwind(failure)).await),
-        }
     }
 }
 

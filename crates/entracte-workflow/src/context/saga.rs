@@ -7,11 +7,100 @@ use std::sync::Arc;
 use entracte_model::Failure;
 use futures_util::future::BoxFuture;
 
+use super::WorkflowContext;
 use super::activity::ActivityCall;
 use super::child::ChildWorkflowCall;
 use super::local_activity::LocalActivityCall;
 use super::scope::Scope;
 use crate::combine::join_all;
+
+impl WorkflowContext {
+    /// Runs steps that undo each other: if the body returns an error, what was registered with
+    /// [`Saga::undo`] is run in reverse order, one after the other, shielded from cancellation,
+    /// and then the error is returned.
+    ///
+    /// Compensations that fail, for good and after their own retries, do not stop the others;
+    /// they are reported with the error, as [`Failure::failed_compensations`]. The error stays
+    /// what it is: its kind, type and causes are there to match on.
+    ///
+    /// Register the undo *before* the step when the step's outcome can be unknown (it timed out,
+    /// or its attempt was lost), with an undo that bears having nothing to undo. Register it
+    /// *after* the step when it needs what the step gave, and the step fails only without effect.
+    /// A saga that is dropped undoes nothing, and so does one whose run is terminated.
+    ///
+    /// The body runs in a [scope](Self::scope) of its own.
+    ///
+    /// # An undo may overtake its step
+    /// The undos start when the body has returned its error. An attempt of a step may run on at
+    /// that time, and charge the card *after* the refund has found nothing to pay back:
+    /// - When it is cancelled, an activity is over for its workflow as soon as its attempt has
+    ///   been told to stop. That is the default,
+    ///   [`TryCancel`](entracte_model::ActivityCancellationType::TryCancel);
+    ///   [`WaitCancellationCompleted`](entracte_model::ActivityCancellationType) waits until the
+    ///   attempt has ended.
+    /// - An activity whose future is dropped is waited for by nobody, whatever its type: those
+    ///   beside the one that fails in [`try_join_all`](crate::try_join_all), and those that lose
+    ///   a [`select!`](crate::select). [`join_all`](crate::join_all) waits for all.
+    /// - What an attempt that timed out or was lost has sent into the world may still arrive.
+    ///
+    /// So an undo must also keep its step from happening later, as one does that voids the
+    /// payment with a certain idempotency key: a payment that comes later under that key is
+    /// refused. Where there is no such thing, let the step wait for its cancellation, and let
+    /// nothing drop it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use entracte_workflow::{
+    ///     Activity, RetryPolicy, Workflow, WorkflowContext, WorkflowResult,
+    /// };
+    /// use entracte_model::ActivityCancellationType;
+    ///
+    /// // Reserves a place; there is no undo before it is known which: so it is waited for.
+    /// const RESERVE: Activity<String, u64> = Activity::new("reserve")
+    ///     .start_to_close_timeout(Duration::from_secs(30))
+    ///     .cancellation_type(ActivityCancellationType::WaitCancellationCompleted);
+    /// const RELEASE: Activity<u64, ()> =
+    ///     Activity::new("release").start_to_close_timeout(Duration::from_secs(30));
+    /// const CHARGE: Activity<String, ()> =
+    ///     Activity::new("charge").start_to_close_timeout(Duration::from_secs(30));
+    /// // Voids the payment of an order: it is paid back, or refused if it comes later.
+    /// const VOID: Workflow<String, ()> = Workflow::new("void");
+    ///
+    /// async fn order(ctx: WorkflowContext, id: String) -> WorkflowResult<()> {
+    ///     let result = ctx.saga(async |saga| {
+    ///         let place = ctx.activity(RESERVE, id.clone()).await?;
+    ///         let patient = RetryPolicy::exponential(Duration::from_secs(1)).maximum_attempts(50);
+    ///         saga.undo(ctx.activity(RELEASE, place).retry_policy(patient)); // after: needs the place
+    ///         saga.undo(ctx.child(VOID, id.clone())); // before: the outcome may be unknown
+    ///         ctx.activity(CHARGE, id.clone()).await
+    ///     });
+    ///     let result = result.await;
+    ///     if let Err(failure) = &result {
+    ///         for failed in failure.failed_compensations() {
+    ///             // Somebody has to look at it: `failed.name`, and with what it failed.
+    ///             let _ = (failed.name, failed.failure);
+    ///         }
+    ///     }
+    ///     result
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The body's error, with the failures of compensations. The failure of a call that was
+    /// registered as an undo, if it could never be started ([`Saga::undo`]).
+    pub async fn saga<T, F>(&self, body: F) -> Result<T, Failure>
+    where
+        F: AsyncFnOnce(&mut Saga) -> Result<T, Failure>,
+    {
+        let scope = self.scope();
+        let mut saga = Saga::new(scope.clone());
+        let result = scope.run(async { body(&mut saga).await }).await;
+        match saga.end(result) {
+            Ok(output) => Ok(output),
+            Err(failure) => Err(self.shield(saga.unwind(failure)).await),
+        }
+    }
+}
 
 /// What is to be undone if a saga fails; see
 /// [`WorkflowContext::saga`](crate::WorkflowContext::saga).
@@ -99,9 +188,8 @@ impl Saga {
     /// Nothing is started before the saga fails. The call's own options hold then: how often it
     /// is retried, and for how long.
     ///
-    /// The step may still be under way then, and happen after its undo has run: see
-    /// [there](crate::WorkflowContext::saga#an-undo-may-overtake-its-step) for what to do about
-    /// it.
+    /// The step may still be under way then, and happen after its undo has run:
+    /// [`WorkflowContext::saga`] tells when, and what to do about it.
     ///
     /// A call that could never be started, because of its name, its options or its input, fails
     /// the saga here and now, and not only when it is needed: whatever the body returns, the

@@ -12,12 +12,31 @@ use entracte_model::{EventAttributes, RunId, Seq, SourceLocation, WorkflowId};
 use super::drive::TurnEvents;
 use crate::machine::{Command, TurnFailure};
 
+/// The event that records a command; `run_id` is the run that gives it.
 pub(super) fn command_event(
     turn: &TurnEvents<'_>,
     run_id: RunId,
     command: Command,
 ) -> Result<EventAttributes, TurnFailure> {
-    Ok(match command {
+    match command {
+        Command::ScheduleActivity { .. }
+        | Command::RequestCancelActivity { .. }
+        | Command::ScheduleLocalActivity { .. }
+        | Command::RequestCancelLocalActivity { .. } => activity_event(turn, command),
+        Command::StartTimer { .. } | Command::CancelTimer { .. } => timer_event(turn, command),
+        Command::StartChildWorkflowExecution { .. }
+        | Command::CancelChildWorkflowExecution { .. } => child_event(turn, command),
+        Command::SignalExternalWorkflowExecution { .. }
+        | Command::RequestCancelExternalWorkflowExecution { .. } => external_event(command),
+        Command::CompleteWorkflowExecution { .. }
+        | Command::FailWorkflowExecution { .. }
+        | Command::CancelWorkflowExecution { .. }
+        | Command::ContinueAsNewWorkflowExecution { .. } => end_event(turn, run_id, command),
+    }
+}
+
+fn activity_event(turn: &TurnEvents<'_>, command: Command) -> Result<EventAttributes, TurnFailure> {
+    match command {
         Command::ScheduleActivity {
             seq,
             activity_id,
@@ -26,7 +45,7 @@ pub(super) fn command_event(
             headers,
             options,
             source,
-        } => EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
+        } => Ok(EventAttributes::ActivityTaskScheduled(ActivityTaskScheduled {
             seq,
             activity_id,
             activity_type,
@@ -34,27 +53,70 @@ pub(super) fn command_event(
             headers,
             options,
             source,
-        }),
-        Command::ScheduleLocalActivity { seq, .. }
-        | Command::RequestCancelLocalActivity { seq } => {
-            let message = format_args!("local activity {seq} leaves no event before its end");
-            return Err(TurnFailure::internal(message));
-        }
+        })),
         Command::RequestCancelActivity { seq } => {
             let activity = turn.activity(seq).ok_or_else(|| unknown("activity", seq))?;
             let scheduled_event_id = activity.wrapper.scheduled_event_id;
-            EventAttributes::ActivityTaskCancelRequested(ActivityTaskCancelRequested {
-                scheduled_event_id,
-            })
+            let request = ActivityTaskCancelRequested { scheduled_event_id };
+            Ok(EventAttributes::ActivityTaskCancelRequested(request))
         }
+        Command::ScheduleLocalActivity { seq, .. }
+        | Command::RequestCancelLocalActivity { seq } => {
+            let message = format_args!("local activity {seq} leaves no event before its end");
+            Err(TurnFailure::internal(message))
+        }
+        other => Err(misplaced(&other)),
+    }
+}
+
+fn timer_event(turn: &TurnEvents<'_>, command: Command) -> Result<EventAttributes, TurnFailure> {
+    match command {
         Command::StartTimer { seq, start_to_fire_timeout, source } => {
-            EventAttributes::TimerStarted(TimerStarted { seq, start_to_fire_timeout, source })
+            let started = TimerStarted { seq, start_to_fire_timeout, source };
+            Ok(EventAttributes::TimerStarted(started))
         }
         Command::CancelTimer { seq } => {
             let started_event_id =
                 turn.timer_started_event(seq).ok_or_else(|| unknown("timer", seq))?;
-            EventAttributes::TimerCanceled(TimerCanceled { seq, started_event_id })
+            Ok(EventAttributes::TimerCanceled(TimerCanceled { seq, started_event_id }))
         }
+        other => Err(misplaced(&other)),
+    }
+}
+
+fn child_event(turn: &TurnEvents<'_>, command: Command) -> Result<EventAttributes, TurnFailure> {
+    match command {
+        Command::StartChildWorkflowExecution {
+            seq,
+            workflow_id,
+            workflow_type,
+            input,
+            headers,
+            options,
+            source,
+        } => Ok(EventAttributes::StartChildWorkflowExecutionInitiated(
+            StartChildWorkflowExecutionInitiated {
+                seq,
+                workflow_id,
+                workflow_type,
+                input,
+                headers,
+                options,
+                source,
+            },
+        )),
+        Command::CancelChildWorkflowExecution { child_workflow_seq: seq, reason, source } => {
+            let child = turn.child(seq).ok_or_else(|| unknown("child", seq))?;
+            let workflow_id = WorkflowId::new(&child.wrapper.workflow_id)
+                .map_err(|error| TurnFailure::internal(format_args!("child {seq}: {error}")))?;
+            Ok(request_cancel(seq, workflow_id, true, reason, source))
+        }
+        other => Err(misplaced(&other)),
+    }
+}
+
+fn external_event(command: Command) -> Result<EventAttributes, TurnFailure> {
+    match command {
         Command::SignalExternalWorkflowExecution {
             seq,
             workflow_id,
@@ -63,7 +125,7 @@ pub(super) fn command_event(
             input,
             headers,
             source,
-        } => EventAttributes::SignalExternalWorkflowExecutionInitiated(
+        } => Ok(EventAttributes::SignalExternalWorkflowExecutionInitiated(
             SignalExternalWorkflowExecutionInitiated {
                 seq,
                 workflow_id,
@@ -75,35 +137,21 @@ pub(super) fn command_event(
                 headers,
                 source,
             },
-        ),
-        Command::StartChildWorkflowExecution {
-            seq,
-            workflow_id,
-            workflow_type,
-            input,
-            headers,
-            options,
-            source,
-        } => EventAttributes::StartChildWorkflowExecutionInitiated(
-            StartChildWorkflowExecutionInitiated {
-                seq,
-                workflow_id,
-                workflow_type,
-                input,
-                headers,
-                options,
-                source,
-            },
-        ),
-        Command::CancelChildWorkflowExecution { child_workflow_seq: seq, reason, source } => {
-            let child = turn.child(seq).ok_or_else(|| unknown("child", seq))?;
-            let workflow_id = WorkflowId::new(&child.wrapper.workflow_id)
-                .map_err(|error| TurnFailure::internal(format_args!("child {seq}: {error}")))?;
-            request_cancel(seq, workflow_id, true, reason, source)
-        }
+        )),
         Command::RequestCancelExternalWorkflowExecution { seq, workflow_id, reason, source } => {
-            request_cancel(seq, workflow_id, false, reason, source)
+            Ok(request_cancel(seq, workflow_id, false, reason, source))
         }
+        other => Err(misplaced(&other)),
+    }
+}
+
+/// The event that closes the run.
+fn end_event(
+    turn: &TurnEvents<'_>,
+    run_id: RunId,
+    command: Command,
+) -> Result<EventAttributes, TurnFailure> {
+    Ok(match command {
         Command::CompleteWorkflowExecution { result } => {
             EventAttributes::WorkflowExecutionCompleted(WorkflowExecutionCompleted { result })
         }
@@ -138,6 +186,7 @@ pub(super) fn command_event(
                 source,
             })
         }
+        other => return Err(misplaced(&other)),
     })
 }
 
@@ -167,4 +216,9 @@ pub(super) fn not_begun() -> TurnFailure {
 
 fn unknown(what: &str, seq: Seq) -> TurnFailure {
     TurnFailure::internal(format_args!("{what} {seq} is cancelled but not pending"))
+}
+
+/// `command_event` hands each command to whoever knows its kind.
+fn misplaced(command: &Command) -> TurnFailure {
+    TurnFailure::internal(format_args!("{command:?} is taken for a command of another kind"))
 }

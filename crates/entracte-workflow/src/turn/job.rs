@@ -50,45 +50,10 @@ pub(crate) fn role(
             let failure = Some(signal_failure(turn, end));
             Job::ResolveSignalExternalWorkflow { seq: end.seq, failure }
         }
-        EventAttributes::ActivityTaskCompleted(end) => {
-            let (seq, _) = find(turn, end.scheduled_event_id)?;
-            let resolution = ActivityResolution::Completed(end.result.clone());
-            Job::ResolveActivity { seq, resolution, is_local: false }
-        }
-        EventAttributes::ActivityTaskFailed(end) => {
-            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
-            wrapper.started_event_id = end.started_event_id;
-            wrapper.retry_state = end.retry_state;
-            let failure = Failure::activity(wrapper, end.failure.clone());
-            Job::ResolveActivity {
-                seq,
-                resolution: ActivityResolution::Failed(failure),
-                is_local: false,
-            }
-        }
-        EventAttributes::ActivityTaskTimedOut(end) => {
-            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
-            wrapper.started_event_id = end.started_event_id;
-            wrapper.retry_state = end.retry_state;
-            let failure = Failure::activity(wrapper, end.failure.clone());
-            Job::ResolveActivity {
-                seq,
-                resolution: ActivityResolution::Failed(failure),
-                is_local: false,
-            }
-        }
-        EventAttributes::ActivityTaskCanceled(end) => {
-            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
-            wrapper.started_event_id = end.started_event_id;
-            let details = end.details.clone();
-            let cause = Failure::new(FailureKind::Canceled { details }, "canceled");
-            let failure = Failure::activity(wrapper, cause);
-            Job::ResolveActivity {
-                seq,
-                resolution: ActivityResolution::Cancelled(failure),
-                is_local: false,
-            }
-        }
+        EventAttributes::ActivityTaskCompleted(_)
+        | EventAttributes::ActivityTaskFailed(_)
+        | EventAttributes::ActivityTaskTimedOut(_)
+        | EventAttributes::ActivityTaskCanceled(_) => activity_end(turn, attributes)?,
         EventAttributes::MarkerRecorded(MarkerRecorded {
             marker: Marker::LocalActivity(marker),
         }) => local_activities::resolve(marker),
@@ -99,12 +64,46 @@ pub(crate) fn role(
             if let Some(role) = children::role(turn, other)? {
                 return Ok(role);
             }
-            let event_type = other.event_type();
-            let message = format_args!("{event_type:?} is not an external event");
-            return Err(TurnFailure::internal(message));
+            return Err(not_external(other));
         }
     };
     Ok(Role::Job(job))
+}
+
+/// What the end of an activity means for the machine.
+fn activity_end(turn: &TurnEvents<'_>, attributes: &EventAttributes) -> Result<Job, TurnFailure> {
+    let failed = |wrapper, started_event_id, retry_state, cause: &Failure| {
+        let wrapper = ActivityFailure { started_event_id, retry_state, ..wrapper };
+        ActivityResolution::Failed(Failure::activity(wrapper, cause.clone()))
+    };
+    let (seq, resolution) = match attributes {
+        EventAttributes::ActivityTaskCompleted(end) => {
+            let (seq, _) = find(turn, end.scheduled_event_id)?;
+            (seq, ActivityResolution::Completed(end.result.clone()))
+        }
+        EventAttributes::ActivityTaskFailed(end) => {
+            let (seq, wrapper) = find(turn, end.scheduled_event_id)?;
+            (seq, failed(wrapper, end.started_event_id, end.retry_state, &end.failure))
+        }
+        EventAttributes::ActivityTaskTimedOut(end) => {
+            let (seq, wrapper) = find(turn, end.scheduled_event_id)?;
+            (seq, failed(wrapper, end.started_event_id, end.retry_state, &end.failure))
+        }
+        EventAttributes::ActivityTaskCanceled(end) => {
+            let (seq, mut wrapper) = find(turn, end.scheduled_event_id)?;
+            wrapper.started_event_id = end.started_event_id;
+            let details = end.details.clone();
+            let cause = Failure::new(FailureKind::Canceled { details }, "canceled");
+            (seq, ActivityResolution::Cancelled(Failure::activity(wrapper, cause)))
+        }
+        other => return Err(not_external(other)),
+    };
+    Ok(Job::ResolveActivity { seq, resolution, is_local: false })
+}
+
+fn not_external(attributes: &EventAttributes) -> TurnFailure {
+    let event_type = attributes.event_type();
+    TurnFailure::internal(format_args!("{event_type:?} is not an external event"))
 }
 
 /// Whether events of this kind record commands.
