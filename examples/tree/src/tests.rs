@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use entracte::actor;
+use entracte::prelude::*;
 use entracte::{ActorKind, Engine};
 use entracte_testing::TestEngine;
 use rand::seq::IndexedRandom;
@@ -40,6 +41,27 @@ async fn rows_tell_the_season_from_the_engine_down_to_its_attempts() {
     );
     assert_eq!(rows[6].run.as_ref().unwrap().as_str(), "act-1.1");
     assert_eq!(run.result().await.unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_sleeps_before_its_first_turn_looks_so() {
+    const REHEARSAL: Workflow<(), u32> =
+        Workflow::new("rehearsal").retry_policy(RetryPolicy::exponential(Duration::from_secs(60)));
+    let engine = TestEngine::builder()
+        .workflow(REHEARSAL, async |ctx: WorkflowContext, ()| match ctx.attempt() {
+            1 => Err(Failure::application("Late", "the lead has missed the bus")),
+            attempt => Ok(attempt),
+        })
+        .start()
+        .await
+        .unwrap();
+    engine.start_workflow(REHEARSAL, ()).workflow_id("rehearsal").await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let rows = rows(&engine.tree().await.unwrap());
+    let run = rows.iter().find(|row| row.run.is_some()).unwrap();
+    // Its start waits for the turn.
+    let text = "rehearsal sleeping, 3s, 1 waiting";
+    assert_eq!((run.text.as_str(), run.tone), (text, Tone::Timer));
 }
 
 #[tokio::test(start_paused = true)]
