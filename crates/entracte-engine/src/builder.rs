@@ -250,7 +250,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets how many signals a run may have; more are refused. Default 10,000 (rule SIG-5).
+    /// Sets how many signals a run may have; more are refused. Default 10,000 (rule SIG-5). Those
+    /// that a workflow leaves unread when it continues as new are written again for the next run.
     pub fn signals_max(mut self, signals: u64) -> Self {
         self.options.signals_max = signals;
         self

@@ -190,7 +190,8 @@ impl WorkflowContext {
     /// The chain of runs stays one for everybody else: clients and the parent workflow get the
     /// result of the last run. Along with the id go the parent, the deadline of the chain, and,
     /// unless set otherwise, headers, run timeout and retry policy; the attempt is 1 again.
-    /// Signals that this run has not read are the next run's. Activities, timers and local
+    /// Signals that this run has not read are the next run's, and are written anew for it: a
+    /// workflow that reads a few of many in each run writes the others again each time. Activities, timers and local
     /// activities that are pending end with this run, and what becomes of its children is said
     /// by their [`ParentClosePolicy`](entracte_model::ParentClosePolicy). A cancellation that
     /// this run has seen is not passed on.

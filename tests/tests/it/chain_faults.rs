@@ -22,6 +22,12 @@ const SENDER: Workflow<String, u64> = Workflow::new("sender");
 /// Is over in its second run.
 const CHILD: Workflow<u64, u64> = Workflow::new("child");
 const PARENT: Workflow<u64, u64> = Workflow::new("parent");
+/// Continues as new with each number that it is told.
+const ROUND: Workflow<u64, u64> = Workflow::new("round");
+const ROUND_NOW: Query<u64> = Query::new("round");
+/// Starts children of the same ids in each of its runs.
+const NAMED: Workflow<u64, u64> = Workflow::new("named");
+const SLEEPER: Workflow<(), ()> = Workflow::new("sleeper");
 /// Continues as new in each first turn, for ever.
 const SPIN: Workflow<u64, u64> = Workflow::new("spin");
 /// Reads one number in each run, until it is 0.
@@ -72,6 +78,12 @@ async fn one(ctx: WorkflowContext, run: u64) -> WorkflowResult<u64> {
         0 => Ok(run),
         _ => ctx.continue_as_new(ONE, run + 1).await,
     }
+}
+
+async fn round(ctx: WorkflowContext, round: u64) -> WorkflowResult<u64> {
+    ctx.publish(ROUND_NOW, round);
+    ctx.signals(NUMBER).recv().await;
+    ctx.continue_as_new(ROUND, round + 1).await
 }
 
 /// Waits for a future; after the first turn a workflow that does so is broken, as long as it is
@@ -223,4 +235,43 @@ async fn cnt_3_a_chain_that_reads_one_signal_in_each_run_reads_them_all() {
         run.signal(NUMBER, number).await.unwrap();
     }
     assert_eq!(run.result().await.unwrap(), 49);
+}
+
+/// A query reaches the next run before that has begun, on a clock that waits for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn qry_2_a_query_behind_a_signal_sees_what_the_next_run_publishes() {
+    let engine = Engine::in_memory().workflow(ROUND, round).start().await.unwrap();
+    let run = engine.start_workflow(ROUND, 0).await.unwrap();
+    for round in 1..=200 {
+        run.signal(NUMBER, 1).await.unwrap();
+        assert_eq!(run.query(ROUND_NOW).await.unwrap(), round);
+    }
+}
+
+/// The children of a run fall with it, and are told after its close: the next run does not wait
+/// for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn chd_7_the_next_run_starts_children_under_the_ids_of_those_that_fall() {
+    let engine = Engine::in_memory()
+        .workflow(NAMED, async |ctx: WorkflowContext, round: u64| {
+            let starts = (0..20).map(|number| {
+                ctx.child(SLEEPER, ()).workflow_id(format!("child-{number}")).start().into_future()
+            });
+            for started in join_all(starts).await {
+                started?;
+            }
+            match round {
+                20 => Ok(round),
+                _ => ctx.continue_as_new(NAMED, round + 1).await,
+            }
+        })
+        .workflow(SLEEPER, async |ctx: WorkflowContext, (): ()| {
+            ctx.sleep(Duration::from_secs(1000)).await;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    let run = engine.start_workflow(NAMED, 0).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 20);
 }

@@ -16,6 +16,8 @@ impl<O> WorkflowHandle<O> {
     /// The workflow's code is not run for that: the answer is there also when the run is closed
     /// or parked, and when its workflow is not registered. It shows nothing that is not durable,
     /// and everything that followed from what was acknowledged before, unless the run is parked.
+    /// A run that sleeps before its first turn has published nothing yet;
+    /// [`of_run`](Self::of_run) asks the one before it.
     ///
     /// # Errors
     /// [`QueryError::NotPublished`] if there is nothing under this name yet,

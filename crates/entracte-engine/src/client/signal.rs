@@ -92,10 +92,10 @@ impl SendSignal {
 
     async fn send(self) -> Result<(), SignalError> {
         let signaled = self.event()?;
-        let is_repeated = self.request_id.is_some();
+        let mut is_repeated = self.request_id.is_some();
         let (client, mut run_id) = (&self.client, self.run_id);
         loop {
-            let answer = deliver_signal(client, run_id, &signaled, is_repeated).await;
+            let answer = deliver_signal(client, run_id, &signaled, &mut is_repeated).await;
             if self.is_single || !matches!(answer, Err(SignalError::AlreadyClosed { .. })) {
                 return answer;
             }
@@ -154,18 +154,19 @@ impl SendSignal {
 }
 
 /// Sends a signal until there is an answer; `is_repeated` says whether it may have been sent
-/// before.
+/// before, and so whether it may have been when the answer is there.
 pub(crate) async fn deliver_signal(
     client: &Client,
     run_id: RunId,
     signaled: &WorkflowExecutionSignaled,
-    is_repeated: bool,
+    is_repeated: &mut bool,
 ) -> Result<(), SignalError> {
     let question = |reply| RunCall::Signal { signaled: Box::new(signaled.clone()), reply };
     let (answer, asked) = client.tell(run_id, question).await;
+    *is_repeated |= asked > 1;
     match answer {
         // An earlier copy of it may have been taken up before the run closed.
-        Err(SignalError::AlreadyClosed { .. }) if asked > 1 || is_repeated => {
+        Err(SignalError::AlreadyClosed { .. }) if *is_repeated => {
             let shared = client.shared()?;
             let is_taken = has_taken(&*shared.store, run_id, &signaled.request_id)?;
             if is_taken { Ok(()) } else { answer }

@@ -201,7 +201,7 @@ impl DirectoryState {
         match self.store().get_run(run_id) {
             Err(error) => fail(call, error),
             Ok(None) => not_found(call, run_id),
-            Ok(Some(row)) if row.status.is_open() && !matches!(call, RunCall::Query { .. }) => {
+            Ok(Some(row)) if row.status.is_open() && self.opens_run(run_id, &call) => {
                 if self.open_stored(run_id, &row).await
                     && let Some(run) = self.open.get(run_id)
                 {
@@ -210,6 +210,13 @@ impl DirectoryState {
             }
             Ok(Some(row)) => self.answer_from_store(run_id, &row, call),
         }
+    }
+
+    /// Whether a call to an open run that is not in memory is for the run itself. A query is only
+    /// if the run has not begun: what was acknowledged before is taken up in its first turn.
+    fn opens_run(&self, run_id: RunId, call: &RunCall) -> bool {
+        let has_begun = || matches!(self.store().get_event(run_id, EventId::FIRST), Ok(Some(_)));
+        !matches!(call, RunCall::Query { .. }) || !has_begun()
     }
 
     /// Answers for a run that is closed, or a query of one that is not in memory.

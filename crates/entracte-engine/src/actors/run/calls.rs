@@ -75,7 +75,7 @@ pub(crate) enum RunCall {
     AsyncActivity(Box<AsyncActivityCall>),
     /// Pause, unpause, reset or change pending activities.
     ActivityOperation(Box<ActivityOperationCall>),
-    /// Tell what the run has published; never opens a run.
+    /// Tell what the run has published; opens no run that has begun.
     Query {
         query: String,
         reply: QueryReply,

@@ -12,8 +12,10 @@ use entracte_model::event::{
     WorkflowExecutionStarted,
 };
 use entracte_model::id::RunPurpose;
+use entracte_model::options::ParentCloseScope;
 use entracte_model::{
-    Event, EventAttributes, EventId, RunId, Seq, Timestamp, WorkflowIdReusePolicy,
+    Event, EventAttributes, EventId, ParentClosePolicy, RunId, Seq, Timestamp,
+    WorkflowIdReusePolicy,
 };
 use entracte_store::keys::{DeliveryKey, DeliveryKind};
 use entracte_store::rows::{InboxMessage, InboxRow, WorkflowIdRow};
@@ -22,6 +24,7 @@ use entracte_workflow::ChildExecution;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
+use super::deliveries::BY_PARENT_CLOSE;
 use super::input::QueuedInput;
 use super::opening::NewRun;
 use super::parking::retry_policy;
@@ -43,12 +46,14 @@ pub(super) fn start_key(parent: RunId, child: &ChildExecution) -> DeliveryKey {
     DeliveryKey { run_id, sender: parent, event_id, kind: DeliveryKind::Sent }
 }
 
+const TO_MAKE_ROOM: &str = "TerminateIfRunning WorkflowIdReusePolicy";
+
 /// What a child does that may start.
 enum Verdict {
     /// It begins, and takes its workflow id from this row.
     Begin(Option<WorkflowIdRow>),
-    /// A run of its workflow id is open, and is to end before.
-    Terminate(RunId),
+    /// A run of its workflow id is open, and is to end before, for this reason.
+    Terminate(RunId, &'static str),
     /// Its workflow id is taken, or as many children are open as may be.
     Refuse(StartChildFailedCause),
     /// Its parent has closed: it never starts (rule CHD-8).
@@ -278,8 +283,8 @@ impl RunState {
                     .extend(others.map(|(key, row)| QueuedInput::delivered(key, row.message)));
                 self.begin()
             }
-            Verdict::Terminate(run_id) => {
-                self.make_room(run_id);
+            Verdict::Terminate(run_id, reason) => {
+                self.make_room(run_id, reason);
                 Ok(())
             }
             Verdict::Refuse(cause) => {
@@ -331,21 +336,43 @@ impl RunState {
         };
         let terminates = reuse_policy == WorkflowIdReusePolicy::TerminateIfRunning;
         Ok(match row.status.is_open() {
-            true if terminates => Verdict::Terminate(row.run_id),
+            true if terminates => Verdict::Terminate(row.run_id, TO_MAKE_ROOM),
+            true if self.falls_with_parent(row.run_id)? => {
+                Verdict::Terminate(row.run_id, BY_PARENT_CLOSE)
+            }
             false if reuse_policy.allows_after(row.status) => Verdict::Begin(Some(row)),
             _ => Verdict::Refuse(StartChildFailedCause::WorkflowAlreadyExists),
         })
     }
 
+    /// Whether an open run is a child whose end is decided, because its parent has closed, and
+    /// only not told yet. So the next run of a chain can start children of the same ids.
+    fn falls_with_parent(&self, run_id: RunId) -> Result<bool, StoreError> {
+        let store = &self.shared.store;
+        let Some(parent) = store.get_run(run_id)?.and_then(|row| row.parent) else {
+            return Ok(false);
+        };
+        let is_terminated = parent.parent_close_policy == ParentClosePolicy::Terminate;
+        let closed = store.get_run(parent.run_id)?.and_then(|row| row.close);
+        let Some(close) = closed.filter(|_| is_terminated) else { return Ok(false) };
+        let initiated = store.get_event(parent.run_id, parent.initiated_event_id)?;
+        Ok(initiated.is_some_and(|event| match event.attributes {
+            EventAttributes::StartChildWorkflowExecutionInitiated(initiated) => {
+                let is_chains = initiated.options.parent_close_scope == ParentCloseScope::Chain;
+                !is_chains || close.new_execution_run_id.is_none()
+            }
+            _ => false,
+        }))
+    }
+
     /// Has the run terminated that holds the workflow id, and judges again.
-    fn make_room(&mut self, run_id: RunId) {
+    fn make_room(&mut self, run_id: RunId, reason: &'static str) {
         let (directory, myself, epoch) = (self.directory.clone(), self.myself.clone(), self.epoch);
         self.room_asked += 1;
         let delay = retry_policy().delay_after(self.room_asked);
         tokio::spawn(async move {
             let (reply, answer) = oneshot::channel();
-            let reason = "TerminateIfRunning WorkflowIdReusePolicy".to_owned();
-            let call = RunCall::Terminate { reason, reply };
+            let call = RunCall::Terminate { reason: reason.to_owned(), reply };
             let _ = directory.cast(DirectoryMessage::Call { run_id, call });
             match answer.await {
                 // The engine stops, and this actor with it.

@@ -194,7 +194,7 @@ async fn deliver(
 ) -> Result<NotArrived, SignalError> {
     let mut tries = 0;
     loop {
-        match deliver_signal(client, target, &signaled, true).await {
+        match deliver_signal(client, target, &signaled, &mut true).await {
             Ok(()) => return Ok(None),
             Err(SignalError::AlreadyClosed { .. }) => match next_run(client, target) {
                 Ok(Some(next)) => target = next,
