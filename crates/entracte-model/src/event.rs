@@ -25,7 +25,12 @@ use crate::id::EventId;
 use crate::time::Timestamp;
 
 /// The version of the history format that this code writes, kept in each run's first event.
-pub const HISTORY_FORMAT_VERSION: u16 = 1;
+///
+/// | version | since then |
+/// |---|---|
+/// | 1 | |
+/// | 2 | what may be pending is limited ([`PendingLimits`](crate::PendingLimits)) |
+pub const HISTORY_FORMAT_VERSION: u16 = 2;
 
 /// One entry of a run's history.
 ///

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A run keeps the limits with which it was started, in its first event: what its workflow was
 /// refused stays refused when it is replayed, whatever the engine's options say by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PendingLimits {
     /// Activities that have not ended. Default 2,000.
     pub activities: u32,
@@ -20,6 +21,14 @@ pub struct PendingLimits {
 }
 
 impl PendingLimits {
+    /// Those of runs that began before there were limits: histories of format version 1.
+    pub const UNLIMITED: Self = Self {
+        activities: u32::MAX,
+        children: u32::MAX,
+        external_signals: u32::MAX,
+        external_cancels: u32::MAX,
+    };
+
     /// Whether these are the defaults, which are not written down.
     #[must_use]
     pub fn is_default(&self) -> bool {

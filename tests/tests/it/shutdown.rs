@@ -1,10 +1,12 @@
 //! Shutdown in order: told, waited for, cut off, committed, closed.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use entracte::prelude::*;
 use entracte::{RunError, StartWorkflowError};
+use entracte_testing::TestEngine;
 use tokio::sync::Notify;
 
 const WORK: Activity<u64, u64> = Activity::new("work")
@@ -156,4 +158,34 @@ async fn two_who_shut_down_at_once_both_wait_until_the_store_is_closed() {
     runs.notified().await;
     let (one, other) = tokio::join!(engine.shutdown(), engine.shutdown());
     assert!(one.is_ok() && other.is_ok(), "{one:?} and {other:?}");
+}
+
+#[tokio::test]
+async fn a_shutdown_that_nobody_waits_for_any_more_can_be_asked_for_again() {
+    let mut given_up = 0;
+    for polls in 1..100 {
+        let engine = TestEngine::builder().start().await.unwrap();
+        let mut first = Box::pin(engine.shutdown());
+        let mut ended = None;
+        for _ in 0..polls {
+            let poll = std::future::poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await;
+            if let Poll::Ready(result) = poll {
+                ended = Some(result);
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        if let Some(result) = ended {
+            result.unwrap();
+            assert!(given_up > 2, "it was never given up in the middle");
+            return;
+        }
+        given_up += 1;
+        match engine.shutdown().await {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error.to_string(), "the engine has stopped: it was shut down"),
+        }
+    }
+    panic!("it never ended");
 }

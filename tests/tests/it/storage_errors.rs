@@ -4,11 +4,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use entracte::prelude::*;
 use entracte::store::StoreError;
-use entracte::{RunError, StartEngineError, StartWorkflowError};
+use entracte::{CodecError, Payload, PayloadCodec, RunError, StartEngineError, StartWorkflowError};
 use entracte_testing::{SimulatedDisk, TestEngine};
 use entracte_tests::steps::{ADD_ONE, THREE_STEPS, add_one, three_steps};
 
@@ -244,4 +246,37 @@ async fn running_attempts_are_told_when_a_commit_fails() {
     disk.fail_at_commit(disk.commits() + 1);
     engine.start_workflow(THREE_STEPS, 2).await.unwrap_err();
     assert_eq!(told.await.unwrap(), CancelCause::EngineStopped);
+}
+
+/// Panics once it is told to.
+struct Fragile(Arc<AtomicBool>);
+
+impl PayloadCodec for Fragile {
+    fn encode(&self, payload: &Payload) -> Result<Payload, CodecError> {
+        assert!(!self.0.load(Ordering::SeqCst), "no key");
+        Ok(payload.clone())
+    }
+
+    fn decode(&self, payload: &Payload) -> Result<Payload, CodecError> {
+        Ok(payload.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_codec_that_panics_while_a_batch_is_encoded_stops_the_engine_and_hangs_nobody() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let engine = TestEngine::builder()
+        .payload_codec(Fragile(Arc::clone(&panics)))
+        .workflow(THREE_STEPS, three_steps)
+        .activity(ADD_ONE, add_one)
+        .start()
+        .await
+        .unwrap();
+    panics.store(true, Ordering::SeqCst);
+    let error = engine.start_workflow(THREE_STEPS, 1).await.unwrap_err();
+    assert!(matches!(error, StartWorkflowError::OutcomeUnknown { .. }), "{error:?}");
+    let error = engine.start_workflow(THREE_STEPS, 1).await.unwrap_err();
+    assert!(matches!(error, StartWorkflowError::EngineStopped(_)), "{error:?}");
+    // It comes to its end, whatever it has to tell.
+    drop(engine.shutdown().await);
 }

@@ -207,6 +207,13 @@ pub struct WorkflowExecutionStarted {
 }
 
 impl WorkflowExecutionStarted {
+    /// How many operations the run may have pending: what a run from before there were limits
+    /// has asked for stays granted.
+    #[must_use]
+    pub fn pending_limits(&self) -> PendingLimits {
+        if self.format_version < 2 { PendingLimits::UNLIMITED } else { self.limits }
+    }
+
     /// Begins the first run of a chain, with defaults for everything else.
     #[must_use]
     pub fn new(

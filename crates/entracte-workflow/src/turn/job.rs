@@ -143,7 +143,7 @@ fn initialize(started: &WorkflowExecutionStarted) -> InitializeWorkflow {
         first_execution_run_id: started.first_execution_run_id,
         continued_execution_run_id: started.continued_execution_run_id,
         continued_failure: started.continued_failure.clone(),
-        limits: started.limits,
+        limits: started.pending_limits(),
     }
 }
 

@@ -74,6 +74,22 @@ fn lim_6_and_chd_18_the_default_limits_refuse_the_2001st_with_a_typed_error_at_t
 }
 
 #[test]
+fn lim_6_a_run_from_before_there_were_limits_has_none() {
+    let EventAttributes::WorkflowExecutionStarted(mut start) = started(&("activity", 2_001)) else {
+        panic!("a start")
+    };
+    start.format_version = 1;
+    let mut rig = Rig::new(async |ctx: WorkflowContext, _: (String, u64)| {
+        let all = (1..=2_001_u64).map(|number| ctx.activity(CHARGE, number).into_future());
+        join_all(all).await;
+        Ok(())
+    });
+    // It is replayed before its next turn.
+    assert_eq!(rig.turn(vec![EventAttributes::WorkflowExecutionStarted(start)]).len(), 2_001);
+    assert!(rig.complete(1, 0).is_empty());
+}
+
+#[test]
 fn lim_6_the_limits_of_a_run_are_those_of_its_start_also_on_replay() {
     let mut rig = Rig::new(async |ctx: WorkflowContext, ()| {
         let mut texts = Vec::new();

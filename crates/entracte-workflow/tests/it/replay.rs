@@ -146,7 +146,7 @@ fn histories_that_are_not_sound_are_named() {
             "the first event is WorkflowExecutionCompleted, not WorkflowExecutionStarted",
         ),
         (vec![start(), event(2, started(&()))], "event 2 starts a run that has already started"),
-        (vec![event(1, newer(2))], "the history has format version 2; this code reads up to 1"),
+        (vec![event(1, newer(3))], "the history has format version 3; this code reads up to 2"),
         (
             vec![start(), late],
             "event 2 at 1970-01-01T00:00:00.000Z is earlier than the event before it at \

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use entracte_model::{RunId, Timestamp};
 use entracte_store::keys::DeliveryKey;
-use entracte_store::{Batch, Persist, Store, StoreError, StoreFuture};
+use entracte_store::{Batch, Persist, Store, StoreError};
 use futures_util::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
@@ -35,6 +35,8 @@ pub(crate) struct JournalState {
     opening: Vec<(Epoch, ActorRef<RunMessage>)>,
     /// Who waits for the store to be closed.
     closing: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    /// What became of closing the store, once it is closed.
+    closed: Option<Result<(), StoreError>>,
     /// Whether something was committed that no sync has covered.
     dirty: bool,
     sync_armed: bool,
@@ -70,6 +72,7 @@ impl JournalState {
             in_flight_runs: Vec::new(),
             opening: Vec::new(),
             closing: Vec::new(),
+            closed: None,
             dirty: false,
             sync_armed: false,
             sync_due: false,
@@ -93,11 +96,18 @@ impl JournalState {
                 self.settle(result);
             }
             JournalMessage::SyncDue => self.sync_due = true,
-            JournalMessage::Close { reply } => self.closing.push(reply),
+            JournalMessage::Close { reply } => match &self.closed {
+                // Whoever asked before may have gone without hearing the answer.
+                Some(result) => {
+                    let _ = reply.send(result.clone());
+                }
+                None => self.closing.push(reply),
+            },
             JournalMessage::Closed(result) => {
                 for reply in self.closing.drain(..) {
                     let _ = reply.send(result.clone());
                 }
+                self.closed = Some(result);
             }
         }
     }
@@ -158,7 +168,7 @@ impl JournalState {
         let store = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let result = unpanicking(store.commit(batch, persist)).await;
+            let result = unpanicking(async { store.commit(batch, persist).await }).await;
             let _ = myself.cast(JournalMessage::Committed(result));
         });
     }
@@ -275,7 +285,7 @@ impl JournalState {
         let store = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let result = unpanicking(store.sync()).await;
+            let result = unpanicking(async { store.sync().await }).await;
             let _ = myself.cast(JournalMessage::Synced(result));
         });
     }
@@ -286,14 +296,15 @@ impl JournalState {
         let store: Arc<dyn Store> = Arc::clone(&self.shared.store);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let result = unpanicking(store.close()).await;
+            let result = unpanicking(async { store.close().await }).await;
             let _ = myself.cast(JournalMessage::Closed(result));
         });
     }
 }
 
-/// A store that panics has failed: its caller must hear of it, or it would wait for ever.
-async fn unpanicking(work: StoreFuture<'_>) -> Result<(), StoreError> {
+/// A store that panics has failed: its caller must hear of it, or it would wait for ever. The
+/// call itself is part of the work, since it may run a codec.
+async fn unpanicking(work: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_panic| {
         Err(StoreError::Poisoned { reason: "the store panicked while it wrote".into() })
     })
