@@ -26,6 +26,8 @@ mod cancelled_backoff;
 mod chain_children;
 #[path = "it/chain_faults.rs"]
 mod chain_faults;
+#[path = "it/chain_relay.rs"]
+mod chain_relay;
 #[path = "it/children.rs"]
 mod children;
 #[path = "it/children_survive.rs"]

@@ -200,10 +200,10 @@ pub struct WorkflowExecutionStarted {
     /// How many operations the run may have pending (rule LIM-6).
     #[serde(default, skip_serializing_if = "PendingLimits::is_default")]
     pub limits: PendingLimits,
-    /// Whether earlier runs of the chain have left children behind whose parent close policy is
-    /// about the chain.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub chain_has_children: bool,
+    /// The nearest earlier run of the chain that has left children behind whose parent close
+    /// policy is about the chain. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_children_run_id: Option<RunId>,
 }
 
 impl WorkflowExecutionStarted {
@@ -245,7 +245,7 @@ impl WorkflowExecutionStarted {
             continued_failure: None,
             first_workflow_task_backoff: None,
             limits: PendingLimits::default(),
-            chain_has_children: false,
+            chain_children_run_id: None,
         }
     }
 }

@@ -63,7 +63,9 @@ impl RunState {
         // Each run of the chain has the limits of the engine that began it.
         started.limits = self.shared.options.pending_limits;
         let mut children = self.history.children.values();
-        started.chain_has_children |= children.any(|child| child.options.falls_with_chain());
+        if children.any(|child| child.options.falls_with_chain()) {
+            started.chain_children_run_id = Some(self.run_id);
+        }
         let (status, time) = (WorkflowStatus::Running, close.time);
         let row = RunRow {
             workflow_id: started.workflow_id.clone(),

@@ -5,16 +5,16 @@
 //! thousand children are not one batch, and a crash between two of them forgets none.
 //!
 //! Children whose policy is about the chain are told when its last run closes. The first event of
-//! each run says whether runs before it have left such children. If so, a run that has told its
-//! own children writes a row for the run before it, in the same batch, and that is opened for it:
-//! so it goes back along the chain, from run to run, as far as there are such children.
+//! each run names the nearest earlier run that has left such children. If there is one, a run that
+//! has told its own children writes a row for that run, in the same batch, and that is opened for
+//! it: so it goes back along the chain, and no run without such children is opened.
 
 use entracte_model::options::ParentCloseScope;
-use entracte_model::{EventId, ParentClosePolicy, RunId, Seq, Timestamp};
-use entracte_store::StoreExt;
+use entracte_model::{Event, EventId, ParentClosePolicy, RunId, Seq, Timestamp};
 use entracte_store::keys::{DeliveryKey, DeliveryKind, DueKey, DueKind};
 use entracte_store::rows::{InboxMessage, RunRow};
-use entracte_workflow::{ChildExecution, HistoryState};
+use entracte_store::{StoreError, StoreExt};
+use entracte_workflow::{ChildExecution, HistoryError, HistoryState};
 use ractor::ActorProcessingErr;
 
 use super::children::start_key;
@@ -42,12 +42,12 @@ impl RunState {
     }
 
     fn has_children_to_tell(&self, is_last: bool) -> bool {
-        !self.history.children.is_empty() || is_last && self.chain_has_children()
+        !self.history.children.is_empty() || is_last && self.chain_children_run_id().is_some()
     }
 
-    /// Whether the runs before this one have left children to the chain.
-    fn chain_has_children(&self) -> bool {
-        self.history.started.as_ref().is_some_and(|started| started.chain_has_children)
+    /// The nearest run before this one that has left children to the chain.
+    fn chain_children_run_id(&self) -> Option<RunId> {
+        self.history.started.as_ref().and_then(|started| started.chain_children_run_id)
     }
 
     /// The run is closed, and that is durable: its children are told.
@@ -78,17 +78,15 @@ impl RunState {
             change.rows.put_due(marker);
             self.parent_close = Some(marker);
             change.effects.push(Effect::TellChildren);
-        } else if is_chain_over && self.chain_has_children() {
-            self.pass_chain_close_on(&mut change);
+        } else if is_chain_over && let Some(before) = self.chain_children_run_id() {
+            self.pass_chain_close_on(before, DueKey { seq: last, ..marker }, &mut change);
         }
         self.append(change);
     }
 
-    /// Has the run before this one tell the children that it has left to the chain.
-    fn pass_chain_close_on(&self, change: &mut Change) {
-        let started = self.history.started.as_ref();
-        let before = started.and_then(|started| started.continued_execution_run_id);
-        let Some(before) = before else { return };
+    /// Has an earlier run tell the children that it has left to the chain. If its row cannot be
+    /// read, the marker stays, and the next start goes on from it.
+    fn pass_chain_close_on(&self, before: RunId, marker_left: DueKey, change: &mut Change) {
         match self.shared.store.get_run(before) {
             Ok(row) => {
                 if let Some(close) = row.and_then(|row| row.close) {
@@ -97,9 +95,9 @@ impl RunState {
                     change.opens = Some(before);
                 }
             }
-            // Nobody is left who could find these children; `verify` names the row.
             Err(error) => {
-                tracing::error!(workflow.run_id = %before, %error, "its children are not told");
+                tracing::error!(workflow.run_id = %before, %error, "its children wait for a start");
+                change.rows.put_due(marker_left);
             }
         }
     }
@@ -139,11 +137,7 @@ impl RunState {
         // One after the other.
         self.opens_again |= markers.len() > 1;
         if let Some(marker) = markers.first().copied() {
-            let mut history = HistoryState::default();
-            for event in self.shared.store.read_history(self.run_id)? {
-                history.apply(&event)?;
-            }
-            self.history = history;
+            self.history = self.closed_history(row)?;
             self.parent_close = Some(marker);
         }
         // What was sent to it meanwhile is answered by the directory, once it has left.
@@ -153,4 +147,35 @@ impl RunState {
         self.tell_children();
         Ok(())
     }
+
+    /// The history of a closed run. Of a corrupt one it is only what the run began with and where
+    /// it ended: its own children are not told, but those of the runs before it are.
+    fn closed_history(&self, row: &RunRow) -> Result<HistoryState, StoreError> {
+        let store = &self.shared.store;
+        let error = match store.read_history(self.run_id) {
+            Ok(events) => match history_of(&events) {
+                Ok(history) => return Ok(history),
+                Err(error) => error.to_string(),
+            },
+            Err(error @ StoreError::CorruptRow { .. }) => error.to_string(),
+            // It may be readable the next time.
+            Err(error) => return Err(error),
+        };
+        tracing::error!(workflow.run_id = %self.run_id, error, "its children are not told");
+        let first = store.get_event(self.run_id, EventId::FIRST).ok().flatten();
+        let mut history = history_of(first.as_slice()).unwrap_or_default();
+        if let Some(close) = row.close {
+            history.new_execution_run_id = close.new_execution_run_id;
+            history.next_event_id = close.last_event_id.next();
+        }
+        Ok(history)
+    }
+}
+
+fn history_of(events: &[Event]) -> Result<HistoryState, HistoryError> {
+    let mut history = HistoryState::default();
+    for event in events {
+        history.apply(event)?;
+    }
+    Ok(history)
 }

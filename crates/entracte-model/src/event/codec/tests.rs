@@ -66,7 +66,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         initiator: (number % 2 == 1).then_some(ContinueAsNewInitiator::Retry),
                         continued_failure: (number % 2 == 1).then(|| failure(&text)),
                         first_workflow_task_backoff: Some(Duration::from_nanos(number)),
-                        chain_has_children: number % 2 == 1,
+                        chain_children_run_id: (number % 2 == 1).then_some(run_id),
                         ..WorkflowExecutionStarted::new(
                             run_id,
                             workflow_id,
