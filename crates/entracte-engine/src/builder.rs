@@ -209,6 +209,8 @@ impl EngineBuilder {
     ///
     /// The start of another child fails at its parent, with the type
     /// `OpenChildrenLimitExceeded`. It does not wait: those that are open may be waiting for it.
+    /// Bounds the children that are in memory: after a restart, those that wait for a signal alone
+    /// are not counted until they are opened.
     pub fn open_children_max(mut self, children: usize) -> Self {
         self.options.open_children_max = children;
         self

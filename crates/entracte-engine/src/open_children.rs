@@ -15,10 +15,6 @@ pub(crate) struct OpenChildren(Arc<AtomicUsize>);
 pub(crate) struct OpenChild(Arc<AtomicUsize>);
 
 impl OpenChildren {
-    pub(crate) fn len(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
     /// Takes the place of a child that begins; none if all are taken.
     pub(crate) fn begin(&self, max: usize) -> Option<OpenChild> {
         let more = |open: usize| (open < max).then_some(open + 1);

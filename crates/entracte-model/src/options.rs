@@ -248,6 +248,9 @@ pub enum ParentCloseScope {
     /// The chain's: the child goes on as long as the chain does, and the policy applies when its
     /// last run closes. The runs that follow know nothing else of the child: they have no handle
     /// to it, and do not hear of its end.
+    ///
+    /// A child that has not started when the run closes that asked for it never starts (rule
+    /// CHD-8): await its start before continuing as new.
     Chain,
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use entracte::prelude::*;
-use entracte::{EngineBuilder, EngineOptions, StartWorkflowError};
+use entracte::store::{Store, StoreExt};
+use entracte::{EngineBuilder, EngineOptions, RunId, StartWorkflowError};
 use entracte_testing::crash::CrashTest;
 use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine};
 
@@ -204,6 +205,39 @@ async fn a_child_too_many_for_the_engine_fails_at_its_parent_and_does_not_wait()
     // There is room again.
     let run = engine.start_workflow(PARENT, 2).workflow_id("again").await.unwrap();
     assert!(run.result().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lim_1_and_2_a_run_that_comes_back_over_its_limit_is_terminated_at_once() {
+    // As it is after a crash between the turn that passed the limit and the termination.
+    type Limit = fn(EngineBuilder) -> EngineBuilder;
+    let limits: [(Limit, &str); 2] = [
+        (|engine| engine.history_events_max(4), "Workflow history count exceeds limit."),
+        (|engine| engine.history_bytes_max(400), "Workflow history size exceeds limit."),
+    ];
+    for (limit, text) in limits {
+        let disk = SimulatedDisk::new(SimulatedOptions::default());
+        let first = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
+        let timers = first.start_workflow(TIMERS, 10).workflow_id("timers").await.unwrap();
+        first.start_workflow(TIMERS, 1).workflow_id("short").await.unwrap();
+        assert!(timers.describe().await.unwrap().status.is_open());
+        first.shutdown().await.unwrap();
+        let events = events_of(&*disk.reopen(), timers.run_id());
+        let next = limit(workflows(TestEngine::on_store(disk.reopen()))).start().await.unwrap();
+        let timers = next.workflow_handle(TIMERS, "timers").await.unwrap();
+        assert_eq!(terminated(timers.result().await.unwrap_err()), text);
+        let short = next.workflow_handle(TIMERS, "short").await.unwrap();
+        assert!(short.describe().await.unwrap().status.is_open());
+        next.shutdown().await.unwrap();
+        // No timer was waited for, and no turn was taken.
+        let after = events_of(&*disk.reopen(), timers.run_id());
+        assert_eq!(after, events + 1);
+    }
+}
+
+/// How many events the store holds of a run.
+fn events_of(store: &dyn Store, run_id: RunId) -> usize {
+    store.read_history(run_id).unwrap().len()
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,9 @@ pub(crate) struct RootState {
     shared: Arc<Shared>,
     journal: JournalHandle,
     organs: Option<(ActorId, ActorId)>,
+    /// Who ended before the organs were known, and whether by a failure: one of them may be an
+    /// organ. Looked up only.
+    ended_early: HashMap<ActorId, bool>,
     /// The names of the task queues whose actors live. Looked up only.
     task_queues: HashMap<ActorId, Arc<str>>,
     _end: EngineEnd,
@@ -63,8 +66,8 @@ impl Actor for Root {
     ) -> Result<RootState, ActorProcessingErr> {
         let (of_end, journal_of_end) = (Arc::clone(&shared), journal.clone());
         let end = EngineEnd(RootArguments { shared: of_end, journal: journal_of_end });
-        let task_queues = HashMap::new();
-        Ok(RootState { shared, journal, organs: None, task_queues, _end: end })
+        let (ended_early, task_queues) = (HashMap::new(), HashMap::new());
+        Ok(RootState { shared, journal, organs: None, ended_early, task_queues, _end: end })
     }
 
     async fn handle(
@@ -74,7 +77,15 @@ impl Actor for Root {
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            RootMessage::Organs { journal, directory } => state.organs = Some((journal, directory)),
+            RootMessage::Organs { journal, directory } => {
+                state.organs = Some((journal, directory));
+                let early = std::mem::take(&mut state.ended_early);
+                for organ in [journal, directory] {
+                    if let Some(has_failed) = early.get(&organ) {
+                        state.child_ended(&myself, organ, *has_failed).await;
+                    }
+                }
+            }
             RootMessage::StartTaskQueue { task_queue } => {
                 state.start_task_queue(&myself, task_queue).await;
             }
@@ -93,23 +104,33 @@ impl Actor for Root {
             SupervisionEvent::ActorFailed(child, _) => (child.get_id(), true),
             _ => return Ok(()),
         };
-        match state.organs {
-            Some((journal, _)) if journal == child && !has_failed => {
-                state.replace_journal(&myself).await;
-            }
-            Some((journal, _)) if journal == child => state.organ_ended(&myself, "journal"),
-            Some((_, directory)) if directory == child => state.organ_ended(&myself, "directory"),
-            _ => {
-                if let Some(name) = state.task_queues.remove(&child) {
-                    state.task_queue_ended(&name, child);
-                }
-            }
-        }
+        state.child_ended(&myself, child, has_failed).await;
         Ok(())
     }
 }
 
 impl RootState {
+    /// An actor under the root has ended: does what its end asks for.
+    async fn child_ended(
+        &mut self,
+        myself: &ActorRef<RootMessage>,
+        child: ActorId,
+        has_failed: bool,
+    ) {
+        if let Some(name) = self.task_queues.remove(&child) {
+            return self.task_queue_ended(&name, child);
+        }
+        match self.organs {
+            None => drop(self.ended_early.insert(child, has_failed)),
+            Some((journal, _)) if journal == child && !has_failed => {
+                self.replace_journal(myself).await;
+            }
+            Some((journal, _)) if journal == child => self.organ_ended(myself, "journal"),
+            Some((_, directory)) if directory == child => self.organ_ended(myself, "directory"),
+            Some(_) => {}
+        }
+    }
+
     fn organ_ended(&self, myself: &ActorRef<RootMessage>, organ: &str) {
         if !self.shared.health.is_shutting_down() {
             tracing::error!(organ, "an actor that the engine needs has ended: the engine stops");

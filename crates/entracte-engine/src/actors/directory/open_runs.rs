@@ -39,11 +39,14 @@ pub(super) struct OpenRuns {
     by_run: BTreeMap<RunId, OpenRun>,
     by_workflow: HashMap<WorkflowId, RunId>,
     by_parent: HashMap<RunId, BTreeSet<RunId>>,
+    /// How many of them are nobody's children.
+    without_parent: usize,
 }
 
 impl OpenRuns {
-    pub(super) fn len(&self) -> usize {
-        self.by_run.len()
+    /// How many of them clients have started: those that are nobody's children.
+    pub(super) fn of_clients(&self) -> usize {
+        self.without_parent
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -56,7 +59,10 @@ impl OpenRuns {
         if let Some(parent) = run.parent {
             self.by_parent.entry(parent).or_default().insert(run_id);
         }
-        self.by_run.insert(run_id, run);
+        self.without_parent += usize::from(run.parent.is_none());
+        if let Some(before) = self.by_run.insert(run_id, run) {
+            self.without_parent -= usize::from(before.parent.is_none());
+        }
     }
 
     pub(super) fn get(&self, run_id: RunId) -> Option<&OpenRun> {
@@ -74,6 +80,7 @@ impl OpenRuns {
             return None;
         }
         let run = self.by_run.remove(&run_id)?;
+        self.without_parent -= usize::from(run.parent.is_none());
         if self.by_workflow.get(&run.workflow_id) == Some(&run_id) {
             self.by_workflow.remove(&run.workflow_id);
         }

@@ -114,8 +114,7 @@ impl DirectoryState {
 
     async fn start_new(&mut self, mut request: StartRequest, replaces: Option<WorkflowIdRow>) {
         let limit = self.shared.options.open_runs_max;
-        let of_clients = self.open.len().saturating_sub(self.shared.open_children.len());
-        if of_clients >= limit {
+        if self.open.of_clients() >= limit {
             let _ = request.reply.send(Err(StartWorkflowError::TooManyOpenRuns { limit }));
             return;
         }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ractor::ActorRef;
@@ -21,6 +22,9 @@ pub(crate) struct JournalHandle(Arc<Inner>);
 struct Inner {
     state: Mutex<JournalState>,
     mailbox: Mutex<Mailbox>,
+    /// How many messages and appends were taken up and not settled, for whoever looks: the state
+    /// is held while the store is read.
+    taken_up: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -41,7 +45,8 @@ pub(crate) struct JournalEnded;
 impl JournalHandle {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let state = Mutex::new(JournalState::new(shared));
-        Self(Arc::new(Inner { state, mailbox: Mutex::default() }))
+        let (mailbox, taken_up) = (Mutex::default(), AtomicUsize::new(0));
+        Self(Arc::new(Inner { state, mailbox, taken_up }))
     }
 
     /// Hands something to the journal.
@@ -81,12 +86,14 @@ impl JournalHandle {
         };
         drop(messages);
         self.state().let_go();
+        self.0.taken_up.store(0, Ordering::Relaxed);
     }
 
-    /// How many appends wait for their commit, and what else was not looked at yet.
+    /// How many appends wait for their commit, and what else was not looked at yet. Does not wait
+    /// for the work.
     pub(crate) fn waiting(&self) -> usize {
         let unread = self.mailbox().messages.len();
-        unread + self.state().waiting.len()
+        unread + self.0.taken_up.load(Ordering::Relaxed)
     }
 
     /// Does what there is to do. There is no point at which an actor that does this could be
@@ -96,12 +103,15 @@ impl JournalHandle {
         let messages = {
             let mut mailbox = self.mailbox();
             mailbox.is_called = false;
+            let taken_up = state.waiting.len() + mailbox.messages.len();
+            self.0.taken_up.store(taken_up, Ordering::Relaxed);
             std::mem::take(&mut mailbox.messages)
         };
         for message in messages {
             state.take(message);
             state.advance(self);
         }
+        self.0.taken_up.store(state.waiting.len(), Ordering::Relaxed);
     }
 
     /// A way to the journal that does not keep it.

@@ -116,6 +116,13 @@ impl RunState {
         if self.parent_terminates {
             return self.pump();
         }
+        if self.parked.is_none() {
+            // The engine may have stopped between the turn that passed the limit and the end.
+            self.check_history_length()?;
+            if self.is_closed() {
+                return Ok(());
+            }
+        }
         for (seq, attempt) in resumed {
             // Nobody saw how the attempt ended: it counts as failed (rule 6 of the design).
             let failure = lost_attempt("the engine stopped while it ran");

@@ -189,6 +189,10 @@ impl RunState {
             self.park(cause, None);
             return Ok(());
         }
+        self.check_history_length()?;
+        if self.is_closed() {
+            return Ok(());
+        }
         self.resume_local();
         // It may have been due while nothing could be written.
         self.ready.push_back(Effect::ArmRunTimeout);

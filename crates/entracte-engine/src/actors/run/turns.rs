@@ -221,7 +221,7 @@ impl RunState {
     }
 
     /// A history that passes a limit ends the run (rules LIM-1 and LIM-2).
-    fn check_history_length(&mut self) -> Result<(), ActorProcessingErr> {
+    pub(super) fn check_history_length(&mut self) -> Result<(), ActorProcessingErr> {
         if self.is_closed() {
             return Ok(());
         }
