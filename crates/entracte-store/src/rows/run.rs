@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entracte_model::event::ParentExecution;
+use entracte_model::event::{ParentExecution, WorkflowExecutionStarted};
 use entracte_model::{EventId, RunId, Timestamp, WorkflowId, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,23 @@ pub struct RunClose {
 }
 
 impl RunRow {
+    /// That of an open run that began like this, at this time.
+    #[must_use]
+    pub fn begun(started: &WorkflowExecutionStarted, time: Timestamp) -> Self {
+        Self {
+            workflow_id: started.workflow_id.clone(),
+            workflow_type: Arc::clone(&started.workflow_type),
+            request_id: Arc::clone(&started.request_id),
+            first_execution_run_id: started.first_execution_run_id,
+            continued_execution_run_id: started.continued_execution_run_id,
+            attempt: started.attempt,
+            parent: started.parent.clone(),
+            start_time: time,
+            status: WorkflowStatus::Running,
+            close: None,
+        }
+    }
+
     /// The run that follows this one in its chain, if it is closed and there is one.
     #[must_use]
     pub fn new_execution_run_id(&self) -> Option<RunId> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::{RunId, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,19 @@ pub struct WorkflowIdRow {
     pub request_id: Arc<str>,
     /// Whether it is open, or how it closed.
     pub status: WorkflowStatus,
+}
+
+impl WorkflowIdRow {
+    /// That of an open run that began like this.
+    #[must_use]
+    pub fn begun(run_id: RunId, started: &WorkflowExecutionStarted) -> Self {
+        Self {
+            run_id,
+            first_execution_run_id: started.first_execution_run_id,
+            request_id: Arc::clone(&started.request_id),
+            status: WorkflowStatus::Running,
+        }
+    }
 }
 
 plain_row!(WorkflowIdRow);

@@ -10,7 +10,7 @@
 //! ended: each run is held back for a moment before its first turn.
 
 use entracte_model::event::{WorkflowExecutionStarted, run_timeout_failure};
-use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, Timestamp, WorkflowStatus};
+use entracte_model::{Event, EventAttributes, EventId, RunId, Seq, Timestamp};
 use entracte_store::keys::{DeliveryKey, DueKey, DueKind, InboxKey};
 use entracte_store::rows::{InboxMessage, InboxRow, RunRow, WorkflowIdRow};
 use entracte_store::{StoreError, StoreExt};
@@ -66,19 +66,8 @@ impl RunState {
         if children.any(|child| child.options.falls_with_chain()) {
             started.chain_children_run_id = Some(self.run_id);
         }
-        let (status, time) = (WorkflowStatus::Running, close.time);
-        let row = RunRow {
-            workflow_id: started.workflow_id.clone(),
-            workflow_type: started.workflow_type.clone(),
-            request_id: started.request_id.clone(),
-            first_execution_run_id: started.first_execution_run_id,
-            continued_execution_run_id: started.continued_execution_run_id,
-            attempt: started.attempt,
-            parent: started.parent.clone(),
-            start_time: time,
-            status,
-            close: None,
-        };
+        let time = close.time;
+        let row = RunRow::begun(&started, time);
         change.rows.put_run(new, &row);
         if let Some(due) = started.times_out_at(time) {
             change.rows.put_due(run_timeout_key(new, due));
@@ -86,12 +75,7 @@ impl RunState {
         if started.first_workflow_task_backoff.is_some() {
             change.rows.put_due(first_task_key(new, started.first_task_time(time)));
         }
-        let workflow_id = WorkflowIdRow {
-            run_id: new,
-            first_execution_run_id: started.first_execution_run_id,
-            request_id: started.request_id.clone(),
-            status,
-        };
+        let workflow_id = WorkflowIdRow::begun(new, &started);
         self.hand_inbox_over(new, started, change);
         change.opens = Some(new);
         Some(workflow_id)

@@ -122,24 +122,8 @@ impl RunState {
         change: &mut Change,
     ) {
         let Some(new_run) = self.new_run.take() else { return };
-        let run = RunRow {
-            workflow_id: started.workflow_id.clone(),
-            workflow_type: started.workflow_type.clone(),
-            request_id: started.request_id.clone(),
-            first_execution_run_id: started.first_execution_run_id,
-            continued_execution_run_id: started.continued_execution_run_id,
-            attempt: started.attempt,
-            parent: started.parent.clone(),
-            start_time: time,
-            status: WorkflowStatus::Running,
-            close: None,
-        };
-        let workflow_id = WorkflowIdRow {
-            run_id: self.run_id,
-            first_execution_run_id: started.first_execution_run_id,
-            request_id: started.request_id.clone(),
-            status: WorkflowStatus::Running,
-        };
+        let run = RunRow::begun(started, time);
+        let workflow_id = WorkflowIdRow::begun(self.run_id, started);
         change.rows.put_run(self.run_id, &run);
         change.claim = Some(WorkflowIdClaim {
             workflow_id: started.workflow_id.clone(),
