@@ -15,6 +15,7 @@ use crate::terminal::rig::{Rig, tree};
 
 const DOWN: &str = "\x1b[B";
 const END: &str = "\x1b[F";
+pub(crate) const HOME: &str = "\x1b[H";
 
 #[test]
 fn keys_kill_restart_crash_and_cancel_and_quitting_restores_the_terminal() {
@@ -57,6 +58,21 @@ fn keys_kill_restart_crash_and_cancel_and_quitting_restores_the_terminal() {
     rig.press("q");
     assert!(rig.wait().success());
     rig.assert_restored();
+}
+
+#[test]
+fn a_key_that_is_pressed_while_the_size_changes_is_heard() {
+    let mut rig = Rig::start(&["--plays", "1", "--acts", "1", "--pace", "1h"]);
+    rig.until("the tree", |screen| tree(screen).contains("rehearse #1, "));
+    for round in 0..50 {
+        rig.resize(if round % 2 == 0 { 16 } else { 30 }, 100);
+        rig.press(END);
+        rig.until("the last line", |screen| screen.contains(">         rehearse #1"));
+        rig.press(HOME);
+        rig.until("the first line", |screen| screen.contains("> engine"));
+    }
+    rig.press("q");
+    assert!(rig.wait().success());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use tempfile::TempDir;
 
-use crate::PATIENCE;
+use crate::{HOME, PATIENCE};
 
 pub(crate) struct Rig {
     child: Box<dyn Child + Send + Sync>,
@@ -90,7 +90,6 @@ impl Rig {
 
     /// Goes to the top, then on until a line is selected that begins like this.
     pub(crate) fn select(&mut self, wanted: &str, down: &str) {
-        const HOME: &str = "\x1b[H";
         self.press(HOME);
         self.until("the top", |screen| screen.contains("> engine"));
         let is_selected =
