@@ -100,6 +100,8 @@ mod recovery;
 mod refused_terminates;
 #[path = "it/reopened_closed.rs"]
 mod reopened_closed;
+#[path = "it/repeated_cancel.rs"]
+mod repeated_cancel;
 #[path = "it/repeated_terminate.rs"]
 mod repeated_terminate;
 #[path = "it/sagas.rs"]

@@ -53,6 +53,37 @@ pub(crate) fn next_without(
     Ok(None)
 }
 
+/// The run of a chain that gets what a client has sent to one that has closed; nothing if there
+/// is none. What may have been sent before is told to the runs one after the other, so that none
+/// is passed over that has it.
+pub(crate) fn next_to_tell(
+    store: &dyn Store,
+    closed: RunId,
+    is_repeated: bool,
+) -> Result<Option<RunId>, StoreError> {
+    if is_repeated {
+        let row = store.get_run(closed)?;
+        return Ok(row.and_then(|row| row.new_execution_run_id()));
+    }
+    let last = last_run(store, closed)?.map(|(last, _)| last);
+    Ok(last.filter(|last| *last != closed))
+}
+
+/// Whether a closed run has taken up a client's request to cancel (rule CAN-1).
+pub(crate) fn has_been_cancelled(
+    store: &dyn Store,
+    run_id: RunId,
+    request_id: &str,
+) -> Result<bool, StoreError> {
+    let history = store.read_history(run_id)?;
+    Ok(history.iter().any(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionCancelRequested(taken) => {
+            taken.request_id.as_deref() == Some(request_id)
+        }
+        _ => false,
+    }))
+}
+
 /// Whether a closed run has taken up the signal of a request (rule SIG-3).
 pub(crate) fn has_taken(
     store: &dyn Store,

@@ -1,6 +1,7 @@
 //! How hosts talk to the runs of an engine.
 
 mod async_activity;
+mod cancel;
 mod handle;
 mod output;
 mod pending_activity;

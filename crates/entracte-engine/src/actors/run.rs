@@ -9,6 +9,7 @@ mod activities;
 mod admission;
 mod async_completion;
 mod calls;
+mod cancelling;
 mod chain;
 mod children;
 mod closing;
@@ -42,6 +43,7 @@ pub(crate) use self::async_completion::{AsyncActivityAction, AsyncActivityCall, 
 pub(crate) use self::calls::{
     ResultReply, RunCall, StartReply, StartRequest, StartedRun, started_before,
 };
+pub(crate) use self::cancelling::CancelRequest;
 pub(crate) use self::deliveries::{answer_to, goes_on};
 pub(crate) use self::opening::{NewRun, Origin, RunArguments};
 pub use self::parking::ParkCause;

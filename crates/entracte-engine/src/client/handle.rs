@@ -169,20 +169,6 @@ impl<O> WorkflowHandle<O> {
         Ok(store.read_history(run_id)?)
     }
 
-    /// Asks the run to cancel; it may clean up first, or ignore the request. Asking again, or
-    /// asking a closed run, changes nothing (rule CAN-1). Answered when the request is durable.
-    ///
-    /// # Errors
-    /// [`RunError`] if there is no such run, or nobody to ask.
-    pub async fn cancel(&self, reason: impl Into<String>) -> Result<(), RunError> {
-        let reason = reason.into();
-        let told = self.tell(|reply| RunCall::Cancel { reason: reason.clone(), reply }).await;
-        match told.answer {
-            Err(RunError::AlreadyClosed { .. }) => Ok(()),
-            answer => answer,
-        }
-    }
-
     /// Ends the run at once, without running any of its code: nothing is cleaned up, no
     /// compensation runs (rule CAN-6). Works for parked runs too.
     ///

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use entracte_model::event::WorkflowExecutionSignaled;
 use entracte_model::{EncodeError, Headers, Payload, RunId, WorkflowId, id};
-use entracte_store::StoreExt;
 use entracte_workflow::{ClientCall, ClientCallKind, Signal};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Client, WorkflowHandle};
 use crate::actors::run::RunCall;
-use crate::chain::{has_taken, last_run};
+use crate::chain::{has_taken, next_to_tell};
 use crate::engine::shorten;
 use crate::errors::SignalError;
 
@@ -99,23 +98,11 @@ impl SendSignal {
             if self.is_single || !matches!(answer, Err(SignalError::AlreadyClosed { .. })) {
                 return answer;
             }
-            match self.next_run(run_id, is_repeated)? {
+            match next_to_tell(&*client.shared()?.store, run_id, is_repeated)? {
                 Some(next) => run_id = next,
                 None => return answer,
             }
         }
-    }
-
-    /// The run that gets the signal instead of one that has closed. If the signal may have been
-    /// sent before, the runs are asked one after the other whether they have it.
-    fn next_run(&self, closed: RunId, is_repeated: bool) -> Result<Option<RunId>, SignalError> {
-        let store = &self.client.shared()?.store;
-        if is_repeated {
-            let row = store.get_run(closed)?;
-            return Ok(row.and_then(|row| row.new_execution_run_id()));
-        }
-        let last = last_run(&**store, closed)?.map(|(last, _)| last);
-        Ok(last.filter(|last| *last != closed))
     }
 
     fn event(&self) -> Result<WorkflowExecutionSignaled, SignalError> {

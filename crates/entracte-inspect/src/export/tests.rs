@@ -107,7 +107,7 @@ async fn what_cannot_be_read_is_told_behind_everything_that_can() {
         batch.put(Space::History, key.encode(), [0xff; 20]);
         batch.put(Space::State, RunKey { run_id: WAITING }.encode(), [9]);
         batch.put(Space::Meta, "x", "");
-        let message = InboxMessage::CancelRequested { reason: "lost".to_owned() };
+        let message = InboxMessage::CancelRequested { reason: "lost".to_owned(), request_id: None };
         let row = InboxRow { sender: None, received_at: time(70), message };
         batch.put_inbox(InboxKey { run_id: unknown, sequence: 0 }, &row);
     })

@@ -298,6 +298,10 @@ pub struct WorkflowExecutionTerminated {
 pub struct WorkflowExecutionCancelRequested {
     /// Why, in the words of whoever asked.
     pub reason: String,
+    /// The id of the client's request, by which it is known again when it is repeated; none if
+    /// another run has asked, or the close of the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Arc<str>>,
 }
 
 /// Somebody sent the run a signal.

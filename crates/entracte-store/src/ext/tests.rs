@@ -159,7 +159,7 @@ fn pending(attempt: u32) -> PendingActivityRow {
 }
 
 fn cancel_request() -> InboxRow {
-    let message = InboxMessage::CancelRequested { reason: "enough".to_owned() };
+    let message = InboxMessage::CancelRequested { reason: "enough".to_owned(), request_id: None };
     InboxRow { sender: None, received_at: Timestamp::EPOCH, message }
 }
 

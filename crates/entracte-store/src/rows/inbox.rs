@@ -1,5 +1,7 @@
 //! What must reach a run.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use entracte_model::event::{
     EventDecodeError, LocalActivityMarker, WorkflowExecutionSignaled, WorkflowExecutionStarted,
@@ -34,10 +36,12 @@ pub enum InboxMessage {
     Start(Box<WorkflowExecutionStarted>),
     /// An activity of the run ended for good. Number 2.
     ActivityClosed(ActivityClosed),
-    /// Somebody asks the run to cancel. Number 3.
+    /// Somebody asks the run to cancel. Number 3 without the id of a request, 11 with one.
     CancelRequested {
         /// Why, in their words.
         reason: String,
+        /// The id of the client's request; none if another run has asked.
+        request_id: Option<Arc<str>>,
     },
     /// Somebody sent the run a signal. Number 4.
     Signaled(WorkflowExecutionSignaled),
@@ -89,7 +93,12 @@ impl InboxRow {
         match &self.message {
             InboxMessage::Start(started) => self.write(1, started, buffer),
             InboxMessage::ActivityClosed(closed) => self.write(2, Stored::from(closed), buffer),
-            InboxMessage::CancelRequested { reason } => self.write(3, reason, buffer),
+            InboxMessage::CancelRequested { reason, request_id: None } => {
+                self.write(3, reason, buffer);
+            }
+            InboxMessage::CancelRequested { reason, request_id: Some(request_id) } => {
+                self.write(11, (reason, request_id), buffer);
+            }
             InboxMessage::Signaled(signaled) => self.write(4, signaled, buffer),
             InboxMessage::Event(attributes) => {
                 self.write(5, Bytes::from(as_event(attributes)), buffer);
@@ -119,8 +128,12 @@ impl InboxRow {
                 let message = InboxMessage::ActivityClosed(message.try_into()?);
                 Ok(Self { sender, received_at, message })
             }
-            3 => codec::read(body)
-                .map(|fields| Self::of(fields, |reason| InboxMessage::CancelRequested { reason })),
+            3 => codec::read(body).map(|fields| {
+                Self::of(fields, |reason| InboxMessage::CancelRequested {
+                    reason,
+                    request_id: None,
+                })
+            }),
             4 => codec::read(body).map(|fields| Self::of(fields, InboxMessage::Signaled)),
             5 => {
                 let Fields { sender, received_at, message } = codec::read::<Fields<Bytes>>(body)?;
@@ -145,6 +158,12 @@ impl InboxRow {
             10 => {
                 codec::read(body).map(|fields| Self::of(fields, InboxMessage::LocalActivityEnded))
             }
+            11 => codec::read(body).map(|fields| {
+                Self::of(fields, |(reason, request_id)| InboxMessage::CancelRequested {
+                    reason,
+                    request_id: Some(request_id),
+                })
+            }),
             number => Err(InvalidRow::UnknownNumber { what: "inbox message", number }),
         }
     }

@@ -236,7 +236,9 @@ prop_compose! {
         message in prop_oneof![
             starts().prop_map(|started| InboxMessage::Start(Box::new(started))),
             activities_closed().prop_map(InboxMessage::ActivityClosed),
-            "[a-z]{0,12}".prop_map(|reason| InboxMessage::CancelRequested { reason }),
+            ("[a-z]{0,12}", option::of("[a-z]{0,12}")).prop_map(|(reason, request_id)| {
+                InboxMessage::CancelRequested { reason, request_id: request_id.map(Into::into) }
+            }),
             signals().prop_map(InboxMessage::Signaled),
             child_events().prop_map(|event| InboxMessage::Event(Box::new(event))),
             Just(InboxMessage::ParentClosed { policy: ParentClosePolicy::RequestCancel }),
@@ -318,8 +320,16 @@ proptest! {
 }
 
 fn cancel_request() -> InboxRow {
-    let message = InboxMessage::CancelRequested { reason: "enough".to_owned() };
+    let message = InboxMessage::CancelRequested { reason: "enough".to_owned(), request_id: None };
     InboxRow { sender: None, received_at: Timestamp::from_unix_nanos(5), message }
+}
+
+/// Requests from before they had ids, and those of other runs, are rows of number 3.
+#[test]
+fn requests_to_cancel_without_an_id_are_written_and_read_as_before() {
+    let bytes = b"\x01\x03\x82\xabreceived_at\x05\xa7message\xa6enough";
+    assert_eq!(InboxRow::from_bytes(bytes), Ok(cancel_request()));
+    assert_eq!(cancel_request().to_bytes(), bytes);
 }
 
 #[test]

@@ -240,7 +240,8 @@ fn a_workflow_that_never_rests_fails_its_turn() {
     });
     ignores.start(1);
     let reason = "by hand".to_owned();
-    let request = entracte_model::event::WorkflowExecutionCancelRequested { reason };
+    let request =
+        entracte_model::event::WorkflowExecutionCancelRequested { reason, request_id: None };
     let cancel = entracte_model::EventAttributes::WorkflowExecutionCancelRequested(request);
     let failure = entracte_workflow::turn(
         &mut ignores.machine,

@@ -209,7 +209,7 @@ impl Rig {
 
     pub(crate) fn cancel(&mut self) -> Vec<String> {
         let reason = "by hand".to_owned();
-        let request = WorkflowExecutionCancelRequested { reason };
+        let request = WorkflowExecutionCancelRequested { reason, request_id: None };
         self.turn(vec![EventAttributes::WorkflowExecutionCancelRequested(request)])
     }
 }

@@ -349,7 +349,8 @@ fn can_2_a_loop_around_a_cancellation_that_has_come_fails_its_turn() {
         }
     });
     assert!(rig.start(()).is_empty());
-    let request = WorkflowExecutionCancelRequested { reason: "by hand".to_owned() };
+    let request =
+        WorkflowExecutionCancelRequested { reason: "by hand".to_owned(), request_id: None };
     let cancel = EventAttributes::WorkflowExecutionCancelRequested(request);
     let failure = turn(&mut rig.machine, &rig.state, run_id(), rig.now, vec![cancel]);
     assert_eq!(failure, Err(TurnFailure::NeverRests));

@@ -10,8 +10,8 @@ use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
 use super::async_completion::{AsyncActivityCall, AsyncActivityReply};
+use super::cancelling::CancelRequest;
 use super::effects::Effect;
-use super::input::{Input, QueuedInput};
 use super::opening::NewRun;
 use super::pending_operations::{ActivityOperationCall, ActivityOperationReply};
 use super::publishing::Query;
@@ -60,7 +60,7 @@ pub(crate) enum RunCall {
         reply: DescribeReply,
     },
     Cancel {
-        reason: String,
+        request: CancelRequest,
         reply: DoneReply,
     },
     Terminate {
@@ -123,13 +123,7 @@ impl RunState {
                     self.answer(Answer::Describe(reply, Box::new(description)));
                 }
             }
-            RunCall::Cancel { reason, reply } => {
-                let refusal = self.refusal_of_inputs();
-                if refusal.is_none() {
-                    self.accept_cancel(reason)?;
-                }
-                self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
-            }
+            RunCall::Cancel { request, reply } => self.cancel(request, reply)?,
             RunCall::Terminate { reason, reply } => {
                 let refusal = self.refusal();
                 if refusal.is_none() {
@@ -198,27 +192,6 @@ impl RunState {
                 self.result_waiters.push(reply);
             }
         }
-    }
-
-    /// The request is answered when it is durable: as an event, or as a row in the inbox.
-    pub(super) fn accept_cancel(&mut self, reason: String) -> Result<(), ActorProcessingErr> {
-        if self.is_closed() || self.is_asked_to_cancel() {
-            return Ok(());
-        }
-        let input = Input::CancelRequested { reason };
-        let queued = QueuedInput { input, inbox_sequence: None };
-        if self.can_take_turns() {
-            return self.take_turn(queued);
-        }
-        self.keep([queued]);
-        // It wakes a run that sleeps before its first turn.
-        self.pump()
-    }
-
-    /// Whether a request to cancel waits for its turn.
-    pub(super) fn is_asked_to_cancel(&self) -> bool {
-        let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested { .. });
-        self.inputs.iter().any(is_asked)
     }
 
     /// Tells the client that its start made this run.

@@ -98,7 +98,7 @@ impl RunState {
                 input if signal_of(input).is_some_and(|it| self.has_taken(it)) => {
                     self.strike(&queued, change);
                 }
-                Input::CancelRequested { .. } | Input::Signaled(_) => {
+                Input::CancelRequested(_) | Input::Signaled(_) => {
                     messages.extend(queued.input.to_inbox());
                     self.strike(&queued, change);
                 }

@@ -210,7 +210,10 @@ pub(super) fn event_of(message: &InboxMessage, history: &HistoryState) -> Option
     };
     // A second request is a silent no-op (rule CAN-1).
     let reason = reason.to_owned();
-    let request = EventAttributes::WorkflowExecutionCancelRequested(CancelRequested { reason });
+    let request = EventAttributes::WorkflowExecutionCancelRequested(CancelRequested {
+        reason,
+        request_id: None,
+    });
     (!history.cancel_requested).then_some(request)
 }
 

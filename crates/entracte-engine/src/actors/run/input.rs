@@ -10,6 +10,7 @@ use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
 use entracte_workflow::HistoryState;
 
+use super::cancelling::CancelRequest;
 use super::deliveries::event_of;
 use super::external_signals::{NotArrived, sent_signal_end};
 
@@ -21,9 +22,7 @@ pub(super) enum Input {
     TimerFired {
         seq: Seq,
     },
-    CancelRequested {
-        reason: String,
-    },
+    CancelRequested(CancelRequest),
     LocalActivityEnded(LocalActivityMarker),
     Signaled(WorkflowExecutionSignaled),
     ExternalSignaled {
@@ -62,7 +61,7 @@ impl QueuedInput {
     pub(super) fn is_cancel_request(&self) -> bool {
         let policy = ParentClosePolicy::RequestCancel;
         match &self.input {
-            Input::CancelRequested { .. } => true,
+            Input::CancelRequested(_) => true,
             Input::Delivered { message, .. } => {
                 matches!(**message, InboxMessage::ExternalCancelRequested { .. })
                     || **message == InboxMessage::ParentClosed { policy }
@@ -97,7 +96,9 @@ impl Input {
         Some(match message {
             InboxMessage::Start(started) => Self::Start(started),
             InboxMessage::ActivityClosed(closed) => Self::ActivityClosed(closed),
-            InboxMessage::CancelRequested { reason } => Self::CancelRequested { reason },
+            InboxMessage::CancelRequested { reason, request_id } => {
+                Self::CancelRequested(CancelRequest { reason, request_id })
+            }
             InboxMessage::Signaled(signaled) => Self::Signaled(signaled),
             // These only come as deliveries, which have no place in the inbox.
             InboxMessage::Event(_)
@@ -113,8 +114,9 @@ impl Input {
         match self {
             Self::Start(started) => Some(InboxMessage::Start(started.clone())),
             Self::ActivityClosed(closed) => Some(InboxMessage::ActivityClosed(closed.clone())),
-            Self::CancelRequested { reason } => {
-                Some(InboxMessage::CancelRequested { reason: reason.clone() })
+            Self::CancelRequested(CancelRequest { reason, request_id }) => {
+                let (reason, request_id) = (reason.clone(), request_id.clone());
+                Some(InboxMessage::CancelRequested { reason, request_id })
             }
             Self::Signaled(signaled) => Some(InboxMessage::Signaled(signaled.clone())),
             Self::LocalActivityEnded(marker) => {
@@ -149,9 +151,9 @@ impl Input {
                 None => Vec::new(),
             },
             // A second request is a silent no-op (rule CAN-1).
-            Self::CancelRequested { reason } if !history.cancel_requested => {
-                let reason = reason.clone();
-                let requested = WorkflowExecutionCancelRequested { reason };
+            Self::CancelRequested(request) if !history.cancel_requested => {
+                let CancelRequest { reason, request_id } = request.clone();
+                let requested = WorkflowExecutionCancelRequested { reason, request_id };
                 vec![A::WorkflowExecutionCancelRequested(requested)]
             }
             // A second copy of a signal is recognised by the request that sent it (rule SIG-3).
@@ -162,9 +164,7 @@ impl Input {
                 sent_signal_end(history, *seq, *not_arrived).into_iter().collect()
             }
             Self::Delivered { message, .. } => event_of(message, history).into_iter().collect(),
-            Self::ActivityClosed(_) | Self::CancelRequested { .. } | Self::Signaled(_) => {
-                Vec::new()
-            }
+            Self::ActivityClosed(_) | Self::CancelRequested(_) | Self::Signaled(_) => Vec::new(),
         }
     }
 }

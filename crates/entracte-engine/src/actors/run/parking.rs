@@ -14,6 +14,7 @@ use entracte_store::rows::{InboxMessage, InboxRow};
 use entracte_workflow::{ErasedWorkflow, HistoryError, TurnFailure};
 use ractor::ActorProcessingErr;
 
+use super::cancelling::CancelRequest;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::state::{Change, RunState};
@@ -134,7 +135,7 @@ impl RunState {
     fn take_over_cancel(&self, queued: QueuedInput, change: &mut Change) -> Option<QueuedInput> {
         let Some(reason) = queued.input.sent_cancel() else { return Some(queued) };
         self.settle_delivery(&queued.input, change);
-        let input = Input::CancelRequested { reason };
+        let input = Input::CancelRequested(CancelRequest { reason, request_id: None });
         (!self.is_asked_to_cancel()).then_some(QueuedInput { input, inbox_sequence: None })
     }
 

@@ -172,7 +172,11 @@ pub(crate) async fn sound() -> MemoryStore {
     batch.put_pending(PendingActivityKey { run_id: WAITING, seq }, &running);
     let (seq_timer, due) = (Seq::new(2), time(85));
     batch.put_due(DueKey { due, run_id: WAITING, kind: DueKind::Timer, seq: seq_timer });
-    put_inbox(WAITING, InboxMessage::CancelRequested { reason: "enough".into() }, &mut batch);
+    put_inbox(
+        WAITING,
+        InboxMessage::CancelRequested { reason: "enough".into(), request_id: None },
+        &mut batch,
+    );
 
     let due = time(99);
     batch.put_pending(PendingActivityKey { run_id: BACKING_OFF, seq }, &pending(None, due));

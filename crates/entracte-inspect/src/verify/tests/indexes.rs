@@ -36,7 +36,7 @@ fn pending_row(scheduled_event_id: u64) -> PendingActivityRow {
 
 #[tokio::test]
 async fn rows_that_are_left_over_from_closed_and_unknown_runs_are_told() {
-    let cancel = InboxMessage::CancelRequested { reason: "late".to_owned() };
+    let cancel = InboxMessage::CancelRequested { reason: "late".to_owned(), request_id: None };
     let row = InboxRow { sender: None, received_at: time(70), message: cancel };
     for (run_id, known) in [(CLOSED, "completed"), (UNKNOWN, "unknown")] {
         let found = problems(|batch| {

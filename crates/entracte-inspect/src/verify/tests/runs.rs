@@ -176,7 +176,8 @@ async fn a_workflow_id_that_names_an_older_run_is_told() {
 
 #[tokio::test]
 async fn an_open_run_that_was_asked_to_cancel_may_still_wait_for_a_signal() {
-    let requested = WorkflowExecutionCancelRequested { reason: "enough".to_owned() };
+    let requested =
+        WorkflowExecutionCancelRequested { reason: "enough".to_owned(), request_id: None };
     let attributes = EventAttributes::WorkflowExecutionCancelRequested(requested);
     let event = Event { id: EventId::new(2), time: time(60), attributes };
     let report = look(|batch| batch.put_event(IDLE, &event)).await;

@@ -108,8 +108,10 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     A::WorkflowExecutionTerminated(WorkflowExecutionTerminated { reason: text })
                 }
                 EventType::WorkflowExecutionCancelRequested => {
+                    let request_id = (number % 2 == 1).then(|| text.as_str().into());
                     A::WorkflowExecutionCancelRequested(WorkflowExecutionCancelRequested {
                         reason: text,
+                        request_id,
                     })
                 }
                 EventType::WorkflowExecutionSignaled => {
@@ -607,4 +609,19 @@ fn ends_and_starts_from_before_there_were_chains_are_read() {
         let is_there = bytes.windows(name.len()).any(|window| window == name.as_bytes());
         assert!(!is_there, "{name} is written though there is none");
     }
+}
+
+/// Requests to cancel from before they had ids, and those of other runs, have none.
+#[test]
+fn can_1_requests_to_cancel_without_an_id_are_written_and_read_as_before() {
+    let request =
+        WorkflowExecutionCancelRequested { reason: "enough".to_owned(), request_id: None };
+    let event = Event {
+        id: EventId::new(2),
+        time: Timestamp::from_unix_nanos(5),
+        attributes: EventAttributes::WorkflowExecutionCancelRequested(request),
+    };
+    let bytes = b"\0\x14\0\0\0\0\0\0\0\x05\x81\xa6reason\xa6enough";
+    assert_eq!(Event::from_bytes(event.id, bytes).unwrap(), event);
+    assert_eq!(event.to_bytes(), bytes);
 }

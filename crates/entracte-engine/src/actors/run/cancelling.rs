@@ -1,0 +1,59 @@
+//! Requests to cancel: how they are acknowledged.
+//!
+//! A client repeats a request whose answer was lost with the run's actor. By then the request may
+//! have been taken up, and the run have closed because of it: so its event names the request, and
+//! the client finds it there instead of asking the run that goes on with the chain. A run takes
+//! one request up at most, so that one id is all that its history keeps.
+
+use std::sync::Arc;
+
+use ractor::ActorProcessingErr;
+
+use super::calls::{Answer, DoneReply};
+use super::input::{Input, QueuedInput};
+use super::state::RunState;
+
+/// A request to cancel a run.
+#[derive(Debug, Clone)]
+pub(crate) struct CancelRequest {
+    /// Why, in somebody's words.
+    pub(crate) reason: String,
+    /// Of a client's request; what another run asks for has a row of its own.
+    pub(crate) request_id: Option<Arc<str>>,
+}
+
+impl RunState {
+    /// A client asks the run to cancel. It is answered when the request is durable: as an event,
+    /// or as a row in the inbox.
+    pub(super) fn cancel(
+        &mut self,
+        request: CancelRequest,
+        reply: DoneReply,
+    ) -> Result<(), ActorProcessingErr> {
+        let refusal = self.refusal_of_inputs();
+        if refusal.is_none() {
+            self.accept_cancel(request)?;
+        }
+        self.answer(Answer::Done(reply, refusal.map_or(Ok(()), Err)));
+        Ok(())
+    }
+
+    fn accept_cancel(&mut self, request: CancelRequest) -> Result<(), ActorProcessingErr> {
+        if self.is_asked_to_cancel() {
+            return Ok(());
+        }
+        let queued = QueuedInput { input: Input::CancelRequested(request), inbox_sequence: None };
+        if self.can_take_turns() {
+            return self.take_turn(queued);
+        }
+        self.keep([queued]);
+        // It wakes a run that sleeps before its first turn.
+        self.pump()
+    }
+
+    /// Whether a request to cancel waits for its turn.
+    pub(super) fn is_asked_to_cancel(&self) -> bool {
+        let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested(_));
+        self.inputs.iter().any(is_asked)
+    }
+}
