@@ -20,6 +20,7 @@ use crate::actors::attempt;
 use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
 use crate::actors::journal::{Journal, JournalHandle, JournalMessage};
 use crate::actors::root::{Root, RootArguments, RootMessage};
+use crate::address::{Address, Mailbox};
 use crate::clock::EngineClock;
 use crate::engine::Engine;
 use crate::errors::StartEngineError;
@@ -403,6 +404,7 @@ async fn start_actors(
         None => Actor::spawn(None, Root, root_arguments).await,
     };
     let (root, _) = spawned.map_err(failed("root"))?;
+    let root = Address::new(root, Mailbox::default());
     shared.task_queues.attach(root.clone());
     // From here on, an engine that is not returned takes its actors with it.
     let guard = crate::engine::RootGuard::new(root.get_cell());
@@ -410,20 +412,22 @@ async fn start_actors(
         .await
         .map_err(failed("journal"))?;
     journal.attach(&journal_actor);
+    let mailbox = Mailbox::default();
     let arguments = DirectoryArguments {
         shared: Arc::clone(&shared),
         journal: journal.clone(),
+        mailbox: mailbox.clone(),
         root: root.get_cell(),
     };
     let (directory, _) = Actor::spawn_linked(None, Directory, arguments, root.get_cell())
         .await
         .map_err(failed("directory"))?;
+    let directory = Address::new(directory, mailbox);
     shared.live.change(|lines| {
         let since = shared.clock.now();
-        let line = |cell| Some(LiveActor { cell, since });
-        lines.root = line(root.get_cell());
-        lines.journal = line(journal_actor.get_cell());
-        lines.directory = line(directory.get_cell());
+        lines.root = Some(LiveActor::addressed(&root, since));
+        lines.journal = Some(LiveActor::new(journal_actor.get_cell(), since));
+        lines.directory = Some(LiveActor::addressed(&directory, since));
     });
     let _ = journal.cast(JournalMessage::Attach { directory: directory.clone() });
     let organs =

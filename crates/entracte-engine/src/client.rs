@@ -14,7 +14,6 @@ mod watch;
 use std::sync::{Arc, Weak};
 
 use entracte_model::Payload;
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 pub use self::async_activity::{AsyncActivity, HeartbeatAnswer};
@@ -29,6 +28,7 @@ pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
 pub use self::watch::{EventPosition, EventStream};
 use crate::actors::directory::DirectoryMessage;
+use crate::address::Address;
 use crate::errors::EngineStopped;
 use crate::shared::Shared;
 
@@ -37,11 +37,11 @@ use crate::shared::Shared;
 pub(crate) struct Client {
     /// Weak, so that a handle that somebody keeps does not keep the store open.
     shared: Weak<Shared>,
-    directory: ActorRef<DirectoryMessage>,
+    directory: Address<DirectoryMessage>,
 }
 
 impl Client {
-    pub(crate) fn new(shared: &Arc<Shared>, directory: ActorRef<DirectoryMessage>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, directory: Address<DirectoryMessage>) -> Self {
         Self { shared: Arc::downgrade(shared), directory }
     }
 
@@ -50,7 +50,7 @@ impl Client {
         self.shared.upgrade().ok_or_else(EngineStopped::killed)
     }
 
-    pub(crate) fn directory(&self) -> &ActorRef<DirectoryMessage> {
+    pub(crate) fn directory(&self) -> &Address<DirectoryMessage> {
         &self.directory
     }
 

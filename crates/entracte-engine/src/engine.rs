@@ -6,12 +6,13 @@ use std::sync::Arc;
 use entracte_model::{IdError, Payload, RunId, TaskToken, WorkflowId};
 use entracte_store::Store;
 use entracte_workflow::Workflow;
-use ractor::{ActorCell, ActorRef};
+use ractor::ActorCell;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::{JournalHandle, JournalMessage};
+use crate::address::Address;
 use crate::builder::EngineBuilder;
 use crate::client::{
     AsyncActivity, Client, EventPosition, EventStream, Output, StartWorkflow, WorkflowHandle,
@@ -77,7 +78,7 @@ impl Engine {
         shared: Arc<Shared>,
         root: RootGuard,
         journal: JournalHandle,
-        directory: ActorRef<DirectoryMessage>,
+        directory: Address<DirectoryMessage>,
     ) -> Self {
         let client = Client::new(&shared, directory);
         Self { inner: Arc::new(Inner { shared, client, journal, root }) }
@@ -253,8 +254,8 @@ impl Engine {
     pub async fn tree(&self) -> Result<ActorTree, EngineStopped> {
         let client = &self.inner.client;
         let runs = client.ask(|reply| DirectoryMessage::Look { reply }).await?;
-        let appends = self.inner.journal.waiting();
-        tree::build(&self.inner.shared, appends, runs).ok_or_else(EngineStopped::killed)
+        let journal = self.inner.journal.look();
+        tree::build(&self.inner.shared, journal, runs).ok_or_else(EngineStopped::killed)
     }
 
     /// Shuts the engine down in order.

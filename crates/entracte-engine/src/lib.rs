@@ -6,6 +6,7 @@
 
 pub mod actor;
 mod actors;
+mod address;
 mod builder;
 mod chain;
 mod client;

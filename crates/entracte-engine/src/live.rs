@@ -10,13 +10,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use entracte_model::{Seq, Timestamp};
 use ractor::{ActorCell, ActorId};
 
+use crate::address::{Address, Mailbox};
 use crate::tree::RunActorState;
 
 /// An actor, and since when it is there.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveActor {
     pub(crate) cell: ActorCell,
+    /// None if nobody sends it anything, or what is sent to it is kept elsewhere.
+    pub(crate) mailbox: Option<Mailbox>,
     pub(crate) since: Timestamp,
+}
+
+impl LiveActor {
+    /// An actor without a mailbox that would have to be counted.
+    pub(crate) const fn new(cell: ActorCell, since: Timestamp) -> Self {
+        Self { cell, mailbox: None, since }
+    }
+
+    pub(crate) fn addressed<M: Send + 'static>(actor: &Address<M>, since: Timestamp) -> Self {
+        Self { cell: actor.get_cell(), mailbox: Some(actor.mailbox().clone()), since }
+    }
+}
+
+/// How much the journal has to do at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JournalLook {
+    /// What was handed to it that it has not looked at yet.
+    pub(crate) unread: usize,
+    /// Appends that have not begun to be written, and messages that it works on.
+    pub(crate) taken_up: usize,
 }
 
 /// The actors under the root that are no runs.

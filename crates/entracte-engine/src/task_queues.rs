@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use entracte_model::{Priority, Seq, Timestamp};
-use ractor::{ActorId, ActorRef};
+use ractor::ActorId;
 use tokio::time::Instant;
 
 pub use self::description::TaskQueueDescription;
@@ -39,13 +39,14 @@ use self::state::{Errand, Requested, State};
 use crate::actors::root::RootMessage;
 use crate::actors::run::RunMessage;
 use crate::actors::task_queue::TaskQueueMessage;
+use crate::address::Address;
 
 /// The task queues of an engine.
 #[derive(Debug)]
 pub(crate) struct TaskQueues {
     state: Mutex<State>,
     /// Who makes the queues' actors.
-    root: OnceLock<ActorRef<RootMessage>>,
+    root: OnceLock<Address<RootMessage>>,
 }
 
 /// An attempt that is to be admitted.
@@ -64,7 +65,7 @@ pub(crate) struct Request<'a> {
 /// Who is told that an attempt has got its slot.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiter {
-    pub(crate) run: ActorRef<RunMessage>,
+    pub(crate) run: Address<RunMessage>,
     pub(crate) seq: Seq,
     pub(crate) attempt: u32,
 }
@@ -109,7 +110,7 @@ impl TaskQueues {
     }
 
     /// Says who makes the queues' actors.
-    pub(crate) fn attach(&self, root: ActorRef<RootMessage>) {
+    pub(crate) fn attach(&self, root: Address<RootMessage>) {
         let _ = self.root.set(root);
     }
 
@@ -155,7 +156,7 @@ impl TaskQueues {
 
     /// A queue's actor has started: lets it look through the queue, or stops it if the queue has
     /// no need of it.
-    pub(crate) fn actor_started(&self, task_queue: &str, actor: &ActorRef<TaskQueueMessage>) {
+    pub(crate) fn actor_started(&self, task_queue: &str, actor: &Address<TaskQueueMessage>) {
         let unclaimed = self.lock().actor_started(task_queue, actor);
         let actor = actor.clone();
         self.run_errands([match unclaimed {

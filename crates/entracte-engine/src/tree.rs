@@ -44,10 +44,15 @@ pub struct ActorNode {
     /// Since when this actor is there, in engine time. An actor that took a lost one's place is
     /// younger than what it works for.
     pub since: Timestamp,
+    /// How many messages of the engine's were sent to it that it has not taken up yet; of the
+    /// journal, what was handed to it that it has not looked at. The message that it is at work
+    /// on is not among them, nor is ractor's news of the ends of actors. An attempt and a timer
+    /// are told nothing by message: theirs is always 0. An actor that takes a lost one's place
+    /// begins with none, but for the journal's, which finds what was handed to the lost one.
+    pub mailbox: usize,
     /// How much it has taken up and cannot do yet: appends that the journal has not begun to
     /// write, attempts that wait in a task queue, and of a run what waits for a turn or for its
-    /// commit. Messages that still stand in the actor's mailbox are not counted: ractor does not
-    /// tell of them.
+    /// commit.
     pub waiting: usize,
     pub(crate) cell: ActorCell,
 }

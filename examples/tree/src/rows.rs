@@ -76,9 +76,11 @@ fn text(node: &ActorNode, now: Timestamp) -> String {
         }
         kind => kind.to_string(),
     };
+    let mailbox =
+        if node.mailbox > 0 { format!(", mailbox {}", node.mailbox) } else { String::new() };
     let waiting =
         if node.waiting > 0 { format!(", {} waiting", node.waiting) } else { String::new() };
-    format!("{text}, {age}s{waiting}")
+    format!("{text}, {age}s{mailbox}{waiting}")
 }
 
 fn tone(kind: &ActorKind) -> Tone {

@@ -25,6 +25,7 @@ pub(crate) use self::panics::install_hook;
 use self::panics::watch;
 use super::presence::Presence;
 use super::run::RunMessage;
+use crate::address::Address;
 use crate::overrunning::Codes;
 use crate::task_queues::Permit;
 
@@ -40,7 +41,7 @@ pub(crate) struct AttemptArguments {
     pub(crate) input: Vec<Payload>,
     pub(crate) result_bytes_max: usize,
     pub(crate) codes: Arc<Codes>,
-    pub(crate) run: ActorRef<RunMessage>,
+    pub(crate) run: Address<RunMessage>,
     pub(crate) presence: Presence,
     /// Given back when the code has ended; none for a local activity, which needs no slot.
     pub(crate) permit: Option<Permit>,

@@ -20,6 +20,7 @@ use self::open_runs::LostRun;
 use self::state::DirectoryState;
 use super::journal::{Epoch, JournalHandle};
 use super::run::{RunCall, StartRequest};
+use crate::address::{Envelope, Mailbox};
 use crate::shared::Shared;
 use crate::tree::TreeRun;
 
@@ -65,18 +66,19 @@ pub(crate) struct Directory;
 pub(crate) struct DirectoryArguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) journal: JournalHandle,
+    pub(crate) mailbox: Mailbox,
     /// The supervisor of the runs.
     pub(crate) root: ActorCell,
 }
 
 impl Actor for Directory {
-    type Msg = DirectoryMessage;
+    type Msg = Envelope<DirectoryMessage>;
     type State = DirectoryState;
     type Arguments = DirectoryArguments;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<DirectoryMessage>,
+        myself: ActorRef<Envelope<DirectoryMessage>>,
         arguments: DirectoryArguments,
     ) -> Result<DirectoryState, ActorProcessingErr> {
         Ok(DirectoryState::new(myself, arguments))
@@ -84,11 +86,11 @@ impl Actor for Directory {
 
     async fn handle(
         &self,
-        _myself: ActorRef<DirectoryMessage>,
-        message: DirectoryMessage,
+        _myself: ActorRef<Envelope<DirectoryMessage>>,
+        envelope: Envelope<DirectoryMessage>,
         state: &mut DirectoryState,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
+        match envelope.open() {
             DirectoryMessage::Recover { reply } => {
                 let _ = reply.send(state.recover().await);
             }
@@ -117,7 +119,7 @@ impl Actor for Directory {
 
     async fn handle_supervisor_evt(
         &self,
-        _myself: ActorRef<DirectoryMessage>,
+        _myself: ActorRef<Envelope<DirectoryMessage>>,
         _event: SupervisionEvent,
         _state: &mut DirectoryState,
     ) -> Result<(), ActorProcessingErr> {

@@ -8,16 +8,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use entracte_model::{Payload, Seq};
 use entracte_workflow::HeartbeatSink;
-use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::run::RunMessage;
+use crate::address::Address;
 
 #[derive(Debug)]
 pub(crate) struct Heartbeats {
     seq: Seq,
     attempt: u32,
-    run: ActorRef<RunMessage>,
+    run: Address<RunMessage>,
     details_bytes_max: usize,
     latest: Mutex<Latest>,
 }
@@ -35,7 +35,7 @@ impl Heartbeats {
     pub(crate) fn new(
         seq: Seq,
         attempt: u32,
-        run: ActorRef<RunMessage>,
+        run: Address<RunMessage>,
         details_bytes_max: usize,
     ) -> Self {
         Self { seq, attempt, run, details_bytes_max, latest: Mutex::default() }

@@ -24,10 +24,11 @@ pub(crate) use self::heads::Epoch;
 pub(crate) use self::mailbox::JournalHandle;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
+use crate::address::Address;
 
 pub(crate) enum JournalMessage {
     /// From now on, report the end of the store to this actor.
-    Attach { directory: ActorRef<DirectoryMessage> },
+    Attach { directory: Address<DirectoryMessage> },
     /// Write this, with others, and answer its author.
     Append(Box<Append>),
     /// Write rows of runs that have no actor and never will have one again, with the next group,
@@ -35,7 +36,7 @@ pub(crate) enum JournalMessage {
     Rows { rows: Batch, deliveries: Vec<DeliveryKey> },
     /// Raise the run's epoch, so that no older author can write any more; answer when the
     /// batch in flight, which may hold an older author's append, is settled.
-    Open { run_id: RunId, epoch: Epoch, author: ActorRef<RunMessage> },
+    Open { run_id: RunId, epoch: Epoch, author: Address<RunMessage> },
     /// The run's actor of this epoch has left: forget its head.
     Forget { run_id: RunId, epoch: Epoch },
     /// The commit that ran beside the actor has ended.

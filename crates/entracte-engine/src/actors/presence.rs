@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use entracte_model::RunId;
-use ractor::ActorRef;
 
 use super::directory::DirectoryMessage;
 use super::journal::Epoch;
+use crate::address::Address;
 
 /// Held by a run's actor and by each attempt and timer under it. When the last of them is
 /// gone, however it ended (also killed, also by a panic), the directory is told; it re-creates
@@ -19,13 +19,13 @@ pub(crate) struct Presence(Arc<Guard>);
 struct Guard {
     run_id: RunId,
     epoch: Epoch,
-    directory: ActorRef<DirectoryMessage>,
+    directory: Address<DirectoryMessage>,
     /// Whether the run has left, and handed back what came too late for it.
     has_left: AtomicBool,
 }
 
 impl Presence {
-    pub(crate) fn new(run_id: RunId, epoch: Epoch, directory: ActorRef<DirectoryMessage>) -> Self {
+    pub(crate) fn new(run_id: RunId, epoch: Epoch, directory: Address<DirectoryMessage>) -> Self {
         Self(Arc::new(Guard { run_id, epoch, directory, has_left: AtomicBool::new(false) }))
     }
 

@@ -13,6 +13,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::journal::{Journal, JournalHandle};
 use super::task_queue::{TaskQueue, TaskQueueArguments};
+use crate::address::{Address, Envelope, Mailbox};
 use crate::live::LiveActor;
 use crate::shared::Shared;
 
@@ -55,13 +56,13 @@ impl Drop for EngineEnd {
 }
 
 impl Actor for Root {
-    type Msg = RootMessage;
+    type Msg = Envelope<RootMessage>;
     type State = RootState;
     type Arguments = RootArguments;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<RootMessage>,
+        _myself: ActorRef<Envelope<RootMessage>>,
         RootArguments { shared, journal }: RootArguments,
     ) -> Result<RootState, ActorProcessingErr> {
         let (of_end, journal_of_end) = (Arc::clone(&shared), journal.clone());
@@ -72,11 +73,11 @@ impl Actor for Root {
 
     async fn handle(
         &self,
-        myself: ActorRef<RootMessage>,
-        message: RootMessage,
+        myself: ActorRef<Envelope<RootMessage>>,
+        envelope: Envelope<RootMessage>,
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
+        match envelope.open() {
             RootMessage::Organs { journal, directory } => {
                 state.organs = Some((journal, directory));
                 let early = std::mem::take(&mut state.ended_early);
@@ -95,7 +96,7 @@ impl Actor for Root {
 
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<RootMessage>,
+        myself: ActorRef<Envelope<RootMessage>>,
         event: SupervisionEvent,
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
@@ -113,7 +114,7 @@ impl RootState {
     /// An actor under the root has ended: does what its end asks for.
     async fn child_ended(
         &mut self,
-        myself: &ActorRef<RootMessage>,
+        myself: &ActorRef<Envelope<RootMessage>>,
         child: ActorId,
         has_failed: bool,
     ) {
@@ -131,7 +132,7 @@ impl RootState {
         }
     }
 
-    fn organ_ended(&self, myself: &ActorRef<RootMessage>, organ: &str) {
+    fn organ_ended(&self, myself: &ActorRef<Envelope<RootMessage>>, organ: &str) {
         if !self.shared.health.is_shutting_down() {
             tracing::error!(organ, "an actor that the engine needs has ended: the engine stops");
             let reason = format!("its {organ} actor has ended");
@@ -141,14 +142,14 @@ impl RootState {
     }
 
     /// The journal's actor was killed: another one goes on where it was.
-    async fn replace_journal(&mut self, myself: &ActorRef<RootMessage>) {
+    async fn replace_journal(&mut self, myself: &ActorRef<Envelope<RootMessage>>) {
         let spawned =
             Actor::spawn_linked(None, Journal, self.journal.clone(), myself.get_cell()).await;
         match spawned {
             Ok((actor, _)) => {
                 tracing::debug!("the journal's actor was lost, and another one goes on");
                 self.organs = self.organs.map(|(_, directory)| (actor.get_id(), directory));
-                let line = LiveActor { cell: actor.get_cell(), since: self.shared.clock.now() };
+                let line = LiveActor::new(actor.get_cell(), self.shared.clock.now());
                 self.shared.live.change(|lines| lines.journal = Some(line));
                 self.journal.attach(&actor);
             }
@@ -168,13 +169,21 @@ impl RootState {
         self.shared.task_queues.actor_ended(name, actor);
     }
 
-    async fn start_task_queue(&mut self, myself: &ActorRef<RootMessage>, task_queue: Arc<str>) {
+    async fn start_task_queue(
+        &mut self,
+        myself: &ActorRef<Envelope<RootMessage>>,
+        task_queue: Arc<str>,
+    ) {
         let queues = Arc::clone(&self.shared.task_queues);
         let (queues_of_actor, name) = (Arc::clone(&queues), Arc::clone(&task_queue));
-        let arguments = TaskQueueArguments { queues: queues_of_actor, task_queue };
+        let mailbox = Mailbox::default();
+        let mailbox_of_actor = mailbox.clone();
+        let arguments =
+            TaskQueueArguments { queues: queues_of_actor, task_queue, mailbox: mailbox_of_actor };
         match Actor::spawn_linked(None, TaskQueue, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
-                let line = LiveActor { cell: actor.get_cell(), since: self.shared.clock.now() };
+                let actor = Address::new(actor, mailbox);
+                let line = LiveActor::addressed(&actor, self.shared.clock.now());
                 self.shared.live.change(|lines| {
                     lines.task_queues.insert(Arc::clone(&name), line);
                 });

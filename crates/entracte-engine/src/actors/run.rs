@@ -54,6 +54,7 @@ pub(crate) use self::publishing::published;
 pub(crate) use self::state::RunState;
 use super::attempt::AttemptOutcome;
 use super::journal::{AppendOutcome, Epoch};
+use crate::address::Envelope;
 
 pub(crate) enum RunMessage {
     /// Take the first turn of a new run.
@@ -106,13 +107,13 @@ pub(crate) enum RunMessage {
 pub(crate) struct Run;
 
 impl Actor for Run {
-    type Msg = RunMessage;
+    type Msg = Envelope<RunMessage>;
     type State = RunState;
     type Arguments = RunArguments;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<RunMessage>,
+        myself: ActorRef<Envelope<RunMessage>>,
         arguments: RunArguments,
     ) -> Result<RunState, ActorProcessingErr> {
         Ok(RunState::new(myself, arguments))
@@ -120,7 +121,7 @@ impl Actor for Run {
 
     async fn post_start(
         &self,
-        _myself: ActorRef<RunMessage>,
+        _myself: ActorRef<Envelope<RunMessage>>,
         state: &mut RunState,
     ) -> Result<(), ActorProcessingErr> {
         state.begin_or_open();
@@ -129,11 +130,11 @@ impl Actor for Run {
 
     async fn handle(
         &self,
-        _myself: ActorRef<RunMessage>,
-        message: RunMessage,
+        _myself: ActorRef<Envelope<RunMessage>>,
+        envelope: Envelope<RunMessage>,
         state: &mut RunState,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
+        match envelope.open() {
             RunMessage::Begin => state.begin()?,
             RunMessage::Opened { epoch } => state.opened(epoch)?,
             RunMessage::Appended { token, outcome } => state.appended(token, outcome)?,
@@ -167,15 +168,15 @@ impl Actor for Run {
 
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<RunMessage>,
+        _myself: ActorRef<Envelope<RunMessage>>,
         event: SupervisionEvent,
-        _state: &mut RunState,
+        state: &mut RunState,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorTerminated(child, ..)
         | SupervisionEvent::ActorFailed(child, _) = event
         {
             // Judged when it has passed through the mailbox, behind the child's last words.
-            let _ = myself.cast(RunMessage::ChildExited { actor: child.get_id() });
+            let _ = state.myself.cast(RunMessage::ChildExited { actor: child.get_id() });
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::address::{Address, Envelope, Mailbox};
 use crate::task_queues::TaskQueues;
 
 pub(crate) struct TaskQueue;
@@ -21,10 +22,13 @@ pub(crate) enum TaskQueueMessage {
 pub(crate) struct TaskQueueArguments {
     pub(crate) queues: Arc<TaskQueues>,
     pub(crate) task_queue: Arc<str>,
+    pub(crate) mailbox: Mailbox,
 }
 
 pub(crate) struct TaskQueueState {
-    arguments: TaskQueueArguments,
+    myself: Address<TaskQueueMessage>,
+    queues: Arc<TaskQueues>,
+    task_queue: Arc<str>,
     /// When the rate allows the next one, if that is waited for.
     wake: Option<Wake>,
 }
@@ -42,42 +46,42 @@ impl Drop for Wake {
 }
 
 impl Actor for TaskQueue {
-    type Msg = TaskQueueMessage;
+    type Msg = Envelope<TaskQueueMessage>;
     type State = TaskQueueState;
     type Arguments = TaskQueueArguments;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<TaskQueueMessage>,
-        arguments: TaskQueueArguments,
+        myself: ActorRef<Envelope<TaskQueueMessage>>,
+        TaskQueueArguments { queues, task_queue, mailbox }: TaskQueueArguments,
     ) -> Result<TaskQueueState, ActorProcessingErr> {
-        Ok(TaskQueueState { arguments, wake: None })
+        let myself = Address::new(myself, mailbox);
+        Ok(TaskQueueState { myself, queues, task_queue, wake: None })
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<TaskQueueMessage>,
-        message: TaskQueueMessage,
+        _myself: ActorRef<Envelope<TaskQueueMessage>>,
+        envelope: Envelope<TaskQueueMessage>,
         state: &mut TaskQueueState,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            TaskQueueMessage::Dispatch => state.dispatch(&myself),
+        match envelope.open() {
+            TaskQueueMessage::Dispatch => state.dispatch(),
         }
         Ok(())
     }
 }
 
 impl TaskQueueState {
-    fn dispatch(&mut self, myself: &ActorRef<TaskQueueMessage>) {
-        let TaskQueueArguments { queues, task_queue } = &self.arguments;
-        let next = queues.dispatch(task_queue);
+    fn dispatch(&mut self) {
+        let next = self.queues.dispatch(&self.task_queue);
         if self.wake.as_ref().map(|wake| wake.at) == next {
             return;
         }
         self.wake = next.map(|at| {
             let delay = at.saturating_duration_since(Instant::now());
-            let task = myself.send_after(delay, || TaskQueueMessage::Dispatch);
-            Wake { at, task: task.abort_handle() }
+            let task = self.myself.send_after(delay, || TaskQueueMessage::Dispatch);
+            Wake { at, task }
         });
     }
 }

@@ -10,6 +10,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::presence::Presence;
 use super::run::RunMessage;
+use crate::address::Address;
 use crate::shared::Shared;
 
 pub(crate) struct Timer;
@@ -17,7 +18,7 @@ pub(crate) struct Timer;
 pub(crate) struct TimerArguments {
     pub(crate) seq: Seq,
     pub(crate) due: Timestamp,
-    pub(crate) run: ActorRef<RunMessage>,
+    pub(crate) run: Address<RunMessage>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) presence: Presence,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use entracte_model::Priority;
 use entracte_model::options::DEFAULT_TASK_QUEUE;
-use ractor::{ActorId, ActorRef};
+use ractor::ActorId;
 use tokio::time::Instant;
 
 use super::description::TaskQueueDescription;
@@ -16,6 +16,7 @@ use super::options::TaskQueueOptions;
 use super::queue::{Arrival, Next, Queue};
 use super::{Request, Waiter};
 use crate::actors::task_queue::TaskQueueMessage;
+use crate::address::Address;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -41,15 +42,15 @@ enum QueueActor {
     /// The root was asked for one, which will look through the queue when it starts.
     Asked,
     /// It lives. `is_called` if it has been told to look through the queue and has not done so.
-    Lives { actor: ActorRef<TaskQueueMessage>, is_called: bool },
+    Lives { actor: Address<TaskQueueMessage>, is_called: bool },
 }
 
 /// What is to be sent when the lock is free.
 #[derive(Debug)]
 pub(super) enum Errand {
-    Dispatch { actor: ActorRef<TaskQueueMessage> },
+    Dispatch { actor: Address<TaskQueueMessage> },
     Start { task_queue: Arc<str> },
-    Stop { actor: ActorRef<TaskQueueMessage> },
+    Stop { actor: Address<TaskQueueMessage> },
 }
 
 /// What a request has come to.
@@ -140,7 +141,7 @@ impl State {
     pub(super) fn actor_started(
         &mut self,
         task_queue: &str,
-        actor: &ActorRef<TaskQueueMessage>,
+        actor: &Address<TaskQueueMessage>,
     ) -> Option<Vec<Waiter>> {
         let entry = self.queues.get_mut(task_queue)?;
         if matches!(entry.actor, QueueActor::Lives { .. }) {

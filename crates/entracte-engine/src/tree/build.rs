@@ -7,7 +7,8 @@ use entracte_model::{RunId, Timestamp, WorkflowId};
 use ractor::ActorCell;
 
 use super::{ActorKind, ActorNode, ActorTree, EngineState};
-use crate::live::{LiveActor, LiveChild, LiveChildKind, LiveRun};
+use crate::address::Mailbox;
+use crate::live::{JournalLook, LiveActor, LiveChild, LiveChildKind, LiveRun};
 use crate::shared::Shared;
 use crate::task_queues::TaskQueueDescription;
 
@@ -18,15 +19,15 @@ pub(crate) struct TreeRun {
     pub(crate) workflow_id: WorkflowId,
     pub(crate) parent: Option<RunId>,
     pub(crate) cell: ActorCell,
+    pub(crate) mailbox: Mailbox,
     pub(crate) live: Arc<LiveRun>,
 }
 
 /// The place of the root in the list.
 const ROOT: usize = 0;
 
-/// Puts the tree together; `appends` wait for the journal, and `runs` come in the order of their
-/// ids. Nothing if there is no root.
-pub(crate) fn build(shared: &Shared, appends: usize, runs: Vec<TreeRun>) -> Option<ActorTree> {
+/// Puts the tree together; `runs` come in the order of their ids. Nothing if there is no root.
+pub(crate) fn build(shared: &Shared, look: JournalLook, runs: Vec<TreeRun>) -> Option<ActorTree> {
     let lines = shared.live.lines();
     let mut builder = Builder { time: shared.clock.now(), nodes: Vec::new() };
     let state = match (shared.health.poisoned(), shared.health.is_shutting_down()) {
@@ -36,7 +37,9 @@ pub(crate) fn build(shared: &Shared, appends: usize, runs: Vec<TreeRun>) -> Opti
     };
     builder.push(None, ActorKind::Engine { state }, lines.root?, 0);
     if let Some(journal) = lines.journal {
-        builder.push(Some(ROOT), ActorKind::Journal, journal, appends);
+        let place = builder.push(Some(ROOT), ActorKind::Journal, journal, look.taken_up);
+        // What is handed to the journal outlives its actor, and does not stand in its mailbox.
+        builder.nodes[place].mailbox = look.unread;
     }
     if let Some(directory) = lines.directory {
         builder.push(Some(ROOT), ActorKind::Directory, directory, 0);
@@ -61,8 +64,9 @@ impl Builder {
         waiting: usize,
     ) -> usize {
         let depth = parent.map_or(0, |parent| self.nodes[parent].depth + 1);
-        let LiveActor { cell, since } = actor;
-        self.nodes.push(ActorNode { depth, parent, kind, since, waiting, cell });
+        let LiveActor { cell, mailbox, since } = actor;
+        let mailbox = mailbox.map_or(0, |mailbox| mailbox.unread());
+        self.nodes.push(ActorNode { depth, parent, kind, since, mailbox, waiting, cell });
         self.nodes.len() - 1
     }
 
@@ -116,7 +120,11 @@ impl Builder {
             workflow_type: look.workflow_type.to_string(),
             state: look.state,
         };
-        let actor = LiveActor { cell: run.cell.clone(), since: look.since };
+        let actor = LiveActor {
+            cell: run.cell.clone(),
+            mailbox: Some(run.mailbox.clone()),
+            since: look.since,
+        };
         let node = self.push(Some(parent), kind, actor, look.waiting);
         for LiveChild { actor, kind } in look.children {
             self.push(Some(node), kind_of(kind), actor, 0);

@@ -44,6 +44,9 @@ impl ActorNode {
         if let ActorKind::Timer { due, .. } = &self.kind {
             write!(f, ", due in {}", rounded(due.saturating_since(now)))?;
         }
+        if self.mailbox > 0 {
+            write!(f, ", mailbox {}", self.mailbox)?;
+        }
         if self.waiting > 0 {
             write!(f, ", {} waiting", self.waiting)?;
         }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use entracte_model::{RunId, WorkflowId};
-use ractor::ActorRef;
 
 use crate::actors::journal::Epoch;
 use crate::actors::run::RunMessage;
+use crate::address::Address;
 use crate::live::LiveRun;
 
 /// A run that is in memory.
@@ -17,7 +17,7 @@ pub(super) struct OpenRun {
     /// The run whose child it is.
     pub(super) parent: Option<RunId>,
     pub(super) epoch: Epoch,
-    pub(super) actor: ActorRef<RunMessage>,
+    pub(super) actor: Address<RunMessage>,
     /// What the actor tells of itself.
     pub(super) live: Arc<LiveRun>,
     /// How many actors of this run have ended without leaving, one after the other.

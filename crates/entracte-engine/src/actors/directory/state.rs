@@ -17,6 +17,7 @@ use crate::actors::run::{
     NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
     published, started_before,
 };
+use crate::address::{Address, Envelope, Mailbox};
 use crate::description::WorkflowDescription;
 use crate::errors::{
     ActivityNotFound, EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError,
@@ -28,7 +29,7 @@ use crate::tree::TreeRun;
 
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,
-    myself: ActorRef<DirectoryMessage>,
+    myself: Address<DirectoryMessage>,
     pub(super) journal: JournalHandle,
     root: ActorCell,
     pub(super) open: OpenRuns,
@@ -40,11 +41,14 @@ pub(crate) struct DirectoryState {
 }
 
 impl DirectoryState {
-    pub(super) fn new(myself: ActorRef<DirectoryMessage>, arguments: DirectoryArguments) -> Self {
-        let DirectoryArguments { shared, journal, root } = arguments;
+    pub(super) fn new(
+        myself: ActorRef<Envelope<DirectoryMessage>>,
+        arguments: DirectoryArguments,
+    ) -> Self {
+        let DirectoryArguments { shared, journal, mailbox, root } = arguments;
         Self {
             shared,
-            myself,
+            myself: Address::new(myself, mailbox),
             journal,
             root,
             open: OpenRuns::default(),
@@ -152,7 +156,7 @@ impl DirectoryState {
         let LostRun { run_id, workflow_id, parent, losses } = run;
         self.epochs += 1;
         let epoch = Epoch(self.epochs);
-        let live = LiveRun::new(self.shared.clock.now());
+        let (mailbox, live) = (Mailbox::default(), LiveRun::new(self.shared.clock.now()));
         let arguments = RunArguments {
             shared: Arc::clone(&self.shared),
             journal: self.journal.clone(),
@@ -160,6 +164,7 @@ impl DirectoryState {
             run_id,
             epoch,
             origin,
+            mailbox: mailbox.clone(),
             live: Arc::clone(&live),
         };
         match Actor::spawn_linked(None, Run, arguments, self.root.clone()).await {
@@ -171,6 +176,7 @@ impl DirectoryState {
                 for child in self.open.children(run_id) {
                     child.actor.get_cell().link(cell.clone());
                 }
+                let actor = Address::new(actor, mailbox);
                 let run = OpenRun { workflow_id, parent, epoch, actor, live, losses };
                 self.open.insert(run_id, run);
                 true
@@ -271,6 +277,7 @@ impl DirectoryState {
             workflow_id: run.workflow_id.clone(),
             parent: run.parent,
             cell: run.actor.get_cell(),
+            mailbox: run.actor.mailbox().clone(),
             live: Arc::clone(&run.live),
         };
         self.open.iter().map(look).collect()

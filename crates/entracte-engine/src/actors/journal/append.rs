@@ -4,10 +4,10 @@ use entracte_model::{EventId, RunId, Timestamp, WorkflowId};
 use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::WorkflowIdRow;
 use entracte_store::{Batch, StoreError};
-use ractor::ActorRef;
 
 use super::Epoch;
 use crate::actors::run::RunMessage;
+use crate::address::Address;
 
 /// Rows that belong together, and what their author believes.
 pub(crate) struct Append {
@@ -43,7 +43,7 @@ pub(crate) struct WorkflowIdClaim {
 #[derive(Debug, Clone)]
 pub(crate) struct Acknowledgement {
     pub(crate) run_id: RunId,
-    pub(crate) author: ActorRef<RunMessage>,
+    pub(crate) author: Address<RunMessage>,
     pub(crate) token: u64,
 }
 

@@ -8,7 +8,6 @@ use entracte_model::{RunId, Timestamp};
 use entracte_store::keys::DeliveryKey;
 use entracte_store::{Batch, Persist, Store, StoreError};
 use futures_util::FutureExt;
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use super::JournalMessage;
@@ -17,13 +16,14 @@ use super::heads::{Changed, Epoch, Heads};
 use super::mailbox::JournalHandle;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::run::RunMessage;
+use crate::address::Address;
 use crate::options::Durability;
 use crate::shared::{JournalCounters, Shared};
 
 pub(crate) struct JournalState {
     shared: Arc<Shared>,
     heads: Heads,
-    directory: Option<ActorRef<DirectoryMessage>>,
+    directory: Option<Address<DirectoryMessage>>,
     pub(super) waiting: VecDeque<Waiting>,
     /// The authors of the batch that is being committed; none while a sync runs alone.
     in_flight: Option<Vec<Acknowledgement>>,
@@ -32,7 +32,7 @@ pub(crate) struct JournalState {
     /// The runs that are to be opened for what the batch holds.
     in_flight_runs: Vec<RunId>,
     /// Those who wait until the batch in flight is settled.
-    opening: Vec<(Epoch, ActorRef<RunMessage>)>,
+    opening: Vec<(Epoch, Address<RunMessage>)>,
     /// Who waits for the store to be closed.
     closing: Vec<oneshot::Sender<Result<(), StoreError>>>,
     /// What became of closing the store, once it is closed.
@@ -119,7 +119,7 @@ impl JournalState {
         self.closing.clear();
     }
 
-    fn open(&mut self, run_id: RunId, epoch: Epoch, author: ActorRef<RunMessage>) {
+    fn open(&mut self, run_id: RunId, epoch: Epoch, author: Address<RunMessage>) {
         self.heads.open(run_id, epoch);
         self.opening.push((epoch, author));
     }

@@ -13,6 +13,7 @@ use ractor::ActorRef;
 
 use super::group::JournalState;
 use super::{JournalMessage, JournalWake};
+use crate::live::JournalLook;
 use crate::shared::Shared;
 
 /// The journal, as others hold it. Cheap to clone.
@@ -89,11 +90,10 @@ impl JournalHandle {
         self.0.taken_up.store(0, Ordering::Relaxed);
     }
 
-    /// How many appends wait for their commit, and what else was not looked at yet. Does not wait
-    /// for the work.
-    pub(crate) fn waiting(&self) -> usize {
+    /// What there is to do. Does not wait for the work.
+    pub(crate) fn look(&self) -> JournalLook {
         let unread = self.mailbox().messages.len();
-        unread + self.0.taken_up.load(Ordering::Relaxed)
+        JournalLook { unread, taken_up: self.0.taken_up.load(Ordering::Relaxed) }
     }
 
     /// Does what there is to do. There is no point at which an actor that does this could be

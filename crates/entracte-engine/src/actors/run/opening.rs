@@ -9,7 +9,7 @@ use entracte_store::keys::{InboxKey, PendingActivityKey};
 use entracte_store::rows::{PendingActivityRow, WorkflowIdRow};
 use entracte_store::{StoreError, StoreExt};
 use entracte_workflow::HistoryState;
-use ractor::{ActorProcessingErr, ActorRef};
+use ractor::ActorProcessingErr;
 
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
@@ -19,16 +19,18 @@ use super::{RunMessage, StartReply};
 use crate::actors::attempt::lost_attempt;
 use crate::actors::directory::DirectoryMessage;
 use crate::actors::journal::{Epoch, JournalHandle, JournalMessage};
+use crate::address::{Address, Mailbox};
 use crate::live::LiveRun;
 use crate::shared::Shared;
 
 pub(crate) struct RunArguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) journal: JournalHandle,
-    pub(crate) directory: ActorRef<DirectoryMessage>,
+    pub(crate) directory: Address<DirectoryMessage>,
     pub(crate) run_id: RunId,
     pub(crate) epoch: Epoch,
     pub(crate) origin: Origin,
+    pub(crate) mailbox: Mailbox,
     /// What the actor tells of itself.
     pub(crate) live: Arc<LiveRun>,
 }

@@ -37,7 +37,7 @@ impl RunState {
             Child::Timer { seq } => LivePlace::Timer(seq),
         };
         self.children.insert(cell.get_id(), child);
-        let actor = LiveActor { cell, since: self.now() };
+        let actor = LiveActor::new(cell, self.now());
         self.live.child_started(place, LiveChild { actor, kind });
     }
 

@@ -12,7 +12,8 @@ use entracte_store::Batch;
 use entracte_store::keys::{DeliveryKey, DueKey};
 use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
 use entracte_workflow::{ActivityCanceller, HistoryState, Machine, ScheduledActivity};
-use ractor::{ActorId, ActorRef, MessagingErr};
+use ractor::{ActorId, ActorRef};
+use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant};
 
 use super::admission::Standing;
@@ -31,6 +32,7 @@ use crate::actors::journal::{
     Acknowledgement, Append, Epoch, JournalHandle, JournalMessage, WorkflowIdClaim,
 };
 use crate::actors::presence::Presence;
+use crate::address::{Address, Envelope};
 use crate::description::SignalsDescription;
 use crate::live::LiveRun;
 use crate::open_children::OpenChild;
@@ -39,9 +41,9 @@ use crate::tree::RunActorState;
 
 pub(crate) struct RunState {
     pub(super) shared: Arc<Shared>,
-    pub(super) myself: ActorRef<RunMessage>,
+    pub(super) myself: Address<RunMessage>,
     pub(super) journal: JournalHandle,
-    pub(super) directory: ActorRef<DirectoryMessage>,
+    pub(super) directory: Address<DirectoryMessage>,
     pub(super) presence: Presence,
     /// What it tells of itself, and the state that it has told last.
     pub(super) live: Arc<LiveRun>,
@@ -184,7 +186,7 @@ impl PendingActivity {
 }
 
 /// A message that the run sends to itself later, unless this is dropped before.
-pub(super) struct Wake(pub(super) tokio::task::JoinHandle<Result<(), MessagingErr<RunMessage>>>);
+pub(super) struct Wake(pub(super) AbortHandle);
 
 impl Drop for Wake {
     fn drop(&mut self) {
@@ -238,8 +240,10 @@ pub(super) enum Mode {
 }
 
 impl RunState {
-    pub(super) fn new(myself: ActorRef<RunMessage>, arguments: RunArguments) -> Self {
-        let RunArguments { shared, journal, directory, run_id, epoch, origin, live } = arguments;
+    pub(super) fn new(myself: ActorRef<Envelope<RunMessage>>, arguments: RunArguments) -> Self {
+        let RunArguments { shared, journal, directory, run_id, epoch, origin, mailbox, live } =
+            arguments;
+        let myself = Address::new(myself, mailbox);
         let presence = Presence::new(run_id, epoch, directory.clone());
         let new_run = match origin {
             Origin::New(new_run) => Some(*new_run),
