@@ -7,7 +7,8 @@
 //!
 //! A [`CrashTest`] plays a scenario with a crash at every commit. Its parts can be used alone:
 //! the [`SimulatedDisk`], which dies and fails on request; the [`Witness`], who keeps the books
-//! of what the journal writes; and [`check_store`], for what must hold at any moment.
+//! of what the journal writes; a [`HookedStore`], at whose calls a test counts, waits or fails;
+//! and [`check_store`], for what must hold at any moment.
 //!
 //! ```
 //! use std::time::Duration;
@@ -43,7 +44,9 @@ use std::sync::Arc;
 use entracte_engine::{Engine, EngineBuilder};
 use entracte_model::Timestamp;
 use entracte_store::Store;
-pub use entracte_store::{CrashPoint, SimulatedDisk, SimulatedOptions, SimulatedStore};
+pub use entracte_store::{
+    CrashPoint, HookedStore, SimulatedDisk, SimulatedOptions, SimulatedStore, StoreHook,
+};
 
 pub use self::check::{BrokenStore, StoredRun, check_store};
 pub use self::crash::CrashTest;

@@ -3,15 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use entracte::prelude::*;
 use entracte::store::keys::{HistoryKey, Key, RunKey};
 use entracte::store::rows::RunRow;
-use entracte::store::{
-    Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreExt, StoreFuture,
-};
+use entracte::store::{Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreExt};
 use entracte::{EventId, RunId};
-use entracte_testing::TestEngine;
+use entracte_testing::{HookedStore, StoreHook, TestEngine};
 
 /// Runs one after the other, some of which leave a child to the chain. The last one takes an hour.
 const LINE: Workflow<Line, ()> = Workflow::new("line");
@@ -42,22 +39,50 @@ async fn line(ctx: WorkflowContext, line: Line) -> WorkflowResult<()> {
     Ok(())
 }
 
-/// A store that notes of which runs histories are read, and can hide the row of a run.
-#[derive(Debug)]
-struct Watched {
-    store: MemoryStore,
+/// Notes of which runs histories are read, and can hide the row of a run.
+#[derive(Debug, Default)]
+struct Watching {
     read: Mutex<Vec<RunId>>,
     hidden: Mutex<Option<RunId>>,
 }
 
-impl Watched {
-    fn new() -> Arc<Self> {
-        let (read, hidden) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { store: MemoryStore::new(), read, hidden })
+impl StoreHook for Watching {
+    fn get(&self, space: Space, key: &[u8]) -> Result<(), StoreError> {
+        let hidden = self.hidden.lock().unwrap().map(|run_id| RunKey { run_id }.encode());
+        if space == Space::State && hidden.is_some_and(|hidden| hidden == key) {
+            return Err(StoreError::corrupt(space, key, "not now"));
+        }
+        Ok(())
     }
 
-    async fn engine(self: &Arc<Self>) -> Engine {
-        let store: Arc<dyn Store> = self.clone();
+    fn scan(&self, space: Space, start: &[u8], _rows: &[Row]) -> Result<(), StoreError> {
+        if space == Space::History
+            && let Ok(key) = HistoryKey::decode(start)
+        {
+            self.read.lock().unwrap().push(key.run_id);
+        }
+        Ok(())
+    }
+
+    fn closes(&self) -> bool {
+        false
+    }
+}
+
+/// A store for one engine after the other.
+struct Watched(Arc<HookedStore<Watching>>);
+
+impl Watched {
+    fn new() -> Self {
+        Self(Arc::new(HookedStore::new(Arc::new(MemoryStore::new()), Watching::default())))
+    }
+
+    fn hide(&self, run_id: Option<RunId>) {
+        *self.0.hook().hidden.lock().unwrap() = run_id;
+    }
+
+    async fn engine(&self) -> Engine {
+        let store: Arc<dyn Store> = self.0.clone();
         let engine = TestEngine::on_store(store).replay_every_event(false);
         let member = async |ctx: WorkflowContext, ()| {
             ctx.sleep(HOUR * 10_000).await;
@@ -68,62 +93,26 @@ impl Watched {
 
     /// The runs of the chain, in their order.
     fn line(&self) -> Vec<RunId> {
-        let rows = self.store.list_runs(None, usize::MAX).unwrap();
+        let rows = self.0.unhooked().list_runs(None, usize::MAX).unwrap();
         let is_first = |row: &RunRow| {
             &*row.workflow_type == "line" && row.continued_execution_run_id.is_none()
         };
         let first = rows.into_iter().find(|(_, row)| is_first(row)).map(|(run_id, _)| run_id);
-        let next = |run_id: &RunId| self.store.get_run(*run_id).unwrap()?.new_execution_run_id();
+        let next =
+            |run_id: &RunId| self.0.unhooked().get_run(*run_id).unwrap()?.new_execution_run_id();
         std::iter::successors(first, next).collect()
     }
 
     /// The runs of the chain that were read since the last call.
     fn take_read(&self) -> Vec<RunId> {
         let line = self.line();
-        let read = std::mem::take(&mut *self.read.lock().unwrap());
+        let read = std::mem::take(&mut *self.0.hook().read.lock().unwrap());
         read.into_iter().filter(|run_id| line.contains(run_id)).collect()
     }
 }
 
-impl Store for Watched {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let hidden = self.hidden.lock().unwrap().map(|run_id| RunKey { run_id }.encode());
-        if space == Space::State && hidden.is_some_and(|hidden| hidden == key) {
-            return Err(StoreError::corrupt(space, key, "not now"));
-        }
-        self.store.get(space, key)
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        start: &[u8],
-        end: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        if space == Space::History
-            && let Ok(key) = HistoryKey::decode(start)
-        {
-            self.read.lock().unwrap().push(key.run_id);
-        }
-        self.store.scan(space, start, end, limit)
-    }
-
-    fn commit(&self, batch: Batch, persist: Persist) -> StoreFuture<'_> {
-        self.store.commit(batch, persist)
-    }
-
-    fn sync(&self) -> StoreFuture<'_> {
-        self.store.sync()
-    }
-
-    fn close(&self) -> StoreFuture<'_> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 /// Starts a chain, and waits until its last run sleeps.
-async fn last_run_sleeps(store: &Arc<Watched>, runs: u64, with_child: &[u64]) -> Engine {
+async fn last_run_sleeps(store: &Watched, runs: u64, with_child: &[u64]) -> Engine {
     let engine = store.engine().await;
     let line = Line { run: 1, runs, with_child: with_child.to_vec() };
     let run = engine.start_workflow(LINE, line).workflow_id("line").await.unwrap();
@@ -169,7 +158,7 @@ async fn chd_6_a_run_that_cannot_be_read_tells_its_children_after_the_next_start
     for with_child in [&[1][..], &[1, 3]] {
         let store = Watched::new();
         let engine = last_run_sleeps(&store, 3, with_child).await;
-        *store.hidden.lock().unwrap() = Some(store.line()[0]);
+        store.hide(Some(store.line()[0]));
         tokio::time::sleep(HOUR * 2).await;
         assert!(is_open(&engine, 1).await);
         if with_child.contains(&3) {
@@ -179,7 +168,7 @@ async fn chd_6_a_run_that_cannot_be_read_tells_its_children_after_the_next_start
         assert!(store.take_read().is_empty(), "nothing is tried again before the next start");
         engine.shutdown().await.unwrap();
 
-        *store.hidden.lock().unwrap() = None;
+        store.hide(None);
         let engine = store.engine().await;
         tokio::time::sleep(HOUR).await;
         assert!(!is_open(&engine, 1).await);
@@ -202,7 +191,7 @@ async fn chd_6_a_run_with_a_corrupt_history_passes_the_close_of_its_chain_on() {
     let mut batch = Batch::new();
     let event_id = EventId::FIRST.plus(2);
     batch.delete(Space::History, HistoryKey { run_id, event_id }.encode());
-    store.commit(batch, Persist::Sync).await.unwrap();
+    store.0.commit(batch, Persist::Sync).await.unwrap();
     tokio::time::sleep(HOUR * 2).await;
     assert!(!is_open(&engine, 1).await);
     assert!(is_open(&engine, 3).await, "nobody knows of it any more");

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use entracte::prelude::*;
-use entracte::store::{Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreFuture};
-use entracte_testing::TestEngine;
+use entracte::store::{MemoryStore, Row, Space, StoreError};
+use entracte_testing::{HookedStore, StoreHook, TestEngine};
 use tokio::time::sleep;
 
 const PARENT: Workflow<u64, u64> = Workflow::new("parent");
@@ -15,39 +14,17 @@ const CHILD: Workflow<u64, u64> = Workflow::new("child");
 
 /// Counts what is read: each row, and each time that something is asked for.
 #[derive(Debug, Default)]
-struct Counting {
-    store: MemoryStore,
-    reads: AtomicU64,
-}
+struct Reads(AtomicU64);
 
-impl Store for Counting {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        self.store.get(space, key)
+impl StoreHook for Reads {
+    fn get(&self, _space: Space, _key: &[u8]) -> Result<(), StoreError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
-    fn scan(
-        &self,
-        space: Space,
-        start: &[u8],
-        end: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        let rows = self.store.scan(space, start, end, limit)?;
-        self.reads.fetch_add(1 + rows.len() as u64, Ordering::Relaxed);
-        Ok(rows)
-    }
-
-    fn commit(&self, batch: Batch, persist: Persist) -> StoreFuture<'_> {
-        self.store.commit(batch, persist)
-    }
-
-    fn sync(&self) -> StoreFuture<'_> {
-        self.store.sync()
-    }
-
-    fn close(&self) -> StoreFuture<'_> {
-        self.store.close()
+    fn scan(&self, _space: Space, _start: &[u8], rows: &[Row]) -> Result<(), StoreError> {
+        self.0.fetch_add(1 + rows.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -75,7 +52,7 @@ async fn parent(
 /// Lets so many children start and close while their parent is parked, and mends it; tells how
 /// much was read meanwhile, and from when the parent was mended.
 async fn reads(children: u64) -> (u64, u64) {
-    let store = Arc::new(Counting::default());
+    let store = Arc::new(HookedStore::new(Arc::new(MemoryStore::new()), Reads::default()));
     let is_broken = Arc::new(AtomicBool::new(true));
     let in_parent = Arc::clone(&is_broken);
     let engine = TestEngine::on_store(store.clone())
@@ -97,10 +74,10 @@ async fn reads(children: u64) -> (u64, u64) {
     let described = run.describe().await.unwrap();
     assert!(described.parked.is_some(), "{described:?}");
     assert_eq!(engine.run_actors().await.unwrap().len(), 1);
-    let parked = store.reads.load(Ordering::Relaxed);
+    let parked = store.hook().0.load(Ordering::Relaxed);
     is_broken.store(false, Ordering::Relaxed);
     assert_eq!(run.result().await.unwrap(), children * (children - 1) / 2);
-    let mended = store.reads.load(Ordering::Relaxed) - parked;
+    let mended = store.hook().0.load(Ordering::Relaxed) - parked;
     engine.shutdown().await.unwrap();
     (parked, mended)
 }

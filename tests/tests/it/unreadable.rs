@@ -1,15 +1,13 @@
 //! What of a run cannot be read is a named error for whoever asks, and is not waited for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use entracte::prelude::*;
 use entracte::store::keys::{HistoryKey, Key};
-use entracte::store::{
-    Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreExt, StoreFuture,
-};
-use entracte_testing::TestEngine;
+use entracte::store::{Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreExt};
+use entracte_testing::{HookedStore, StoreHook, TestEngine};
 use entracte_tests::small::{NAP, RACE, Work, small_workflows, start};
 use tokio::time::timeout;
 
@@ -61,47 +59,22 @@ async fn a_run_with_a_corrupt_row_is_described_and_keeps_no_processor_busy() {
     assert!(answer.is_ok(), "no answer, but {replays} replays");
 }
 
-/// A store that cannot read histories for a while.
-#[derive(Debug)]
-struct Flaky {
-    store: MemoryStore,
-    fails: std::sync::atomic::AtomicBool,
-}
+/// Histories cannot be read for a while.
+#[derive(Debug, Default)]
+struct Flaky(AtomicBool);
 
-impl Store for Flaky {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.store.get(space, key)
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        start: &[u8],
-        end: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        if space == Space::History && self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+impl StoreHook for Flaky {
+    fn scan(&self, space: Space, start: &[u8], _rows: &[Row]) -> Result<(), StoreError> {
+        if space == Space::History && self.0.load(Ordering::SeqCst) {
             return Err(StoreError::corrupt(space, start, "not now"));
         }
-        self.store.scan(space, start, end, limit)
-    }
-
-    fn commit(&self, batch: Batch, persist: Persist) -> StoreFuture<'_> {
-        self.store.commit(batch, persist)
-    }
-
-    fn sync(&self) -> StoreFuture<'_> {
-        self.store.sync()
-    }
-
-    fn close(&self) -> StoreFuture<'_> {
-        self.store.close()
+        Ok(())
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_history_could_not_be_read_at_first_goes_on_when_it_can() {
-    let store = Arc::new(Flaky { store: MemoryStore::new(), fails: false.into() });
+    let store = Arc::new(HookedStore::new(Arc::new(MemoryStore::new()), Flaky::default()));
     let open = async || {
         let store: Arc<dyn Store> = store.clone();
         small_workflows(TestEngine::on_store(store)).start().await.unwrap()
@@ -112,12 +85,12 @@ async fn a_run_whose_history_could_not_be_read_at_first_goes_on_when_it_can() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     drop(first);
-    store.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    store.hook().0.store(true, Ordering::SeqCst);
     let second = open().await;
     let run = second.workflow_handle(NAP, "nap").await.unwrap();
     let description = run.describe().await.unwrap();
     assert!(description.parked.is_some(), "{description:?}");
-    store.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    store.hook().0.store(false, Ordering::SeqCst);
     // The timer of the workflow is due within an hour.
     let result = timeout(Duration::from_secs(7 * 86_400), run.result()).await;
     let description = run.describe().await.unwrap();

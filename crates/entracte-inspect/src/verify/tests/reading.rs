@@ -1,12 +1,13 @@
 //! What cannot be read, or is not known.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use entracte_model::EventId;
 use entracte_store::keys::{
     CLOCK_KEY, DueKey, DueKind, FORMAT_KEY, HistoryKey, InboxKey, Key, PendingActivityKey,
     PublishedKey, RunKey, WorkflowIdKey,
 };
-use entracte_store::{Batch, MemoryStore, Persist, Row, Space, Store, StoreError, StoreFuture};
+use entracte_store::{Batch, HookedStore, Row, Space, Store, StoreError, StoreHook};
 
 use super::*;
 use crate::verify::Problem;
@@ -99,61 +100,41 @@ async fn a_closed_store_is_an_error() {
     assert!(matches!(verify(&store), Err(StoreError::Closed)));
 }
 
-/// A store that cannot read one row.
+/// One row cannot be read.
 #[derive(Debug)]
 struct Damaged {
-    store: MemoryStore,
     space: Space,
     key: Vec<u8>,
 }
 
 impl Damaged {
-    async fn at<K: Key>(key: &K) -> Self {
-        Self { store: sound().await, space: K::SPACE, key: key.encode() }
-    }
-
-    fn check(&self, space: Space, mut keys: impl Iterator<Item = Bytes>) -> Result<(), StoreError> {
-        if space == self.space && keys.any(|key| key == self.key) {
+    fn check<K: AsRef<[u8]>>(
+        &self,
+        space: Space,
+        mut keys: impl Iterator<Item = K>,
+    ) -> Result<(), StoreError> {
+        if space == self.space && keys.any(|key| key.as_ref() == self.key) {
             return Err(StoreError::Backend { reason: "a block is damaged".to_owned() });
         }
         Ok(())
     }
 }
 
-impl Store for Damaged {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.check(space, std::iter::once(Bytes::copy_from_slice(key)))?;
-        self.store.get(space, key)
+impl StoreHook for Damaged {
+    fn get(&self, space: Space, key: &[u8]) -> Result<(), StoreError> {
+        self.check(space, std::iter::once(key))
     }
 
-    fn scan(
-        &self,
-        space: Space,
-        start: &[u8],
-        end: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        let rows = self.store.scan(space, start, end, limit)?;
-        self.check(space, rows.iter().map(|row| row.key.clone()))?;
-        Ok(rows)
-    }
-
-    fn commit(&self, batch: Batch, persist: Persist) -> StoreFuture<'_> {
-        self.store.commit(batch, persist)
-    }
-
-    fn sync(&self) -> StoreFuture<'_> {
-        self.store.sync()
-    }
-
-    fn close(&self) -> StoreFuture<'_> {
-        self.store.close()
+    fn scan(&self, space: Space, _start: &[u8], rows: &[Row]) -> Result<(), StoreError> {
+        self.check(space, rows.iter().map(|row| &row.key))
     }
 }
 
 /// Checks that damage to one row is told once, and how much of the rest is seen.
 async fn told_once<K: Key>(key: K) -> VerifyReport {
-    let report = verify(&Damaged::at(&key).await).unwrap();
+    let damaged = Damaged { space: K::SPACE, key: key.encode() };
+    let store = HookedStore::new(Arc::new(sound().await), damaged);
+    let report = verify(&store).unwrap();
     let [Problem::Unreadable { space, error, .. }] = &report.problems[..] else {
         panic!("{report}")
     };
