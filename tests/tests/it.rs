@@ -102,6 +102,8 @@ mod refused_terminates;
 mod reopened_closed;
 #[path = "it/repeated_cancel.rs"]
 mod repeated_cancel;
+#[path = "it/repeated_signal.rs"]
+mod repeated_signal;
 #[path = "it/repeated_terminate.rs"]
 mod repeated_terminate;
 #[path = "it/sagas.rs"]

@@ -341,6 +341,12 @@ impl EngineBuilder {
     /// [`StartEngineError`] if something is registered wrongly, or the store cannot be opened
     /// or read.
     pub async fn start(self) -> Result<Engine, StartEngineError> {
+        let (shared, supervisor) = self.open().await?;
+        start_actors(shared, supervisor).await
+    }
+
+    /// Opens the store, and gives what the actors share, and above whom they are.
+    pub(crate) async fn open(self) -> Result<(Arc<Shared>, Option<ActorCell>), StartEngineError> {
         self.registry.validate()?;
         self.options.validate()?;
         attempt::install_hook();
@@ -372,7 +378,7 @@ impl EngineBuilder {
             open_children: OpenChildren::default(),
             is_supervised: self.supervisor.is_some(),
         });
-        start_actors(shared, self.supervisor).await
+        Ok((shared, self.supervisor))
     }
 }
 

@@ -1,12 +1,15 @@
 //! The limits of a run (rules LIM-1 to LIM-6 and CHD-18), as the engine keeps them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use entracte::prelude::*;
-use entracte::store::{Store, StoreExt};
-use entracte::{EngineBuilder, EngineOptions, RunId, StartWorkflowError};
+use entracte::store::{Batch, MemoryStore, Store, StoreExt, StoreFuture};
+use entracte::{ActorKind, EngineBuilder, EngineOptions, RunActorState, RunId, StartWorkflowError};
 use entracte_testing::crash::CrashTest;
-use entracte_testing::{SimulatedDisk, SimulatedOptions, TestEngine};
+use entracte_testing::{HookedStore, SimulatedDisk, SimulatedOptions, StoreHook, TestEngine};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const WAIT: Activity<u64, u64> = Activity::new("wait").start_to_close_timeout(HOUR);
@@ -205,6 +208,59 @@ async fn a_child_too_many_for_the_engine_fails_at_its_parent_and_does_not_wait()
     // There is room again.
     let run = engine.start_workflow(PARENT, 2).workflow_id("again").await.unwrap();
     assert!(run.result().await.unwrap().is_empty());
+}
+
+/// Lets as many commits pass as it has permits.
+#[derive(Debug)]
+struct Gate(Semaphore);
+
+impl StoreHook for Gate {
+    fn commit(&self, _batch: &Batch) -> Option<StoreFuture<'_>> {
+        Some(Box::pin(async {
+            self.0.acquire().await.unwrap().forget();
+            Ok(())
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_that_are_being_opened_take_no_place_of_clients() {
+    let gate = Gate(Semaphore::new(1_000));
+    let store = Arc::new(HookedStore::new(Arc::new(MemoryStore::new()), gate));
+    let engine = TestEngine::on_store(store.clone()).open_runs_max(3);
+    let engine = workflows(engine).start().await.unwrap();
+    let start = |id: &'static str, children| {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            engine.start_workflow(PARENT, children).workflow_id(id).await.map(|_| ())
+        })
+    };
+    let reads = engine.start_workflow(READS, ()).await.unwrap();
+    let gate = &store.hook().0;
+    gate.forget_permits(gate.available_permits());
+    let parent = start("parent", 5);
+    sleep(Duration::from_secs(1)).await;
+    // Behind the commit that starts the children comes another one. While that is on its way,
+    // nobody who is opened may read the store.
+    let text = tokio::spawn(async move { reads.signal(TEXT, "held up".to_owned()).await });
+    sleep(Duration::from_secs(1)).await;
+    gate.add_permits(1);
+    sleep(Duration::from_secs(1)).await;
+    parent.await.unwrap().unwrap();
+    let tree = engine.tree().await.unwrap();
+    let is_opening =
+        |kind: &ActorKind| matches!(kind, ActorKind::Run { state: RunActorState::Opening, .. });
+    assert_eq!(tree.nodes.iter().filter(|node| is_opening(&node.kind)).count(), 5, "{tree}");
+    let third = start("third", 0);
+    sleep(Duration::from_secs(1)).await;
+    assert!(!third.is_finished(), "it waits for the disk: {:?}", third.await);
+    gate.add_permits(1_000);
+    third.await.unwrap().unwrap();
+    text.await.unwrap().unwrap();
+    // The third one is over: it had no children.
+    start("fourth", 1).await.unwrap().unwrap();
+    let refused = start("fifth", 1).await.unwrap().unwrap_err();
+    assert!(matches!(refused, StartWorkflowError::TooManyOpenRuns { limit: 3 }), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]

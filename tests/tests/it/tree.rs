@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use entracte::prelude::*;
+use entracte::store::{Batch, MemoryStore, Space, StoreError, StoreFuture};
 use entracte::{ActorKind, ActorNode, ActorTree, EngineState, RunActorState, RunId, actor};
-use entracte_testing::{SimulatedDisk, TestEngine};
+use entracte_testing::{HookedStore, SimulatedDisk, StoreHook, TestEngine};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::sleep;
@@ -396,4 +397,85 @@ async fn what_a_killed_actor_has_not_taken_up_is_counted_no_more() {
     }
     run.result().await.unwrap();
     busy.engine.shutdown().await.unwrap();
+}
+
+/// Where a store holds its caller, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeldAt {
+    /// Where the journal looks whether the place of an event is free.
+    Read,
+    Commit,
+}
+
+#[derive(Debug)]
+struct Holding {
+    at: HeldAt,
+    is_armed: AtomicBool,
+    gate: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Holding {
+    fn pass(&self, at: HeldAt) {
+        if self.at == at && self.is_armed.swap(false, Ordering::SeqCst) {
+            block_in_place(|| self.gate.lock().unwrap().recv()).unwrap();
+        }
+    }
+}
+
+impl StoreHook for Holding {
+    fn get(&self, space: Space, _key: &[u8]) -> Result<(), StoreError> {
+        if space == Space::History {
+            self.pass(HeldAt::Read);
+        }
+        Ok(())
+    }
+
+    fn commit(&self, _batch: &Batch) -> Option<StoreFuture<'_>> {
+        self.pass(HeldAt::Commit);
+        None
+    }
+}
+
+/// In real time and on several threads, because the store holds one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_store_that_holds_the_journal_up_does_not_hold_up_the_tree() {
+    // What was handed to a journal that is at work stands in its mailbox.
+    for (at, expected) in [(HeldAt::Read, (1, 1)), (HeldAt::Commit, (0, 1))] {
+        let (let_go, gate) = mpsc::channel();
+        let hook = Holding { at, is_armed: false.into(), gate: Mutex::new(gate) };
+        let store = Arc::new(HookedStore::new(Arc::new(MemoryStore::new()), hook));
+        let engine = TestEngine::on_store(store.clone())
+            .workflow(CHILD, async |_: WorkflowContext, _: u32| Ok(()))
+            .start()
+            .await
+            .unwrap();
+        let start = || {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.start_workflow(CHILD, 0).await.unwrap() })
+        };
+        store.hook().is_armed.store(true, Ordering::SeqCst);
+        let held = start();
+        while store.hook().is_armed.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        let behind = start();
+        let looker = engine.clone();
+        let looking = tokio::spawn(async move {
+            loop {
+                let tree = looker.tree().await.unwrap();
+                let journal = &tree.nodes[1];
+                if (journal.mailbox, journal.waiting) == expected {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        let looked = tokio::time::timeout(Duration::from_secs(10), looking).await;
+        let_go.send(()).unwrap();
+        looked.unwrap_or_else(|_| panic!("not seen: {at:?}, {expected:?}")).unwrap();
+        for start in [held, behind] {
+            start.await.unwrap().result().await.unwrap();
+        }
+        engine.shutdown().await.unwrap();
+    }
 }

@@ -197,3 +197,6 @@ impl RootState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
