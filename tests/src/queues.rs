@@ -32,7 +32,7 @@ pub struct Job {
     pub seconds: u64,
     /// How many of its attempts fail at once, before one takes its time.
     pub failures: u32,
-    /// In which queue.
+    /// In which queue, if not in that of its run.
     pub task_queue: Option<String>,
     /// With which priority.
     pub priority: Option<Priority>,
@@ -64,6 +64,8 @@ struct Books {
     running: BTreeMap<String, usize>,
     most: BTreeMap<String, usize>,
     begun: Vec<String>,
+    /// Which job had an attempt in which queue.
+    places: BTreeSet<(String, String)>,
     /// Each attempt at each activity.
     attempts: BTreeSet<(String, u32)>,
     doubled: Vec<(String, u32)>,
@@ -85,6 +87,7 @@ impl Floor {
         let groups = [info.task_queue.to_string(), info.activity_type.to_string()];
         let mut books = self.books();
         books.begun.push(job.name.clone());
+        books.places.insert((job.name.clone(), info.task_queue.to_string()));
         let attempt = (ctx.idempotency_key(), ctx.attempt());
         if !books.attempts.insert(attempt.clone()) {
             books.doubled.push(attempt);
@@ -115,6 +118,12 @@ impl Floor {
     #[must_use]
     pub fn begun(&self) -> Vec<String> {
         self.books().begun.clone()
+    }
+
+    /// The names of the jobs whose attempts began, with the queues that admitted them.
+    #[must_use]
+    pub fn places(&self) -> BTreeSet<(String, String)> {
+        self.books().places.clone()
     }
 
     /// Each attempt that began, as the key of its activity and its number.
@@ -164,7 +173,11 @@ impl Drop for Presence {
     }
 }
 
-async fn one(ctx: &WorkflowContext, job: Job) -> WorkflowResult<String> {
+/// Has a job done.
+///
+/// # Errors
+/// The failure of the activity.
+pub async fn one(ctx: &WorkflowContext, job: Job) -> WorkflowResult<String> {
     let mut call = ctx.activity(if job.is_chore { CHORE } else { JOB }, job.clone());
     if let Some(task_queue) = job.task_queue {
         call = call.task_queue(task_queue);

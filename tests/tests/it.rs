@@ -106,6 +106,8 @@ mod repeated_cancel;
 mod repeated_signal;
 #[path = "it/repeated_terminate.rs"]
 mod repeated_terminate;
+#[path = "it/run_task_queues.rs"]
+mod run_task_queues;
 #[path = "it/sagas.rs"]
 mod sagas;
 #[path = "it/scopes.rs"]

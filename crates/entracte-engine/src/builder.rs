@@ -275,6 +275,9 @@ impl EngineBuilder {
     /// Sets the options of a task queue. Default of every queue, also of one that is not named
     /// here: [`TaskQueueOptions::default`], 1,000 slots and no rate.
     ///
+    /// A queue admits attempts at activities: an activity's is the one that it names, or that of
+    /// its run. Workflow code waits in no queue.
+    ///
     /// The attempts that wait in a queue are bounded by the activities that open runs have
     /// pending ([`open_runs_max`](Self::open_runs_max)); each of them is a small entry in memory.
     pub fn task_queue(mut self, name: impl Into<String>, options: TaskQueueOptions) -> Self {

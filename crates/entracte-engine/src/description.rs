@@ -22,6 +22,8 @@ pub struct WorkflowDescription {
     pub run_id: RunId,
     /// The durable name of the workflow.
     pub workflow_type: String,
+    /// The run's task queue: where its activities run, unless they name another one.
+    pub task_queue: String,
     /// Where the run stands.
     pub status: WorkflowStatus,
     /// The number of the attempt under the workflow's own retry policy, from 1.
@@ -161,6 +163,8 @@ pub struct PendingChildDescription {
     pub run_id: Option<RunId>,
     /// The durable name of the child workflow.
     pub workflow_type: String,
+    /// The task queue with which the child was started.
+    pub task_queue: String,
     /// What becomes of the child when the run closes.
     pub parent_close_policy: ParentClosePolicy,
     /// Whether that is about the run alone, or about its chain.
@@ -216,6 +220,7 @@ impl WorkflowDescription {
             workflow_id: row.workflow_id.clone(),
             run_id,
             workflow_type: row.workflow_type.to_string(),
+            task_queue: row.task_queue.to_string(),
             status: row.status,
             attempt: row.attempt,
             first_execution_run_id: row.first_execution_run_id,

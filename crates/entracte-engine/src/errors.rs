@@ -93,7 +93,7 @@ pub enum StartWorkflowError {
     /// The fairness key or weight is wrong (rule PRI-2).
     #[error(transparent)]
     Priority(#[from] PriorityError),
-    /// A timeout or the retry policy is wrong.
+    /// The task queue, a timeout or the retry policy is wrong.
     #[error(transparent)]
     Options(#[from] WorkflowOptionsError),
     /// The headers are larger than the engine's `payload_bytes_max` (rule LIM-4).

@@ -3,7 +3,8 @@
 //! First comes one line for each run, in the order of their starts:
 //!
 //! ```json
-//! {"run_id":"…","workflow_id":"order-42","workflow_type":"order","status":"completed",
+//! {"run_id":"…","workflow_id":"order-42","workflow_type":"order","task_queue":"default",
+//!  "status":"completed",
 //!  "start_time":"2026-01-01T00:00:00.000000000Z","close_time":"…","request_id":"…",
 //!  "first_execution_run_id":"…",
 //!  "events":[{"id":1,"time":"…","type":"WorkflowExecutionStarted","attributes":{…}},…],

@@ -2,6 +2,7 @@
 
 mod local_activity;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,10 @@ use crate::priority::{PriorityError, PriorityOptions};
 use crate::retry::{RetryPolicy, RetryPolicyError};
 use crate::time::duration_option_serde;
 
-/// The task queue that is used when none is named.
+/// The task queue of a run that a client starts without naming one.
+///
+/// It is part of the stored format: where a stored event or row names no queue, it means this
+/// one.
 pub const DEFAULT_TASK_QUEUE: &str = "default";
 
 /// How an activity is run: its timeouts (rule TMO-1), retries and task queue.
@@ -22,7 +26,8 @@ pub const DEFAULT_TASK_QUEUE: &str = "default";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ActivityOptions {
-    /// The queue that admits the attempts. Default [`DEFAULT_TASK_QUEUE`].
+    /// The queue that admits the attempts: that of the activity's run unless the activity names
+    /// one. Default [`DEFAULT_TASK_QUEUE`].
     #[serde(skip_serializing_if = "is_default_task_queue")]
     pub task_queue: String,
     /// How long one attempt may run. No default: this or `schedule_to_close_timeout` must be
@@ -54,8 +59,12 @@ pub struct ActivityOptions {
 
 // What is the default is not written: every scheduled activity carries its options.
 
-fn is_default_task_queue(task_queue: &str) -> bool {
+pub(crate) fn is_default_task_queue(task_queue: &str) -> bool {
     task_queue == DEFAULT_TASK_QUEUE
+}
+
+pub(crate) fn default_task_queue() -> Arc<str> {
+    DEFAULT_TASK_QUEUE.into()
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -145,9 +154,13 @@ pub enum ActivityCancellationType {
 }
 
 /// How a child workflow is run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChildWorkflowOptions {
+    /// The child's task queue: where its activities run, unless they name another one. A workflow
+    /// that names none gives a child its own (rule CHD-1). Default [`DEFAULT_TASK_QUEUE`].
+    #[serde(skip_serializing_if = "is_default_task_queue")]
+    pub task_queue: String,
     /// What becomes of the child when its parent closes (rule CHD-5). Default
     /// [`Terminate`](ParentClosePolicy::Terminate).
     #[serde(skip_serializing_if = "is_default")]
@@ -175,6 +188,21 @@ pub struct ChildWorkflowOptions {
     pub retry_policy: Option<RetryPolicy>,
 }
 
+impl Default for ChildWorkflowOptions {
+    fn default() -> Self {
+        Self {
+            task_queue: DEFAULT_TASK_QUEUE.to_owned(),
+            parent_close_policy: ParentClosePolicy::default(),
+            parent_close_scope: ParentCloseScope::default(),
+            cancellation_type: ChildWorkflowCancellationType::default(),
+            workflow_id_reuse_policy: WorkflowIdReusePolicy::default(),
+            execution_timeout: None,
+            run_timeout: None,
+            retry_policy: None,
+        }
+    }
+}
+
 /// Says what is wrong with the options of a workflow.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -188,13 +216,21 @@ pub enum WorkflowOptionsError {
     /// The retry policy is wrong.
     #[error(transparent)]
     RetryPolicy(#[from] RetryPolicyError),
+    /// The name of the task queue cannot be one (rule WID-8).
+    #[error("invalid task queue name: {source}")]
+    TaskQueue {
+        /// What is wrong with it.
+        source: IdError,
+    },
 }
 
-/// Checks the timeouts and the retry policy of a workflow.
+/// Checks the task queue, the timeouts and the retry policy of a workflow, as far as they are
+/// set.
 ///
 /// # Errors
 /// [`WorkflowOptionsError`] names the first option that is wrong.
 pub fn validate_workflow_options(
+    task_queue: Option<&str>,
     execution_timeout: Option<Duration>,
     run_timeout: Option<Duration>,
     retry_policy: Option<&RetryPolicy>,
@@ -207,7 +243,8 @@ pub fn validate_workflow_options(
         }
     }
     retry_policy.map_or(Ok(()), RetryPolicy::validate)?;
-    Ok(())
+    let checked = task_queue.map_or(Ok(()), id::check);
+    checked.map_err(|source| WorkflowOptionsError::TaskQueue { source })
 }
 
 impl ChildWorkflowOptions {
@@ -216,8 +253,12 @@ impl ChildWorkflowOptions {
     /// # Errors
     /// [`WorkflowOptionsError`] names the first option that is wrong.
     pub fn validate(&self) -> Result<(), WorkflowOptionsError> {
-        let policy = self.retry_policy.as_ref();
-        validate_workflow_options(self.execution_timeout, self.run_timeout, policy)
+        validate_workflow_options(
+            Some(&self.task_queue),
+            self.execution_timeout,
+            self.run_timeout,
+            self.retry_policy.as_ref(),
+        )
     }
 }
 

@@ -129,7 +129,7 @@ impl WorkflowContext {
     /// output are payloads, as they are journaled. A [dynamic activity] of the engine answers
     /// names that are not registered otherwise (rule WRK-4).
     ///
-    /// There are no default options: at least one of the two timeouts of rule TMO-2 must be
+    /// There are no options of a constant: at least one of the two timeouts of rule TMO-2 must be
     /// set. In all else it is as [`activity`](Self::activity).
     ///
     /// [dynamic activity]: crate::Registry::dynamic_activity
@@ -189,12 +189,13 @@ impl WorkflowContext {
     ///
     /// The chain of runs stays one for everybody else: clients and the parent workflow get the
     /// result of the last run. Along with the id go the parent, the deadline of the chain, and,
-    /// unless set otherwise, headers, run timeout and retry policy; the attempt is 1 again.
-    /// Signals that this run has not read are the next run's, and are written anew for it: a
-    /// workflow that reads a few of many in each run writes the others again each time. Activities, timers and local
-    /// activities that are pending end with this run, and what becomes of its children is said
-    /// by their [`ParentClosePolicy`](entracte_model::ParentClosePolicy). A cancellation that
-    /// this run has seen is not passed on.
+    /// unless set otherwise, task queue, headers, run timeout and retry policy; the attempt is 1
+    /// again. Signals that this run has not read are the next run's, and are written anew for it:
+    /// a workflow that reads a few of many in each run writes the others again each time.
+    /// Activities, timers and local activities that are pending end with this run, and what
+    /// becomes of its children is said by their
+    /// [`ParentClosePolicy`](entracte_model::ParentClosePolicy). A cancellation that this run has
+    /// seen is not passed on.
     ///
     /// ```
     /// use entracte_workflow::{Signal, Workflow, WorkflowContext, WorkflowResult};

@@ -32,7 +32,7 @@ pub struct Activity<I, O> {
     schedule_to_start_timeout: Option<Duration>,
     heartbeat_timeout: Option<Duration>,
     retry_policy: RetryPolicy,
-    task_queue: &'static str,
+    task_queue: Option<&'static str>,
     cancellation_type: ActivityCancellationType,
     priority: Option<Priority>,
     fairness_key: Option<&'static str>,
@@ -51,7 +51,7 @@ impl<I, O> Activity<I, O> {
             schedule_to_start_timeout: None,
             heartbeat_timeout: None,
             retry_policy: RetryPolicy::DEFAULT,
-            task_queue: DEFAULT_TASK_QUEUE,
+            task_queue: None,
             cancellation_type: ActivityCancellationType::TryCancel,
             priority: None,
             fairness_key: None,
@@ -99,10 +99,11 @@ impl<I, O> Activity<I, O> {
         self
     }
 
-    /// Sets the queue that admits the attempts. Default `default`.
+    /// Sets the queue that admits the attempts. Default: the task queue of the run that calls
+    /// the activity.
     #[must_use]
     pub const fn task_queue(mut self, task_queue: &'static str) -> Self {
-        self.task_queue = task_queue;
+        self.task_queue = Some(task_queue);
         self
     }
 
@@ -146,11 +147,16 @@ impl<I, O> Activity<I, O> {
         self.name
     }
 
-    /// The options, as they are journaled.
+    /// The options, as they are journaled by a run of the task queue `default`.
     #[must_use]
     pub fn options(&self) -> ActivityOptions {
+        self.options_in(DEFAULT_TASK_QUEUE)
+    }
+
+    /// The options, as they are journaled by a run of this task queue.
+    pub(crate) fn options_in(&self, task_queue: &str) -> ActivityOptions {
         ActivityOptions {
-            task_queue: self.task_queue.to_owned(),
+            task_queue: self.task_queue.unwrap_or(task_queue).to_owned(),
             start_to_close_timeout: self.start_to_close_timeout,
             schedule_to_close_timeout: self.schedule_to_close_timeout,
             schedule_to_start_timeout: self.schedule_to_start_timeout,
@@ -201,6 +207,8 @@ pub struct Workflow<I, O> {
 /// What holds for the starts of a workflow unless they say otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct WorkflowDefaults {
+    /// Its task queue.
+    pub task_queue: Option<&'static str>,
     /// How its runs are retried.
     pub retry_policy: Option<RetryPolicy>,
     /// How long a chain of its runs may take.
@@ -213,9 +221,21 @@ impl<I, O> Workflow<I, O> {
     /// Names a workflow.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        let options =
-            WorkflowDefaults { retry_policy: None, execution_timeout: None, run_timeout: None };
+        let options = WorkflowDefaults {
+            task_queue: None,
+            retry_policy: None,
+            execution_timeout: None,
+            run_timeout: None,
+        };
         Self { name, options, types: PhantomData }
+    }
+
+    /// Sets the workflow's task queue: where its activities run, unless they name another one.
+    /// Default: of a child its parent's, and else `default`.
+    #[must_use]
+    pub const fn task_queue(mut self, task_queue: &'static str) -> Self {
+        self.options.task_queue = Some(task_queue);
+        self
     }
 
     /// Sets how the workflow is retried if a run of it fails or times out: each time as a new
@@ -380,6 +400,7 @@ mod tests {
         assert_eq!(options.schedule_to_start_timeout, Some(Duration::from_secs(2)));
         assert_eq!(options.heartbeat_timeout, Some(Duration::from_secs(1)));
         assert_eq!(options.task_queue, "payments");
+        assert_eq!(CHARGE.options_in("of-the-run"), options);
         assert_eq!(options.cancellation_type, ActivityCancellationType::Abandon);
         let priority = PriorityOptions {
             priority: Some(Priority::High),
@@ -389,6 +410,15 @@ mod tests {
         assert_eq!(options.priority, priority);
         assert_eq!(options.retry_policy.maximum_attempts, 1);
         assert_eq!(options.retry_policy.non_retryable_error_types, ["Declined"]);
+    }
+
+    #[test]
+    fn chd_1_an_activity_that_names_no_task_queue_takes_its_run_s() {
+        let plain: Activity<(), ()> = Activity::new("plain");
+        assert_eq!(plain.options().task_queue, "default");
+        assert_eq!(plain.options_in("of-the-run").task_queue, "of-the-run");
+        let named = plain.task_queue("default");
+        assert_eq!(named.options_in("of-the-run").task_queue, "default");
     }
 
     #[test]

@@ -286,6 +286,7 @@ impl Machine {
             workflow_type: Arc::clone(&init.workflow_type),
             run_id: head.run_id,
             first_execution_run_id: init.first_execution_run_id,
+            task_queue: init.task_queue,
             attempt: init.attempt,
             headers: init.headers,
             continued_execution_run_id: init.continued_execution_run_id,

@@ -39,6 +39,7 @@ pub struct StartWorkflow<I, O> {
     request_id: Option<String>,
     reuse_policy: WorkflowIdReusePolicy,
     conflict_policy: WorkflowIdConflictPolicy,
+    task_queue: Option<String>,
     priority: PriorityOptions,
     retry_policy: Option<RetryPolicy>,
     execution_timeout: Option<Duration>,
@@ -51,6 +52,7 @@ impl<I: Serialize, O> StartWorkflow<I, O> {
         let defaults = workflow.defaults();
         let start = Self::of(client, workflow.name().into(), input, Output::Decoded);
         Self {
+            task_queue: defaults.task_queue.map(str::to_owned),
             retry_policy: defaults.retry_policy.map(Into::into),
             execution_timeout: defaults.execution_timeout,
             run_timeout: defaults.run_timeout,
@@ -83,6 +85,7 @@ impl<I, O> StartWorkflow<I, O> {
             request_id: None,
             reuse_policy: WorkflowIdReusePolicy::default(),
             conflict_policy: WorkflowIdConflictPolicy::default(),
+            task_queue: None,
             priority: PriorityOptions::default(),
             retry_policy: None,
             execution_timeout: None,
@@ -114,6 +117,23 @@ impl<I, O> StartWorkflow<I, O> {
     /// [`Fail`](WorkflowIdConflictPolicy::Fail): the start is refused.
     pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
         self.conflict_policy = policy;
+        self
+    }
+
+    /// Sets the workflow's task queue: where its activities run, unless they name another one.
+    /// Its children take it over, and so do the runs in which it goes on. Default: the
+    /// constant's, and else `default`.
+    ///
+    /// Only attempts at activities wait in a queue. The workflow's own code waits in none: it
+    /// runs in this engine, as soon as something has happened to it.
+    ///
+    /// A queue need not be known to the engine: [`EngineBuilder::task_queue`] says how many
+    /// attempts of it run at a time, and else 1,000 do. A name that cannot be one (rule WID-8) is
+    /// [`StartWorkflowError::Options`].
+    ///
+    /// [`EngineBuilder::task_queue`]: crate::EngineBuilder::task_queue
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.task_queue = Some(task_queue.into());
         self
     }
 
@@ -248,8 +268,8 @@ impl<I, O> StartWorkflow<I, O> {
         }
         let input = self.input.clone()?;
         self.priority.validate()?;
-        let policy = self.retry_policy.as_ref();
-        validate_workflow_options(self.execution_timeout, self.run_timeout, policy)?;
+        let (queue, policy) = (self.task_queue.as_deref(), self.retry_policy.as_ref());
+        validate_workflow_options(queue, self.execution_timeout, self.run_timeout, policy)?;
         let random = || Uuid::new_v4().to_string();
         let workflow_id = self.workflow_id.clone().unwrap_or_else(random);
         let request_id = self.request_id.clone().unwrap_or_else(random);
@@ -281,8 +301,10 @@ impl<I, O> StartWorkflow<I, O> {
         let new =
             WorkflowExecutionStarted::new(run_id, workflow_id, workflow_type, input, request_id);
         let priority = self.priority.clone();
+        let task_queue = self.task_queue.as_deref().map_or(new.task_queue, Into::into);
         Ok(WorkflowExecutionStarted {
             headers,
+            task_queue,
             priority,
             retry_policy: self.retry_policy.clone(),
             execution_timeout: self.execution_timeout,

@@ -50,6 +50,7 @@ async fn a_line_tells_where_its_run_stands_and_what_is_to_be_done() {
             "run_id": CLOSED,
             "workflow_id": "order-1",
             "workflow_type": "order",
+            "task_queue": "default",
             "status": "completed",
             "start_time": "1970-01-01T00:00:10.000000000Z",
             "close_time": "1970-01-01T00:00:15.000000000Z",

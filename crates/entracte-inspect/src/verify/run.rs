@@ -132,6 +132,7 @@ impl Verifier<'_> {
                 row.workflow_type.to_string(),
                 started.workflow_type.to_string(),
             );
+            compare("task queue", row.task_queue.to_string(), started.task_queue.to_string());
             compare("request id", row.request_id.to_string(), started.request_id.to_string());
             compare(
                 "first run",

@@ -21,7 +21,7 @@ use crate::failure::{Failure, RetryState};
 use crate::headers::Headers;
 use crate::id::{EventId, RunId, Seq, WorkflowId};
 use crate::limits::PendingLimits;
-use crate::options::ActivityOptions;
+use crate::options::{ActivityOptions, default_task_queue, is_default_task_queue};
 use crate::payload::Payload;
 use crate::priority::PriorityOptions;
 use crate::retry::RetryPolicy;
@@ -164,6 +164,9 @@ pub struct WorkflowExecutionStarted {
     pub attempt: u32,
     /// The seed of the run's random numbers (rule DET-3).
     pub randomness_seed: u64,
+    /// The run's task queue: where its activities run, unless they name another one.
+    #[serde(default = "default_task_queue", skip_serializing_if = "is_default_task_queue")]
+    pub task_queue: Arc<str>,
     /// What the run's activities inherit (rule PRI-1).
     #[serde(default, skip_serializing_if = "PriorityOptions::is_empty")]
     pub priority: PriorityOptions,
@@ -233,6 +236,7 @@ impl WorkflowExecutionStarted {
             first_execution_run_id: run_id,
             attempt: 1,
             randomness_seed: run_id.randomness_seed(),
+            task_queue: default_task_queue(),
             priority: PriorityOptions::default(),
             parent: None,
             root: None,

@@ -9,6 +9,7 @@ use super::{HISTORY_FORMAT_VERSION, SourceLocation, WorkflowExecutionStarted};
 use crate::failure::{Failure, TimeoutType};
 use crate::headers::Headers;
 use crate::id::RunId;
+use crate::options::{default_task_queue, is_default_task_queue};
 use crate::payload::Payload;
 use crate::retry::{AttemptEnd, RetryDecision, RetryPolicy, decide_run, run_retry_delay};
 use crate::time::{Timestamp, duration_option_serde};
@@ -38,6 +39,9 @@ pub struct WorkflowExecutionContinuedAsNew {
     /// What travels along.
     #[serde(default, skip_serializing_if = "Headers::is_empty")]
     pub headers: Headers,
+    /// Its task queue.
+    #[serde(default = "default_task_queue", skip_serializing_if = "is_default_task_queue")]
+    pub task_queue: Arc<str>,
     /// How long it may take.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_option_serde")]
     pub run_timeout: Option<Duration>,
@@ -111,6 +115,7 @@ impl WorkflowExecutionStarted {
             workflow_type: Arc::clone(&event.workflow_type),
             input: event.input.clone(),
             headers: event.headers.clone(),
+            task_queue: Arc::clone(&event.task_queue),
             run_timeout: event.run_timeout,
             retry_policy: event.retry_policy.clone(),
             attempt: 1,

@@ -115,6 +115,7 @@ fn run_row(status: WorkflowStatus) -> RunRow {
         request_id: "request".into(),
         first_execution_run_id: run(1),
         continued_execution_run_id: None,
+        task_queue: "default".into(),
         attempt: 1,
         parent: None,
         start_time: Timestamp::from_unix_nanos(1),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use entracte_model::event::{ParentExecution, WorkflowExecutionStarted};
+use entracte_model::options::DEFAULT_TASK_QUEUE;
 use entracte_model::{EventId, RunId, Timestamp, WorkflowId, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct RunRow {
     /// The run before it in the chain; none of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_execution_run_id: Option<RunId>,
+    /// Its task queue.
+    #[serde(default = "default_task_queue", skip_serializing_if = "is_default_task_queue")]
+    pub task_queue: Arc<str>,
     /// The number of the attempt under the workflow's own retry policy, from 1.
     #[serde(default = "first_attempt", skip_serializing_if = "is_first_attempt")]
     pub attempt: u32,
@@ -59,6 +63,7 @@ impl RunRow {
             request_id: Arc::clone(&started.request_id),
             first_execution_run_id: started.first_execution_run_id,
             continued_execution_run_id: started.continued_execution_run_id,
+            task_queue: Arc::clone(&started.task_queue),
             attempt: started.attempt,
             parent: started.parent.clone(),
             start_time: time,
@@ -72,6 +77,14 @@ impl RunRow {
     pub fn new_execution_run_id(&self) -> Option<RunId> {
         self.close.and_then(|close| close.new_execution_run_id)
     }
+}
+
+fn default_task_queue() -> Arc<str> {
+    DEFAULT_TASK_QUEUE.into()
+}
+
+fn is_default_task_queue(task_queue: &str) -> bool {
+    task_queue == DEFAULT_TASK_QUEUE
 }
 
 const fn first_attempt() -> u32 {

@@ -48,6 +48,7 @@ prop_compose! {
         first_execution_run_id in run_ids(), start_time in times(), status in statuses(),
         close in option::of((times(), event_ids())), attempt in 1..9_u32,
         before in option::of(run_ids()), behind in option::of(run_ids()),
+        task_queue in "default|[a-z]{1,12}",
     ) -> RunRow {
         RunRow {
             workflow_id: WorkflowId::new(workflow_id).unwrap(),
@@ -55,6 +56,7 @@ prop_compose! {
             request_id: request_id.into(),
             first_execution_run_id,
             continued_execution_run_id: before,
+            task_queue: task_queue.into(),
             attempt,
             parent: None,
             start_time,
@@ -317,6 +319,33 @@ proptest! {
         let _ = PublishedRow::from_bytes(&bytes);
         let _ = LocalActivityRow::from_bytes(&bytes);
     }
+}
+
+/// Runs were stored without a task queue before they could have one, and are so if it is the
+/// default.
+#[test]
+fn a_run_without_a_task_queue_is_one_of_the_default_queue() {
+    #[derive(serde::Serialize)]
+    struct OldRow {
+        workflow_id: &'static str,
+        workflow_type: &'static str,
+        request_id: &'static str,
+        first_execution_run_id: RunId,
+        start_time: Timestamp,
+        status: WorkflowStatus,
+    }
+    let old = OldRow {
+        workflow_id: "w",
+        workflow_type: "order",
+        request_id: "r",
+        first_execution_run_id: RunId::from_bytes([7; RunId::LEN]),
+        start_time: Timestamp::from_unix_nanos(5),
+        status: WorkflowStatus::Running,
+    };
+    let bytes = [b"\x01".as_slice(), &rmp_serde::to_vec_named(&old).unwrap()].concat();
+    let row = RunRow::from_bytes(&bytes).unwrap();
+    assert_eq!(&*row.task_queue, "default");
+    assert_eq!(row.to_bytes(), bytes, "what is the default is not written");
 }
 
 fn cancel_request() -> InboxRow {

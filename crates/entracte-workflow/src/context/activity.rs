@@ -40,12 +40,12 @@ impl<O> ActivityCall<O> {
         source: &'static Location<'static>,
     ) -> Self {
         let call = UntypedCall {
-            core,
             activity_type: activity.name().into(),
             input: encode(activity.name(), input),
             headers: Headers::new(),
-            options: activity.options(),
+            options: activity.options_in(&core.info.task_queue),
             source,
+            core,
         };
         Self { call, read: ReadOutput::Decode }
     }
@@ -57,7 +57,8 @@ impl<O> ActivityCall<O> {
         source: &'static Location<'static>,
     ) -> ActivityCall<Payload> {
         let (input, headers) = (Ok(input), Headers::new());
-        let options = ActivityOptions::default();
+        let task_queue = core.info.task_queue.as_ref().to_owned();
+        let options = ActivityOptions { task_queue, ..ActivityOptions::default() };
         let call = UntypedCall { core, activity_type, input, headers, options, source };
         ActivityCall { call, read: ReadOutput::Payload(std::convert::identity) }
     }
@@ -92,7 +93,8 @@ impl<O> ActivityCall<O> {
         self
     }
 
-    /// Sets the queue that admits the attempts. Default: the constant's.
+    /// Sets the queue that admits the attempts. Default: the constant's, and else that of this
+    /// run ([`WorkflowContext::task_queue`](crate::WorkflowContext::task_queue)).
     pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
         self.call.options.task_queue = task_queue.into();
         self

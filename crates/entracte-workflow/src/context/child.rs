@@ -52,6 +52,7 @@ impl<O> ChildWorkflowCall<O> {
     ) -> Self {
         let defaults = workflow.defaults();
         let options = ChildWorkflowOptions {
+            task_queue: defaults.task_queue.unwrap_or(&core.info.task_queue).to_owned(),
             retry_policy: defaults.retry_policy.map(Into::into),
             execution_timeout: defaults.execution_timeout,
             run_timeout: defaults.run_timeout,
@@ -75,6 +76,25 @@ impl<O> ChildWorkflowCall<O> {
     /// Sets the child's workflow id. Default: this run's id, `_`, and a number (rule CHD-1).
     pub fn workflow_id(mut self, workflow_id: impl Into<String>) -> Self {
         self.workflow_id = Some(workflow_id.into());
+        self
+    }
+
+    /// Sets the child's task queue: where its activities run, unless they name another one, and
+    /// what its own children take over. The child's code itself runs in no queue. Default: the
+    /// constant's, and else this run's (rule CHD-1).
+    ///
+    /// ```
+    /// use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const RENDER: Workflow<u64, u64> = Workflow::new("render");
+    ///
+    /// async fn film(ctx: WorkflowContext, scene: u64) -> WorkflowResult<u64> {
+    ///     // The scene's activities share the slots of `gpu`; this run's own do not.
+    ///     ctx.child(RENDER, scene).task_queue("gpu").await
+    /// }
+    /// ```
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.options.task_queue = task_queue.into();
         self
     }
 

@@ -49,6 +49,13 @@ impl<O> ContinueAsNew<O> {
         }
     }
 
+    /// Sets the task queue of the next run: where its activities run, unless they name another
+    /// one. Default: as this one (rule CNT-2).
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.options.task_queue = Some(task_queue.into());
+        self
+    }
+
     /// Sets how long the next run may take (rule WTO-1). Default: as this one.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.options.run_timeout = Some(timeout);
@@ -82,8 +89,8 @@ impl<O> ContinueAsNew<O> {
             Failure::non_retryable("InvalidContinueAsNewOptions", message)
         };
         id::check(workflow_type).map_err(|error| invalid(error.to_string()))?;
-        let policy = options.retry_policy.as_ref();
-        validate_workflow_options(None, options.run_timeout, policy)
+        let (queue, policy) = (options.task_queue.as_deref(), options.retry_policy.as_ref());
+        validate_workflow_options(queue, None, options.run_timeout, policy)
             .map_err(|error| invalid(error.to_string()))?;
         let input = input.map_err(|reason| {
             let message = format!("input of workflow `{workflow_type}`: {reason}");

@@ -60,6 +60,7 @@ pub(crate) struct RunInfo {
     pub(crate) workflow_type: Arc<str>,
     pub(crate) run_id: RunId,
     pub(crate) first_execution_run_id: RunId,
+    pub(crate) task_queue: Arc<str>,
     pub(crate) attempt: u32,
     pub(crate) headers: Headers,
     pub(crate) continued_execution_run_id: Option<RunId>,

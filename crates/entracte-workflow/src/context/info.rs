@@ -34,6 +34,14 @@ impl WorkflowContext {
         &self.core.info.workflow_type
     }
 
+    /// The run's task queue: where its activities run, unless they name another one, and what
+    /// its children take over. Workflow code itself waits in no queue: it runs wherever its
+    /// engine does, as soon as something has happened to it.
+    #[must_use]
+    pub fn task_queue(&self) -> &str {
+        &self.core.info.task_queue
+    }
+
     /// The number of the attempt under the workflow's own retry policy, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {

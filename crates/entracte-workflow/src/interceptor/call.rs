@@ -121,6 +121,8 @@ pub struct WorkflowInfo<'a> {
     pub workflow_type: &'a str,
     /// The run.
     pub run_id: RunId,
+    /// The run's task queue.
+    pub task_queue: &'a str,
     /// The number of the attempt under the workflow's own retry policy, from 1.
     pub attempt: u32,
     /// The headers that the run was started with.

@@ -201,6 +201,7 @@ mod tests {
             workflow_id: &info.workflow_id,
             workflow_type: &info.workflow_type,
             run_id: info.run_id,
+            task_queue: &info.task_queue,
             attempt: 1,
             headers: &Headers::new(),
             now: info.started_time,

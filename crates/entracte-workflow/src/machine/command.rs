@@ -173,6 +173,8 @@ pub enum Command {
 /// (rule CNT-2).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContinueAsNewOptions {
+    /// The run's task queue.
+    pub task_queue: Option<String>,
     /// How long the run may take.
     pub run_timeout: Option<Duration>,
     /// How the run is retried.

@@ -111,6 +111,8 @@ pub struct InitializeWorkflow {
     pub input: Vec<Payload>,
     /// What travels along.
     pub headers: Headers,
+    /// The run's task queue: what its activities and children take over.
+    pub task_queue: Arc<str>,
     /// The number of the attempt under the workflow's own retry policy, from 1.
     pub attempt: u32,
     /// The seed of the run's random numbers.

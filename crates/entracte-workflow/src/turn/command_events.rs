@@ -1,5 +1,7 @@
 //! From commands to the events that record them.
 
+use std::sync::Arc;
+
 use entracte_model::event::{
     ActivityTaskCancelRequested, ActivityTaskScheduled,
     RequestCancelExternalWorkflowExecutionInitiated, SignalExternalWorkflowExecutionInitiated,
@@ -174,12 +176,14 @@ fn end_event(
             source,
         } => {
             let started = turn.started().ok_or_else(not_begun)?;
+            let task_queue = options.task_queue.map(Into::into);
             let new_execution_run_id = turn.next_run_id(run_id, RunPurpose::ContinueAsNew);
             EventAttributes::WorkflowExecutionContinuedAsNew(WorkflowExecutionContinuedAsNew {
                 new_execution_run_id,
                 workflow_type,
                 input,
                 headers,
+                task_queue: task_queue.unwrap_or_else(|| Arc::clone(&started.task_queue)),
                 run_timeout: options.run_timeout.or(started.run_timeout),
                 retry_policy: options.retry_policy.or_else(|| started.retry_policy.clone()),
                 backoff_start_interval: options.backoff_start_interval,

@@ -138,6 +138,7 @@ fn initialize(started: &WorkflowExecutionStarted) -> InitializeWorkflow {
         workflow_type: started.workflow_type.clone(),
         input: started.input.clone(),
         headers: started.headers.clone(),
+        task_queue: Arc::clone(&started.task_queue),
         attempt: started.attempt,
         randomness_seed: started.randomness_seed,
         first_execution_run_id: started.first_execution_run_id,

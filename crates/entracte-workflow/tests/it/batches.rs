@@ -86,6 +86,7 @@ proptest! {
             workflow_type: "test".into(),
             input: vec![Payload::encode(&5_u64).unwrap()],
             headers: Headers::new(),
+            task_queue: "default".into(),
             attempt: 1,
             randomness_seed: 42,
             first_execution_run_id: run_id(),

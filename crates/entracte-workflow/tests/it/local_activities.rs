@@ -79,6 +79,7 @@ fn initialize() -> Job {
         workflow_type: "test".into(),
         input: vec![Payload::encode(&5_u64).unwrap()],
         headers: Headers::new(),
+        task_queue: "default".into(),
         attempt: 1,
         randomness_seed: 42,
         first_execution_run_id: run_id(),

@@ -33,6 +33,7 @@ fn initialize(input: Vec<Payload>) -> Job {
         workflow_type: "test".into(),
         input,
         headers: Headers::new(),
+        task_queue: "default".into(),
         attempt: 3,
         randomness_seed: 42,
         first_execution_run_id: run_id(),

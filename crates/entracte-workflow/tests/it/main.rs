@@ -25,5 +25,6 @@ mod saga;
 mod scopes;
 mod shielded_join;
 mod signals;
+mod task_queues;
 mod timers;
 mod wakers;

@@ -79,7 +79,11 @@ impl Rig {
         F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<O, Failure>> + Send + 'static,
     {
-        let workflow = erase(function);
+        Self::of(erase(function))
+    }
+
+    /// A run of a registered workflow that has not begun.
+    pub(crate) fn of(workflow: Arc<dyn ErasedWorkflow>) -> Self {
         Self {
             machine: Machine::new(Arc::clone(&workflow)),
             workflow,

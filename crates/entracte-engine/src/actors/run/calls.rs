@@ -275,6 +275,7 @@ impl RunState {
                 workflow_id: child.workflow_id.clone(),
                 run_id: child.started.map(|(_, run_id)| run_id),
                 workflow_type: child.workflow_type.to_string(),
+                task_queue: child.options.task_queue.clone(),
                 parent_close_policy: child.options.parent_close_policy,
                 parent_close_scope: child.options.parent_close_scope,
                 source: child.source.clone(),

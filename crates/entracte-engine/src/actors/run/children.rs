@@ -83,6 +83,7 @@ impl RunState {
         let expiration = options.execution_timeout.map(|after| event.time.saturating_add(after));
         let started = WorkflowExecutionStarted {
             headers: initiated.headers.clone(),
+            task_queue: options.task_queue.as_str().into(),
             // Unless it sets its own, an activity of the child inherits it further (rule PRI-1).
             priority: own.priority.clone(),
             parent: Some(parent),

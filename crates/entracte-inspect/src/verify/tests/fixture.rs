@@ -69,6 +69,7 @@ pub(crate) fn run_row(run_id: RunId, status: WorkflowStatus, events: u64) -> Run
         request_id: "request".into(),
         first_execution_run_id: run_id,
         continued_execution_run_id: None,
+        task_queue: "default".into(),
         attempt: 1,
         parent: None,
         start_time: time(start),

@@ -81,6 +81,7 @@ async fn a_row_that_tells_something_else_than_the_history_is_told() {
     let found = problems(|batch| {
         let mut row = run_row(CLOSED, WorkflowStatus::Completed, 4);
         row.workflow_type = "other".into();
+        row.task_queue = "gpu".into();
         row.start_time = time(11);
         batch.put_run(CLOSED, &row);
     })
@@ -93,6 +94,7 @@ async fn a_row_that_tells_something_else_than_the_history_is_told() {
         found,
         [
             differs("workflow type", "other".to_owned(), "order".to_owned()),
+            differs("task queue", "gpu".to_owned(), "default".to_owned()),
             differs("close", at(4), at(5)),
             differs(
                 "start",

@@ -48,6 +48,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                     A::WorkflowExecutionStarted(WorkflowExecutionStarted {
                         headers,
                         randomness_seed: number,
+                        task_queue: if number % 4 == 0 { "default" } else { &text }.into(),
                         priority: PriorityOptions {
                             priority: Some(Priority::High),
                             fairness_key: Some(text.clone().into()),
@@ -94,6 +95,7 @@ fn attributes() -> impl Strategy<Value = EventAttributes> {
                         workflow_type: text.as_str().into(),
                         input: vec![payload],
                         headers,
+                        task_queue: if number % 4 == 0 { "default" } else { &text }.into(),
                         run_timeout: (number % 2 == 1).then(|| Duration::from_nanos(number)),
                         retry_policy: (number % 5 == 0).then(RetryPolicy::default),
                         backoff_start_interval: (number % 2 == 0).then_some(Duration::from_secs(1)),
@@ -278,6 +280,7 @@ fn children(
                 input: vec![payload],
                 headers: Headers::new(),
                 options: ChildWorkflowOptions {
+                    task_queue: if is_odd { text } else { "default" }.to_owned(),
                     parent_close_policy: ParentClosePolicy::RequestCancel,
                     run_timeout: is_odd.then_some(Duration::from_millis(7)),
                     ..ChildWorkflowOptions::default()
@@ -624,4 +627,73 @@ fn can_1_requests_to_cancel_without_an_id_are_written_and_read_as_before() {
     let bytes = b"\0\x14\0\0\0\0\0\0\0\x05\x81\xa6reason\xa6enough";
     assert_eq!(Event::from_bytes(event.id, bytes).unwrap(), event);
     assert_eq!(event.to_bytes(), bytes);
+}
+
+/// Runs, children and continuations were stored without a task queue before they could have one,
+/// and are so if it is the default.
+#[test]
+fn what_is_stored_without_a_task_queue_has_the_default_one() {
+    let run_id = RunId::from_bytes([7; RunId::LEN]);
+    let workflow_id = WorkflowId::new("w").unwrap();
+    let source = SourceLocation::new("a:1");
+    let started = |task_queue: &str| {
+        EventAttributes::WorkflowExecutionStarted(WorkflowExecutionStarted {
+            task_queue: task_queue.into(),
+            ..WorkflowExecutionStarted::new(run_id, workflow_id.clone(), "w", vec![], "r")
+        })
+    };
+    let initiated = |task_queue: &str| {
+        let options = ChildWorkflowOptions {
+            task_queue: task_queue.to_owned(),
+            parent_close_policy: ParentClosePolicy::Abandon,
+            ..ChildWorkflowOptions::default()
+        };
+        EventAttributes::StartChildWorkflowExecutionInitiated(
+            StartChildWorkflowExecutionInitiated {
+                seq: Seq::new(1),
+                workflow_id: workflow_id.clone(),
+                workflow_type: "w".into(),
+                input: vec![],
+                headers: Headers::new(),
+                options,
+                source: source.clone(),
+            },
+        )
+    };
+    let continued = |task_queue: &str| {
+        EventAttributes::WorkflowExecutionContinuedAsNew(WorkflowExecutionContinuedAsNew {
+            new_execution_run_id: run_id,
+            workflow_type: "w".into(),
+            input: vec![],
+            headers: Headers::new(),
+            task_queue: task_queue.into(),
+            run_timeout: None,
+            retry_policy: None,
+            backoff_start_interval: None,
+            source: source.clone(),
+        })
+    };
+    let bytes = |attributes| {
+        let event = Event { id: EventId::new(2), time: Timestamp::from_unix_nanos(5), attributes };
+        let bytes = event.to_bytes();
+        assert_eq!(Event::from_bytes(event.id, &bytes), Ok(event));
+        bytes
+    };
+    let named = b"\xaatask_queue\xa3gpu".as_slice();
+    for (default, gpu) in [
+        (bytes(started("default")), bytes(started("gpu"))),
+        (bytes(initiated("default")), bytes(initiated("gpu"))),
+        (bytes(continued("default")), bytes(continued("gpu"))),
+    ] {
+        let is_there = |bytes: &[u8], name: &[u8]| bytes.windows(name.len()).any(|it| it == name);
+        assert!(!is_there(&default, b"task_queue"), "{default:?}");
+        assert!(is_there(&gpu, named), "{gpu:?}");
+        assert_eq!(gpu.len(), default.len() + named.len());
+    }
+    let old = [
+        b"\0\x1d\0\0\0\0\0\0\0\x05\x86\xa3seq\x01\xabworkflow_id\xa1w".as_slice(),
+        b"\xadworkflow_type\xa1w\xa5input\x90\xa7options\x81\xb3parent_close_policy\xa7Abandon",
+        b"\xa6source\xa3a:1",
+    ];
+    assert_eq!(bytes(initiated("default")), old.concat(), "as it always was");
 }

@@ -27,6 +27,7 @@ impl Core {
             workflow_id: &self.info.workflow_id,
             workflow_type: &self.info.workflow_type,
             run_id: self.info.run_id,
+            task_queue: &self.info.task_queue,
             attempt: self.info.attempt,
             headers: &self.info.headers,
             now,
