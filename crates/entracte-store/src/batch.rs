@@ -9,6 +9,11 @@ use crate::store::{KEY_BYTES_MAX, Space};
 /// What each operation costs beyond its key and value, roughly, in bytes.
 const OP_OVERHEAD_BYTES: usize = 16;
 
+/// How much room a batch makes at its first operation, so that it seldom grows: what a turn writes
+/// of a run whose payloads are small.
+const FIRST_BYTES: usize = 1_024;
+const FIRST_ENTRIES: usize = 8;
+
 /// One operation of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op<'a> {
@@ -87,7 +92,7 @@ impl Batch {
         key: impl AsRef<[u8]>,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let key_at = self.bytes.len();
+        let key_at = self.begin();
         self.bytes.extend_from_slice(key.as_ref());
         let value_at = self.bytes.len();
         write(&mut self.bytes);
@@ -97,10 +102,19 @@ impl Batch {
 
     /// Deletes the row under a key, if there is one.
     pub fn delete(&mut self, space: Space, key: impl AsRef<[u8]>) {
-        let key_at = self.bytes.len();
+        let key_at = self.begin();
         self.bytes.extend_from_slice(key.as_ref());
         let end = self.bytes.len();
         self.entries.push(Entry { space, is_put: false, key_at, value_at: end, end });
+    }
+
+    /// Where the next operation lies.
+    fn begin(&mut self) -> usize {
+        if self.entries.capacity() == 0 {
+            self.bytes.reserve(FIRST_BYTES);
+            self.entries.reserve(FIRST_ENTRIES);
+        }
+        self.bytes.len()
     }
 
     /// Moves all operations of another batch behind those of this one.

@@ -141,8 +141,11 @@ fn begin(kind: Kind, len: usize) -> Vec<u8> {
 
 /// The prefix of all keys of a kind, or of those of one run among them.
 fn prefix(kind: Kind, run_id: Option<RunId>) -> Vec<u8> {
-    let mut prefix = begin(kind, 1 + RunId::LEN);
-    prefix.extend(run_id.iter().flat_map(|run_id| run_id.to_bytes()));
+    // With room for the number that most keys end in.
+    let mut prefix = begin(kind, 1 + RunId::LEN + 8);
+    if let Some(run_id) = run_id {
+        prefix.extend_from_slice(&run_id.to_bytes());
+    }
     prefix
 }
 
