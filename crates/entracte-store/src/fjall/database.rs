@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, PersistMode, Readable};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, Readable};
 use lsm_tree::AbstractTree;
 
 use super::errors;
@@ -177,7 +177,9 @@ impl Opened {
             seqno_min: self.database.seqno(),
         };
         let row = row.encode();
-        let mut write = self.database.batch().durability(Some(mode));
+        let rows = batch.len() + Space::ALL.len();
+        let write = OwnedWriteBatch::with_capacity(self.database.clone(), rows);
+        let mut write = write.durability(Some(mode));
         for space in Space::ALL {
             write.insert(self.keyspaces.of(space), RESERVED_KEY, row);
         }
