@@ -106,15 +106,18 @@ impl RunState {
         while let Some(effect) = self.ready.pop_front() {
             match effect {
                 Effect::Started(new_run) => self.answer_start(*new_run),
-                Effect::StartAttempt { seq, attempt } => self.start_attempt(seq, attempt).await,
+                // What spawns is boxed: each message would make room for it otherwise.
+                Effect::StartAttempt { seq, attempt } => {
+                    Box::pin(self.start_attempt(seq, attempt)).await;
+                }
                 Effect::TellAttempt { seq, attempt, cause } => {
                     self.tell_attempt(seq, attempt, cause);
                 }
-                Effect::StartLocalActivity { seq } => self.start_local(seq).await,
+                Effect::StartLocalActivity { seq } => Box::pin(self.start_local(seq)).await,
                 Effect::CancelLocalActivity { seq } => self.cancel_local(seq),
                 Effect::CancelAttempt { seq } => self.cancel_attempt(seq),
                 Effect::StopCode { seq, code } => self.stop_code(seq, &code),
-                Effect::StartTimer { seq, due } => self.start_timer(seq, due).await,
+                Effect::StartTimer { seq, due } => Box::pin(self.start_timer(seq, due)).await,
                 Effect::StopTimer { seq } => self.stop_timer(seq),
                 Effect::Arm { seq } => self.arm(seq),
                 Effect::ArmTurnRetry { parking, at } => {
