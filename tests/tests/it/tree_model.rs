@@ -8,10 +8,14 @@
 mod chain_model;
 #[path = "tree_model/check.rs"]
 mod check;
+#[path = "tree_model/check_actors.rs"]
+mod check_actors;
 #[path = "tree_model/faults.rs"]
 mod faults;
 #[path = "tree_model/generate.rs"]
 mod generate;
+#[path = "tree_model/labels.rs"]
+mod labels;
 #[path = "tree_model/message.rs"]
 mod message;
 #[path = "tree_model/model.rs"]
@@ -30,6 +34,8 @@ mod scenario;
 mod shrink;
 #[path = "tree_model/slot_model.rs"]
 mod slot_model;
+#[path = "tree_model/start_model.rs"]
+mod start_model;
 
 use std::sync::Arc;
 

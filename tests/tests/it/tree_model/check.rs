@@ -7,26 +7,29 @@ use entracte::model::RunId;
 use entracte::prelude::*;
 use entracte::store::{Store, StoreExt};
 use entracte::workflow::{ChildExecution, HistoryState};
-use entracte::{Event, EventAttributes as A, FailureKind};
+use entracte::{Event, EventAttributes as A};
 use entracte_testing::{StoredRun, check_store};
 
+use super::check_actors::check_actors;
+use super::labels::{Labels, node_of};
 use super::model::Ending;
 use super::node::NODE;
-use super::scenario::{BY_PARENT_CLOSE, Fate, Told};
+use super::scenario::{BY_PARENT_CLOSE, Fate, Scenario, Told};
 
 /// Reads how all runs stand.
-pub(super) fn ending(store: &dyn Store) -> Result<Ending, String> {
+pub(super) fn ending(store: &dyn Store, scenario: &Scenario) -> Result<Ending, String> {
     let runs = check_store(store).map_err(|error| error.to_string())?;
+    let labels = Labels::new(&runs, scenario);
     let id_of = |run: RunId| {
         let found = runs.iter().find(|it| it.run_id == run);
-        found.map_or_else(|| run.to_string(), |run| run.row.workflow_id.to_string())
+        found.map_or_else(|| run.to_string(), |run| labels.of(run.row.workflow_id.as_str()))
     };
     let mut ending: Ending = runs
         .iter()
         .map(|run| Told {
-            workflow_id: run.row.workflow_id.to_string(),
+            workflow_id: labels.of(run.row.workflow_id.as_str()),
             parent: run.row.parent.as_ref().map(|parent| id_of(parent.run_id)),
-            fate: run.history.last().map_or(Fate::Open, |last| fate(&last.attributes)),
+            fate: run.history.last().map_or(Fate::Open, |last| labels.fate(&last.attributes)),
             cancel_requested: is_asked_to_cancel(run),
         })
         .collect();
@@ -42,53 +45,30 @@ fn is_request(event: &Event) -> bool {
     matches!(event.attributes, A::WorkflowExecutionCancelRequested(_))
 }
 
-fn fate(event: &A) -> Fate {
-    match event {
-        A::WorkflowExecutionCompleted(it) => {
-            Fate::Completed(it.result.decode().unwrap_or(u64::MAX))
-        }
-        A::WorkflowExecutionFailed(it) => Fate::Failed(chain(&it.failure)),
-        A::WorkflowExecutionCanceled(it) => Fate::Canceled(chain(&it.failure)),
-        A::WorkflowExecutionTerminated(it) => Fate::Terminated(it.reason.clone()),
-        A::WorkflowExecutionTimedOut(_) => Fate::TimedOut,
-        A::WorkflowExecutionContinuedAsNew(_) => Fate::ContinuedAsNew,
-        _ => Fate::Open,
-    }
-}
-
-fn chain(failure: &Failure) -> Vec<String> {
-    let level = |failure: &Failure| match failure.kind() {
-        FailureKind::Application(it) => it.r#type.clone(),
-        FailureKind::Timeout { timeout_type, .. } => format!("timeout: {timeout_type}"),
-        FailureKind::Canceled { .. } => "canceled".to_owned(),
-        FailureKind::Terminated => format!("terminated: {}", failure.message()),
-        FailureKind::Activity(_) => "activity".to_owned(),
-        FailureKind::ChildWorkflow(it) => format!("child {}", it.workflow_id),
-        other => format!("{other:?}"),
-    };
-    failure.chain().map(level).collect()
-}
-
 /// A run with what its history says.
-struct Looked {
-    stored: StoredRun,
-    state: HistoryState,
+pub(super) struct Looked {
+    pub(super) stored: StoredRun,
+    pub(super) state: HistoryState,
 }
 
-type Looks = BTreeMap<RunId, Looked>;
+pub(super) type Looks = BTreeMap<RunId, Looked>;
 
 /// Checks a store and the actors of the engine on it, which has nothing to do.
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) async fn at_rest(engine: &Engine, store: &dyn Store) -> Result<(), String> {
+pub(super) async fn at_rest(
+    engine: &Engine,
+    store: &dyn Store,
+    scenario: &Scenario,
+) -> Result<(), String> {
     let runs = look(store)?;
     // Runs that have left something undone, which only one may do that is parked.
     let mut behind = BTreeSet::new();
     for run in runs.values() {
         check_history(run)?;
         check_children(run, &runs, &mut behind)?;
-        check_parent(run, &runs)?;
+        check_parent(run, &runs, scenario)?;
     }
     let index = store.recovery_index().map_err(|error| error.to_string())?;
     // Whose inbox is not empty, or to whom something was sent.
@@ -175,7 +155,7 @@ fn check_children(run: &Looked, runs: &Looks, behind: &mut BTreeSet<RunId>) -> R
         if is_open && (knows.is_none() || !child_is_open) {
             behind.insert(run_id);
         }
-        if is_open || !child_is_open {
+        if !child_is_open || !is_over(run, child, runs)? {
             continue;
         }
         match child.options.parent_close_policy {
@@ -191,6 +171,15 @@ fn check_children(run: &Looked, runs: &Looks, behind: &mut BTreeSet<RunId>) -> R
     Ok(())
 }
 
+/// Whether that has closed which the parent close policy of a child is about (rule CHD-6).
+fn is_over(parent: &Looked, child: &ChildExecution, runs: &Looks) -> Result<bool, String> {
+    let last = match child.options.parent_close_scope {
+        ParentCloseScope::Chain => chain_of(parent, runs)?.pop().unwrap_or(parent),
+        _ => parent,
+    };
+    Ok(!last.stored.row.status.is_open())
+}
+
 /// The runs of a chain, from one of them on.
 fn chain_of<'a>(first: &'a Looked, runs: &'a Looks) -> Result<Vec<&'a Looked>, String> {
     let mut chain = vec![first];
@@ -204,7 +193,7 @@ fn chain_of<'a>(first: &'a Looked, runs: &'a Looks) -> Result<Vec<&'a Looked>, S
 }
 
 /// What a run has in common with its parent.
-fn check_parent(run: &Looked, runs: &Looks) -> Result<(), String> {
+fn check_parent(run: &Looked, runs: &Looks, scenario: &Scenario) -> Result<(), String> {
     let Some(parent) = &run.stored.row.parent else { return Ok(()) };
     let id = &run.stored.row.workflow_id;
     let Some(above) = runs.get(&parent.run_id) else {
@@ -217,25 +206,34 @@ fn check_parent(run: &Looked, runs: &Looks) -> Result<(), String> {
         }
         _ => None,
     });
-    if asked.is_none_or(|asked| asked.workflow_id != *id || asked.seq != parent.seq) {
+    let Some(asked) = asked.filter(|it| it.workflow_id == *id && it.seq == parent.seq) else {
         return Err(format!("{id}: its parent has not asked for it: {history:#?}"));
+    };
+    let node = node_of(&asked.input).and_then(|node| scenario.nodes.get(node));
+    let default_id = format!("{}_{}", parent.run_id, parent.seq);
+    if node.is_none_or(|node| node.has_default_id != (default_id == id.as_str())) {
+        return Err(format!("{id}: the id of a child that is {node:?} (rule CHD-1)"));
     }
     let close = above.stored.row.close;
     let is_first = run.stored.row.continued_execution_run_id.is_none();
     if is_first && close.is_some_and(|close| close.time < run.stored.row.start_time) {
         return Err(format!("{id}: it has begun after its parent had closed"));
     }
+    let about = match asked.options.parent_close_scope {
+        ParentCloseScope::Chain => chain_of(above, runs)?.pop().unwrap_or(above),
+        _ => above,
+    };
     let falls_with_it = matches!(ending_of(run), Some(A::WorkflowExecutionTerminated(it)) if it.reason == BY_PARENT_CLOSE);
-    if falls_with_it
-        && (close.is_none() || parent.parent_close_policy != ParentClosePolicy::Terminate)
-    {
+    let is_over = !about.stored.row.status.is_open();
+    if falls_with_it && !(is_over && parent.parent_close_policy == ParentClosePolicy::Terminate) {
         return Err(format!("{id}: it fell without its parent"));
     }
+    let labels = Labels::default();
     let told = history.iter().filter_map(|event| told(&event.attributes, run.stored.run_id));
     let told: Vec<_> = told.collect();
     match (&told[..], ending_of(run)) {
         ([], _) => Ok(()),
-        ([told], Some(own)) if *told == fate(own) => Ok(()),
+        ([told], Some(own)) if *told == labels.fate(own) => Ok(()),
         (told, own) => Err(format!("{id}: its parent was told {told:#?}, and it ended {own:#?}")),
     }
 }
@@ -247,6 +245,7 @@ fn ending_of(run: &Looked) -> Option<&A> {
 
 /// How a parent tells of the end of a run.
 fn told(event: &A, run_id: RunId) -> Option<Fate> {
+    let chain = |failure: &Failure| Labels::default().chain(failure);
     let (told, fate) = match event {
         A::ChildWorkflowExecutionCompleted(it) => {
             (it.run_id, Fate::Completed(it.result.decode().unwrap_or(u64::MAX)))
@@ -258,46 +257,4 @@ fn told(event: &A, run_id: RunId) -> Option<Fate> {
         _ => return None,
     };
     (told == run_id).then_some(fate)
-}
-
-/// Each run that has something to do has an actor, no other does, and each hangs where it
-/// belongs.
-async fn check_actors(
-    engine: &Engine,
-    to_do: &BTreeSet<RunId>,
-    runs: &Looks,
-    behind: &mut BTreeSet<RunId>,
-) -> Result<(), String> {
-    let actors = engine.run_actors().await.map_err(|error| error.to_string())?;
-    let actors: BTreeMap<_, _> = actors.into_iter().collect();
-    if let Some(run_id) = to_do.iter().find(|run_id| !actors.contains_key(run_id)) {
-        let run = runs.get(run_id).map(|run| (&run.stored.row.workflow_id, run.stored.row.status));
-        return Err(format!("run {run_id} ({run:?}) has something to do, and no actor"));
-    }
-    for (run_id, actor) in &actors {
-        let Some(run) = runs.get(run_id).filter(|run| run.stored.row.status.is_open()) else {
-            return Err(format!("run {run_id} has an actor, and is not open"));
-        };
-        let id = &run.stored.row.workflow_id;
-        let parent = run.stored.row.parent.as_ref().and_then(|it| actors.get(&it.run_id));
-        let above = actor.try_get_supervisor().map(|above| above.get_id());
-        let expected = parent.map_or(engine.actor().get_id(), |parent| parent.get_id());
-        if above != Some(expected) {
-            return Err(format!("{id} hangs under {above:?}, and should under {expected:?}"));
-        }
-        let is_below = |it: &&RunId| {
-            runs.get(it)
-                .and_then(|it| it.stored.row.parent.as_ref())
-                .is_some_and(|it| it.run_id == *run_id)
-        };
-        let expected = actors.keys().filter(is_below).count() + run.state.timers.len();
-        if actor.get_children().len() != expected {
-            behind.insert(*run_id);
-        }
-        let state = &run.state;
-        if !(state.activities.is_empty() && state.sent_cancels.is_empty()) {
-            behind.insert(*run_id);
-        }
-    }
-    Ok(())
 }

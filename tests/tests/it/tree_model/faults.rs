@@ -2,15 +2,26 @@
 
 use std::time::Duration;
 
-use entracte::Engine;
+use entracte::{ActorKind, Engine, actor};
 use entracte_tests::rounds as rounds_pass;
 
 use super::play::{Life, Play};
-use super::scenario::FaultKind;
+use super::scenario::{FaultKind, Moment, STEP, TICK_MINUTES};
 
-/// When something is to happen in a part of a step.
-fn moment(step: usize, part: usize) -> Duration {
-    Duration::from_secs(3_600 * (4 * step + part) as u64)
+/// When a tick comes.
+fn time_of(step: usize, part: usize, tick: u64) -> Duration {
+    let hours = STEP * step as u64 + part as u64;
+    Duration::from_secs(60 * (60 * hours + TICK_MINUTES * tick))
+}
+
+impl FaultKind {
+    /// When somebody is killed, if somebody is.
+    fn moment(&self) -> Option<Moment> {
+        match self {
+            Self::Kill { at, .. } | Self::KillJournal { at } => Some(*at),
+            Self::Crash { .. } | Self::Failure { .. } => None,
+        }
+    }
 }
 
 impl Play {
@@ -18,7 +29,7 @@ impl Play {
     pub(super) fn plan_strikes(&self, step: usize) {
         let faults = self.scenario.faults.iter().filter(|fault| fault.step == step);
         let strikes = faults.map(|fault| fault.kind.clone());
-        let strikes = strikes.filter(|kind| !matches!(kind, FaultKind::Kill { .. }));
+        let strikes = strikes.filter(|kind| kind.moment().is_none());
         *self.strikes.borrow_mut() = strikes.collect();
     }
 
@@ -48,20 +59,20 @@ impl Play {
     /// Kills the actors that are to be killed in this part of the step.
     pub(super) async fn kill(&self, life: &Life, step: usize, part: usize) {
         let faults = self.scenario.faults.iter().filter(|fault| fault.step == step);
-        for fault in faults {
-            let FaultKind::Kill { part: in_part, ms, rounds, victim, below } = fault.kind else {
-                continue;
-            };
-            if in_part != part {
-                continue;
-            }
-            life.sleep_until(moment(step, part)).await;
+        let kills = faults.filter_map(|fault| Some((fault.kind.moment()?, fault.kind.clone())));
+        let mut kills: Vec<_> = kills.filter(|(at, _)| at.part == part).collect();
+        kills.sort_by_key(|(at, _)| at.tick);
+        for (Moment { tick, ms, rounds, .. }, kind) in kills {
+            life.sleep_until(time_of(step, part, tick)).await;
             tokio::time::sleep(Duration::from_millis(ms)).await;
             let engine = life.engine.clone();
             // In a task of its own, whose turn comes between those of the actors.
             let killing = tokio::spawn(async move {
                 rounds_pass(rounds).await;
-                kill_one(&engine, victim, below).await
+                match kind {
+                    FaultKind::Kill { victim, below, .. } => kill_one(&engine, victim, below).await,
+                    _ => kill_journal(&engine).await,
+                }
             });
             if killing.await.is_ok_and(|killed| killed) {
                 let (crashes, failures, kills) = self.counts.get();
@@ -69,6 +80,13 @@ impl Play {
             }
         }
     }
+}
+
+/// Kills the journal's actor; tells whether there was one.
+async fn kill_journal(engine: &Engine) -> bool {
+    let Ok(tree) = engine.tree().await else { return false };
+    let journal = tree.nodes.iter().find(|node| node.kind == ActorKind::Journal);
+    journal.map(|node| actor::cell(node).kill()).is_some()
 }
 
 /// Kills the actor of a run, or one under it; tells whether there was one.

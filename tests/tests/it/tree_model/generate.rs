@@ -8,8 +8,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::scenario::{
-    Action, CancelEnd, ChildOptions, End, Fault, FaultKind, MachineOptions, Node, OnCancel, Op,
-    PARTS, Scenario, Timeout,
+    Action, CancelEnd, ChildOptions, End, Fault, FaultKind, MachineOptions, Moment, Node, OnCancel,
+    Op, PARTS, Scenario, TICKS, Timeout,
 };
 
 /// How deep a tree is at most: the root stands at depth one.
@@ -85,12 +85,16 @@ impl Maker {
         let mut options = self.options();
         options.attempts = if self.chance(0.2) { self.of(2..4) as u32 } else { 1 };
         let generations = if self.chance(0.12) { self.of(2..4) as u32 } else { 1 };
-        if let Some(Timeout::Run(nth)) = options.timeout
-            && (options.attempts > 1 || generations > 1)
-        {
-            // The time of a further run would end at any moment.
-            options.timeout = Some(Timeout::Execution(nth));
+        let is_chain = options.attempts > 1 || generations > 1;
+        if is_chain && options.timeout.is_none() && self.chance(0.2) {
+            options.timeout = Some(Timeout::Run(self.of(1..3) as u64));
         }
+        if let Some(Timeout::Run(nth)) = options.timeout
+            && (is_chain || self.chance(0.3))
+        {
+            options.timeout = Some(Timeout::EachRun(nth));
+        }
+        let has_default_id = number > 0 && self.chance(0.15);
         let end = match options.attempts {
             1 => self.end(),
             // All of these can be tried again.
@@ -100,7 +104,8 @@ impl Maker {
             }
         };
         let on_cancel = self.on_cancel();
-        Node { workflow_id, options, body: Vec::new(), end, on_cancel, generations }
+        let body = Vec::new();
+        Node { workflow_id, has_default_id, options, body, end, on_cancel, generations }
     }
 
     fn end(&mut self) -> End {
@@ -126,6 +131,11 @@ impl Maker {
                 ParentClosePolicy::Terminate,
                 ParentClosePolicy::RequestCancel,
                 ParentClosePolicy::Abandon,
+            ]),
+            scope: self.one_of(&[
+                ParentCloseScope::Run,
+                ParentCloseScope::Run,
+                ParentCloseScope::Chain,
             ]),
             cancellation: self.one_of(&[
                 Cancellation::WaitCancellationCompleted,
@@ -252,13 +262,21 @@ impl Maker {
         match self.of(0..10) {
             0..=2 => FaultKind::Crash { commits, before_durable: self.chance(0.5) },
             3 => FaultKind::Failure { commits },
+            4 => FaultKind::KillJournal { at: self.moment() },
             _ => FaultKind::Kill {
-                part: self.one_of(&[0, 0, 0, 1, 1, PARTS - 1]),
-                ms: self.one_of(&[0, 0, 5, 40]) * self.of(0..4) as u64,
-                rounds: self.of(0..120) as u64,
+                at: self.moment(),
                 victim: self.random.random(),
                 below: self.chance(0.25),
             },
+        }
+    }
+
+    fn moment(&mut self) -> Moment {
+        Moment {
+            part: self.one_of(&[0, 0, 0, 1, 1, PARTS - 1]),
+            tick: if self.chance(0.8) { 0 } else { self.of(1..TICKS as usize) as u64 },
+            ms: self.one_of(&[0, 0, 5, 40]) * self.of(0..4) as u64,
+            rounds: self.of(0..120) as u64,
         }
     }
 }

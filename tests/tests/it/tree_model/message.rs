@@ -21,6 +21,8 @@ pub(super) enum Message {
     Signal,
     NapOver,
     TimeOver,
+    /// The time of one run is over.
+    RunTimeOver,
     /// What the run waits for is over: an activity, or a request to another workflow.
     Over(u32),
 }
@@ -35,14 +37,15 @@ pub(super) struct Answer {
 impl Message {
     /// Whether it is for whichever run goes on with a chain, not for one run alone.
     pub(super) fn goes_on(&self) -> bool {
-        let ends = self.ends_run();
+        let ends = self.ends_run() && *self != Self::RunTimeOver;
         let asks = matches!(self, Self::CancelRequest { .. } | Self::ParentClosed(_));
         ends || asks || *self == Self::Signal
     }
 
     /// Whether it ends a run without a turn.
     pub(super) fn ends_run(&self) -> bool {
-        matches!(self, Self::ParentClosed(ParentClosePolicy::Terminate) | Self::TimeOver)
+        let over = [Self::TimeOver, Self::RunTimeOver];
+        *self == Self::ParentClosed(ParentClosePolicy::Terminate) || over.contains(self)
     }
 }
 

@@ -11,9 +11,7 @@ use entracte::prelude::*;
 use super::message::{Answer, Decision, Message};
 use super::order::Order;
 use super::run_model::RunModel;
-use super::scenario::{
-    Action, BY_HAND, BY_PARENT_CLOSE, Fate, PARTS, Scenario, TO_MAKE_ROOM, Told,
-};
+use super::scenario::{Action, BY_HAND, BY_PARENT_CLOSE, Fate, PARTS, STEP, Scenario, TICKS, Told};
 
 /// All runs in the end, in the order of their texts.
 pub(super) type Ending = Vec<Told>;
@@ -21,33 +19,35 @@ pub(super) type Ending = Vec<Told>;
 /// In how many orders a scenario is tried.
 const ORDERS: u64 = 60;
 
-/// What must be; none if that depends on the order in which messages come.
+/// What must be; none if that depends on the order in which messages come, or if there are not
+/// enough ticks to tell.
 pub(super) fn predict(scenario: &Scenario) -> Option<Ending> {
     let mut orders = (0..ORDERS).map(|order| Model::new(scenario, order).play());
-    let first = orders.next()?;
-    orders.all(|other| other == first).then_some(first)
+    let first = orders.next()??;
+    orders.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
 /// A message under way.
 #[derive(Debug, Clone)]
-struct Flying {
-    from: Option<usize>,
-    to: usize,
-    message: Message,
+pub(super) struct Flying {
+    pub(super) from: Option<usize>,
+    pub(super) to: usize,
+    pub(super) message: Message,
     /// When it was sent, to keep the order between two runs.
-    number: u64,
+    pub(super) number: u64,
 }
 
 pub(super) struct Model<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) runs: Vec<RunModel<'a>>,
     /// Who holds, or held last, a workflow id.
-    pub(super) holders: BTreeMap<&'a str, usize>,
-    flying: Vec<Flying>,
+    pub(super) holders: BTreeMap<String, usize>,
+    pub(super) flying: Vec<Flying>,
     sent: u64,
     mended: Vec<usize>,
     pub(super) hours: u64,
-    order: Order,
+    pub(super) tick: u64,
+    pub(super) order: Order,
 }
 
 impl<'a> Model<'a> {
@@ -60,25 +60,30 @@ impl<'a> Model<'a> {
             sent: 0,
             mended: Vec::new(),
             hours: 0,
+            tick: 0,
             order: Order::new(order),
         }
     }
 
-    fn play(mut self) -> Ending {
+    /// Gives the ending; none if a time ends behind the last tick of a part.
+    fn play(mut self) -> Option<Ending> {
         for (step, action) in self.scenario.actions.iter().enumerate() {
             for part in 0..PARTS as u64 {
-                self.hours = 4 * step as u64 + part;
-                match part {
-                    0 => self.act(action),
-                    1 => self.end_all(Message::NapOver, |run, hours| run.nap == Some(hours)),
-                    _ => self.end_all(Message::TimeOver, |run, hours| run.times_out == Some(hours)),
-                }
-                self.come_to_rest();
-                if self.order.tosses() {
-                    self.reopen_parked();
+                for tick in 0..TICKS {
+                    (self.hours, self.tick) = (STEP * step as u64 + part, tick);
+                    self.come(part, action);
                     self.come_to_rest();
+                    if self.order.tosses() {
+                        self.reopen_parked();
+                        self.come_to_rest();
+                    }
                 }
             }
+        }
+        let has_late_time =
+            |run: &RunModel<'_>| run.runs_out.is_some_and(|(_, tick)| tick >= TICKS);
+        if self.runs.iter().any(has_late_time) {
+            return None;
         }
         let begun = self.runs.iter().filter(|run| run.has_begun);
         let mut ending: Ending = begun
@@ -90,7 +95,18 @@ impl<'a> Model<'a> {
             })
             .collect();
         ending.sort();
-        ending
+        Some(ending)
+    }
+
+    /// Lets come what comes at a tick of a part.
+    fn come(&mut self, part: u64, action: &'a Action) {
+        let now = (self.hours, self.tick);
+        match (part, self.tick) {
+            (0, 0) => self.act(action),
+            (1, 0) => self.end_all(Message::NapOver, |run| run.nap == Some(now.0)),
+            (_, 0) => self.end_all(Message::TimeOver, |run| run.times_out == Some(now.0)),
+            _ => self.end_all(Message::RunTimeOver, |run| run.runs_out == Some(now)),
+        }
     }
 
     fn act(&mut self, action: &'a Action) {
@@ -98,8 +114,9 @@ impl<'a> Model<'a> {
             // Rules WID-1 to WID-3, with the default policies.
             Action::Start(node) => {
                 let nodes = &self.scenario.nodes;
-                if self.open_holder(&nodes[*node].workflow_id).is_none() {
-                    self.runs.push(RunModel::new(nodes, *node, None, None));
+                let id = &nodes[*node].workflow_id;
+                if self.open_holder(id).is_none() {
+                    self.runs.push(RunModel::new(nodes, *node, id.clone(), None, None));
                     self.begin(self.runs.len() - 1);
                 }
             }
@@ -152,15 +169,15 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn end_all(&mut self, message: Message, is_due: impl Fn(&RunModel<'_>, u64) -> bool) {
+    fn end_all(&mut self, message: Message, is_due: impl Fn(&RunModel<'_>) -> bool) {
         for run in 0..self.runs.len() {
-            if self.runs[run].is_open() && is_due(&self.runs[run], self.hours) {
+            if self.runs[run].is_open() && is_due(&self.runs[run]) {
                 self.send(None, run, message.clone());
             }
         }
     }
 
-    fn open_holder(&self, workflow_id: &str) -> Option<usize> {
+    pub(super) fn open_holder(&self, workflow_id: &str) -> Option<usize> {
         let holder = *self.holders.get(workflow_id)?;
         self.runs[holder].is_open().then_some(holder)
     }
@@ -226,55 +243,13 @@ impl<'a> Model<'a> {
                 self.close(to, Fate::Terminated(BY_PARENT_CLOSE.to_owned()));
             }
             Message::TimeOver => self.close(to, Fate::TimedOut),
+            Message::RunTimeOver => self.end(to, Fate::TimedOut),
             _ => self.turn(from, to, message),
         }
     }
 
-    /// Rules CHD-3, CHD-4 and CHD-8.
-    fn start_child(&mut self, child: usize) {
-        let RunModel { number, parent: Some(parent), .. } = self.runs[child] else { return };
-        if !self.runs[parent].is_open() {
-            self.runs[child].is_over = true;
-            return;
-        }
-        let node = self.runs[child].node();
-        let reuse = node.options.reuse;
-        let holder = self.holders.get(node.workflow_id.as_str()).copied();
-        let may_start = match holder.map(|holder| (holder, &self.runs[holder].fate)) {
-            None => true,
-            Some((holder, None)) if reuse == WorkflowIdReusePolicy::TerminateIfRunning => {
-                self.close(holder, Fate::Terminated(TO_MAKE_ROOM.to_owned()));
-                // Before all else that its parent has sent to it meanwhile.
-                let message = Message::Start;
-                self.flying.push(Flying { from: Some(parent), to: child, message, number: 0 });
-                return;
-            }
-            Some((_, None)) => false,
-            Some((_, Some(fate))) => match reuse {
-                WorkflowIdReusePolicy::RejectDuplicate => false,
-                WorkflowIdReusePolicy::AllowDuplicateFailedOnly => {
-                    !matches!(fate, Fate::Completed(_))
-                }
-                _ => true,
-            },
-        };
-        if may_start {
-            self.send(Some(child), parent, Message::ChildStarted(number));
-            self.begin(child);
-        } else {
-            self.runs[child].is_over = true;
-            self.send(Some(child), parent, Message::ChildRefused(number));
-        }
-    }
-
-    fn begin(&mut self, run: usize) {
-        self.runs[run].has_begun = true;
-        self.holders.insert(&self.runs[run].node().workflow_id, run);
-        self.turn(None, run, Message::Begin);
-    }
-
     /// A run takes a message up; if its code fails, the message waits and nothing has happened.
-    fn turn(&mut self, from: Option<usize>, run: usize, message: Message) {
+    pub(super) fn turn(&mut self, from: Option<usize>, run: usize, message: Message) {
         if self.runs[run].is_parked {
             self.wait(from, run, message);
             return;
@@ -302,8 +277,13 @@ impl<'a> Model<'a> {
         match decision {
             Decision::Work(then) => self.send(None, run, then),
             Decision::StartChild { child: node, times_out } => {
-                let child = self.runs.len();
-                self.runs.push(RunModel::new(&self.scenario.nodes, node, Some(run), times_out));
+                let (nodes, child) = (&self.scenario.nodes, self.runs.len());
+                let id = match nodes[node].has_default_id {
+                    // Of its parent's run and a number (rule CHD-1): nobody else has it.
+                    true => format!("{run}_{node}"),
+                    false => nodes[node].workflow_id.clone(),
+                };
+                self.runs.push(RunModel::new(nodes, node, id, Some(run), times_out));
                 if let Some(slot) = self.runs[run].slots.get_mut(&node) {
                     slot.run = Some(child);
                 }
@@ -322,31 +302,8 @@ impl<'a> Model<'a> {
                 }
                 None => self.send(None, run, then),
             },
-            Decision::Close(fate) => match self.is_retried(run, &fate) {
-                true => self.go_on(run, fate),
-                false => self.close(run, fate),
-            },
+            Decision::Close(fate) => self.end(run, fate),
             Decision::ContinueAsNew => self.go_on(run, Fate::ContinuedAsNew),
-        }
-    }
-
-    /// Rules CHD-5 to CHD-8: what a close means for the parent and for the children.
-    fn close(&mut self, run: usize, fate: Fate) {
-        let RunModel { number, parent, .. } = self.runs[run];
-        self.runs[run].fate = Some(fate.clone());
-        if let Some(parent) = parent.filter(|parent| self.runs[*parent].is_open()) {
-            self.send(Some(run), parent, Message::ChildClosed(number, fate));
-        }
-        self.tell_children(run);
-    }
-
-    pub(super) fn tell_children(&mut self, run: usize) {
-        let pending = self.runs[run].slots.values().filter(|slot| !slot.has_ended);
-        for child in pending.filter_map(|slot| slot.run).collect::<Vec<_>>() {
-            let policy = self.runs[child].node().options.policy;
-            if policy != ParentClosePolicy::Abandon {
-                self.send(Some(run), child, Message::ParentClosed(policy));
-            }
         }
     }
 }

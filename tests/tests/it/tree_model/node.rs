@@ -11,7 +11,9 @@ use entracte::workflow::{ChildWorkflowCall, ChildWorkflowFuture, StartChildWorkf
 use entracte::{ActivityCancellationType, ChildWorkflowHandle, EngineBuilder};
 use entracte_testing::TEST_EPOCH;
 
-use super::scenario::{CancelEnd, End, Node, OnCancel, Op, Scenario, Timeout, next_moment};
+use super::scenario::{
+    CancelEnd, End, Node, OnCancel, Op, STEP, Scenario, TICK_MINUTES, Timeout, next_moment,
+};
 
 /// Does what the node of a number says, in the so manieth run that goes on as new.
 pub(super) const NODE: Workflow<(usize, u32), u64> = Workflow::new("node");
@@ -171,16 +173,20 @@ fn call(ctx: &WorkflowContext, scenario: &Scenario, child: usize) -> ChildWorkfl
     let options = &node.options;
     let call = ctx
         .child(NODE, (child, 1))
-        .workflow_id(&node.workflow_id)
         .parent_close_policy(options.policy)
+        .parent_close_scope(options.scope)
         .cancellation_type(options.cancellation)
         .workflow_id_reuse_policy(options.reuse);
+    let call = if node.has_default_id { call } else { call.workflow_id(&node.workflow_id) };
     let call =
         if options.attempts > 1 { call.retry_policy(retries(options.attempts)) } else { call };
     match options.timeout {
         None => call,
         Some(Timeout::Run(nth)) => call.run_timeout(until(ctx, 2, nth)),
         Some(Timeout::Execution(nth)) => call.execution_timeout(until(ctx, 2, nth)),
+        Some(Timeout::EachRun(steps)) => {
+            call.run_timeout(Duration::from_secs(60 * (60 * STEP * steps + TICK_MINUTES)))
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::check;
 use super::model::Ending;
 use super::node::{self, GO, Mended, NODE};
-use super::scenario::{Action, BY_HAND, FaultKind, PARTS, Scenario};
+use super::scenario::{Action, BY_HAND, FaultKind, PARTS, Scenario, TICK_MINUTES};
 
 /// What came of a play, and what was done to the machine.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Play {
     }
 
     async fn check_at_rest(&self, life: &Life) -> Result<(), String> {
-        check::at_rest(&life.engine, &*life.store).await?;
+        check::at_rest(&life.engine, &*life.store, &self.scenario).await?;
         self.check_witness()
     }
 
@@ -233,19 +233,20 @@ impl Play {
         let up = TEST_EPOCH.saturating_add(beginning(step, 0));
         let looked = one_life(&self.disk, async |store| {
             check_store(&*store).map_err(|error| error.to_string())?;
-            let before = check::ending(&*store)?;
+            let before = check::ending(&*store, &self.scenario)?;
             let store = self.witness.watch(store).map_err(|error| error.to_string())?;
             let engine = self.builder(Arc::clone(&store) as _, up).start().await;
             let engine = engine.map_err(|error| error.to_string())?;
-            tokio::time::sleep(Duration::from_secs(1_200)).await;
-            check::at_rest(&engine, &*store).await?;
+            // Not up to the next tick.
+            tokio::time::sleep(Duration::from_secs(30 * TICK_MINUTES)).await;
+            check::at_rest(&engine, &*store, &self.scenario).await?;
             engine.shutdown().await.map_err(|error| error.to_string())?;
             self.check_witness()?;
             Ok::<_, String>(before)
         });
         let looked = looked.map_err(|error| error.to_string())?;
         let before = looked.ok_or("the machine died without a reason")??;
-        let after = check::ending(&*self.disk.reopen())?;
+        let after = check::ending(&*self.disk.reopen(), &self.scenario)?;
         Ok((before, after))
     }
 }

@@ -10,6 +10,7 @@ use super::slot_model::Slot;
 pub(super) struct RunModel<'a> {
     nodes: &'a [Node],
     pub(super) number: usize,
+    pub(super) workflow_id: String,
     /// Its parent.
     pub(super) parent: Option<usize>,
     pub(super) has_begun: bool,
@@ -20,10 +21,14 @@ pub(super) struct RunModel<'a> {
     pub(super) slots: BTreeMap<usize, Slot>,
     pub(super) nap: Option<u64>,
     pub(super) times_out: Option<u64>,
+    /// At which hour and tick the time of this run ends, not that of its chain.
+    pub(super) runs_out: Option<(u64, u64)>,
     pub(super) attempt: u32,
     pub(super) generation: u32,
     /// The run in which its chain goes on.
     pub(super) next: Option<usize>,
+    /// The run of its chain before it.
+    pub(super) previous: Option<usize>,
     /// Whether it goes on with a chain, and has not begun to.
     pub(super) awaits_begin: bool,
     pub(super) is_cancelled: bool,
@@ -53,12 +58,14 @@ impl<'a> RunModel<'a> {
     pub(super) fn new(
         nodes: &'a [Node],
         number: usize,
+        workflow_id: String,
         parent: Option<usize>,
         times_out: Option<u64>,
     ) -> Self {
         Self {
             nodes,
             number,
+            workflow_id,
             parent,
             has_begun: false,
             is_over: false,
@@ -66,9 +73,11 @@ impl<'a> RunModel<'a> {
             slots: BTreeMap::new(),
             nap: None,
             times_out,
+            runs_out: None,
             attempt: 1,
             generation: 1,
             next: None,
+            previous: None,
             awaits_begin: false,
             is_cancelled: false,
             is_parked: false,
@@ -113,7 +122,7 @@ impl<'a> RunModel<'a> {
             Message::ChildRefused(child) => self.child(*child, Slot::is_refused),
             Message::ChildClosed(child, fate) => self.child(*child, |slot| slot.closes(fate)),
             Message::Begin => self.awaits_begin = false,
-            Message::Start | Message::TimeOver => {}
+            Message::Start | Message::TimeOver | Message::RunTimeOver => {}
         }
     }
 
@@ -221,12 +230,12 @@ impl<'a> RunModel<'a> {
 
     fn start(&mut self, child: usize, hours: u64, decided: &mut Vec<Decision>) {
         let node = &self.nodes[child];
-        let times_out = node.options.timeout.map(|timeout| {
-            let (Timeout::Run(nth) | Timeout::Execution(nth)) = timeout;
-            next_moment(hours, 2, nth)
-        });
+        let times_out = match node.options.timeout {
+            Some(Timeout::Run(nth) | Timeout::Execution(nth)) => Some(next_moment(hours, 2, nth)),
+            Some(Timeout::EachRun(_)) | None => None,
+        };
         let mut slot = Slot::new(node);
-        let same = |other: &Slot| other.is_starting() && other.workflow_id == node.workflow_id;
+        let same = |other: &Slot| other.is_starting() && other.has_id_of(node);
         if self.slots.values().any(same) {
             // Rule CHD-3: no event tells of it.
             slot.is_refused();

@@ -2,8 +2,10 @@
 //! outside, and what goes wrong.
 //!
 //! Time goes in steps of four hours. At the beginning of each there is one action from outside;
-//! an hour later all naps end that end in this step, and another hour later all timeouts. In
-//! between everything comes to rest.
+//! an hour later all naps end that end in this step, and another hour later all timeouts. Each of
+//! these parts begins with ticks of twelve minutes, at which the times of single runs end: a run
+//! that begins at one tick ends at the next one, some steps later. In between everything comes to
+//! rest.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,7 +38,10 @@ pub(super) struct MachineOptions {
 /// A workflow of the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
+    /// Also its name here, if it has another id.
     pub(super) workflow_id: String,
+    /// Whether it has the default id when its parent starts it.
+    pub(super) has_default_id: bool,
     /// How its parent starts it.
     pub(super) options: ChildOptions,
     pub(super) body: Vec<Op>,
@@ -49,6 +54,7 @@ pub(super) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ChildOptions {
     pub(super) policy: ParentClosePolicy,
+    pub(super) scope: ParentCloseScope,
     pub(super) cancellation: ChildWorkflowCancellationType,
     pub(super) reuse: WorkflowIdReusePolicy,
     /// How many steps it may take.
@@ -59,8 +65,11 @@ pub(super) struct ChildOptions {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Timeout {
+    /// Of a run that no other follows.
     Run(u64),
     Execution(u64),
+    /// Of each run: so many steps, and up to the next tick.
+    EachRun(u64),
 }
 
 /// What a workflow does, one after the other.
@@ -142,11 +151,27 @@ pub(super) enum FaultKind {
     /// A commit fails.
     Failure { commits: u64 },
     /// An actor is killed: that of a run, or one under it.
-    Kill { part: usize, ms: u64, rounds: u64, victim: u64, below: bool },
+    Kill { at: Moment, victim: u64, below: bool },
+    /// The journal's actor is killed.
+    KillJournal { at: Moment },
+}
+
+/// When something happens in a step, so many milliseconds and rounds behind a tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Moment {
+    pub(super) part: usize,
+    pub(super) tick: u64,
+    pub(super) ms: u64,
+    pub(super) rounds: u64,
 }
 
 /// The parts of a step: the action, the naps, the timeouts.
 pub(super) const PARTS: usize = 3;
+/// How many ticks there are in a part, with its beginning.
+pub(super) const TICKS: u64 = 4;
+pub(super) const TICK_MINUTES: u64 = 12;
+/// Hours from one step to the next.
+pub(super) const STEP: u64 = 4;
 
 impl FaultKind {
     pub(super) fn crash_point(before_durable: bool) -> CrashPoint {
@@ -171,9 +196,12 @@ impl fmt::Display for Scenario {
             }
         }
         for number in shown {
-            let Node { workflow_id, options, body, end, on_cancel, generations } =
+            let Node { workflow_id, has_default_id, options, body, end, on_cancel, generations } =
                 &self.nodes[number];
             writeln!(f, "{number} `{workflow_id}`: {body:?} {end:?}, cancelled: {on_cancel:?}")?;
+            if *has_default_id {
+                writeln!(f, "  as a child with its default id")?;
+            }
             if *generations > 1 {
                 writeln!(f, "  in {generations} generations")?;
             }
@@ -202,6 +230,7 @@ impl Default for ChildOptions {
     fn default() -> Self {
         Self {
             policy: ParentClosePolicy::Terminate,
+            scope: ParentCloseScope::Run,
             cancellation: ChildWorkflowCancellationType::WaitCancellationCompleted,
             reuse: WorkflowIdReusePolicy::AllowDuplicate,
             timeout: None,
@@ -239,7 +268,6 @@ pub(super) const BY_HAND: &str = "by hand";
 
 /// Hours from the beginning to the next moment of a kind, which come once in a step.
 pub(super) fn next_moment(hours: u64, part: u64, nth: u64) -> u64 {
-    const STEP: u64 = 4;
     let passed = (hours + STEP - part) / STEP;
     (passed + nth - 1) * STEP + part
 }

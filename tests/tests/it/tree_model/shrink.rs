@@ -1,5 +1,7 @@
 //! Makes a scenario smaller that shows a fault.
 
+use entracte::prelude::ParentCloseScope;
+
 use super::scenario::{CancelEnd, ChildOptions, End, OnCancel, Op, Scenario};
 
 /// Drops whatever can be dropped while the fault stays, at most so many plays long.
@@ -68,6 +70,9 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
         add(&|it| it.nodes[number].options = ChildOptions::default());
         add(&|it| it.nodes[number].end = End::Completes);
         add(&|it| it.nodes[number].generations = 1);
+        add(&|it| it.nodes[number].has_default_id = false);
+        add(&|it| it.nodes[number].options.scope = ParentCloseScope::Run);
+        add(&|it| it.nodes[number].options.timeout = None);
         let on_cancel = OnCancel::Heeds { settles: true, end: CancelEnd::Cancels };
         add(&|it| it.nodes[number].on_cancel = on_cancel);
     }

@@ -12,7 +12,9 @@ pub(super) type Outcome = Result<u64, Vec<String>>;
 pub(super) struct Slot {
     /// The run that was asked for; none if none was.
     pub(super) run: Option<usize>,
-    pub(super) workflow_id: String,
+    /// Its workflow id, or its name if it has its default id.
+    pub(super) name: String,
+    has_default_id: bool,
     cancellation: ChildWorkflowCancellationType,
     /// Whether its parent has heard of its end, or that it never starts.
     pub(super) has_ended: bool,
@@ -28,7 +30,8 @@ impl Slot {
     pub(super) fn new(node: &Node) -> Self {
         Self {
             run: None,
-            workflow_id: node.workflow_id.clone(),
+            name: node.workflow_id.clone(),
+            has_default_id: node.has_default_id,
             cancellation: node.options.cancellation,
             has_ended: false,
             has_started: false,
@@ -36,6 +39,12 @@ impl Slot {
             outcome: None,
             seen: None,
         }
+    }
+
+    /// Whether another child is to have its workflow id; two that have their default ids never
+    /// do (rule CHD-1).
+    pub(super) fn has_id_of(&self, node: &Node) -> bool {
+        !self.has_default_id && !node.has_default_id && self.name == node.workflow_id
     }
 
     /// Whether its parent waits to hear whether it starts.
@@ -103,7 +112,7 @@ impl Slot {
 
     /// Rule FAIL-1.
     fn fails(&mut self, cause: &[String]) {
-        let mut chain = vec![format!("child {}", self.workflow_id)];
+        let mut chain = vec![format!("child {}", self.name)];
         chain.extend_from_slice(cause);
         self.tell(Err(chain));
     }
