@@ -82,6 +82,8 @@ mod local_activities_gate;
 mod local_activities_interrupted;
 #[path = "it/local_activities_recovery.rs"]
 mod local_activities_recovery;
+#[path = "it/mailboxes.rs"]
+mod mailboxes;
 #[path = "it/parked_parent.rs"]
 mod parked_parent;
 #[path = "it/parking.rs"]
