@@ -41,6 +41,7 @@ pub enum InboxMessage {
         /// Why, in their words.
         reason: String,
         /// The id of the client's request; none if another run has asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
         request_id: Option<Arc<str>>,
     },
     /// Somebody sent the run a signal. Number 4.
