@@ -151,14 +151,18 @@ async fn outlive_killings(seed: u64) -> Floor {
         .unwrap();
     let organs = engine.actor().get_children().iter().map(ActorCell::get_id).collect();
     let mut runs = Vec::new();
-    for number in 0..60 {
+    for number in 0..60_u64 {
+        let queue = if number.is_multiple_of(2) { NARROW } else { "rated" };
+        // Some activities name their queue, the others take their run's.
+        let task_queue = (!number.is_multiple_of(3)).then(|| queue.to_owned());
         let job = |step: u64| Job {
+            task_queue: task_queue.clone(),
             is_chore: (number + step).is_multiple_of(3),
             failures: u32::from(number == 7),
             fairness_key: Some(format!("tenant-{}", number % 4)),
-            ..Job::new("job", if number.is_multiple_of(2) { NARROW } else { "rated" }, step % 3)
+            ..Job::new("job", queue, step % 3)
         };
-        let run = engine.start_workflow(DO_ALL, (0..5).map(job).collect());
+        let run = engine.start_workflow(DO_ALL, (0..5).map(job).collect()).task_queue(queue);
         runs.push(run.workflow_id(number.to_string()).await.unwrap());
     }
     let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -1,13 +1,13 @@
 use entracte_model::{EventId, RunId, Seq, WorkflowStatus};
 use entracte_store::keys::{HistoryKey, InboxKey, Key, LocalActivityKey, RunKey};
-use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow};
+use entracte_store::rows::{InboxMessage, InboxRow, LocalActivityRow, RunRow};
 use entracte_store::{Batch, MemoryStore, Persist, Space};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::verify::tests::{
     ACTIVITY_ENDED, BACKING_OFF, CLOSED, CLOSED_BEFORE, IDLE, NOT_STARTED, WAITING, events,
-    planted, started, time,
+    planted, run_row, started, time,
 };
 
 /// The lines of an export, and its report.
@@ -96,6 +96,9 @@ async fn a_line_tells_where_its_run_stands_and_what_is_to_be_done() {
         }])
     );
     assert_eq!(lines[1]["inbox"][0]["message"], json!({"CancelRequested": {"reason": "enough"}}));
+    let row = RunRow { task_queue: "gpu".into(), ..run_row(IDLE, WorkflowStatus::Running, 1) };
+    let (queued, _) = exported(&planted(|batch| batch.put_run(IDLE, &row)).await);
+    assert_eq!(queued[4]["task_queue"], "gpu");
     let input = &lines[5]["inbox"][0]["message"]["Start"]["input"][0]["value"];
     assert_eq!(*input, json!(42), "what was acknowledged is there, though it is no event yet");
 }
@@ -136,7 +139,7 @@ async fn a_history_over_many_pages_is_exported_in_order() {
     for id in 1..=5_000 {
         batch.put_event(IDLE, &Event { id: EventId::new(id), ..cancel.clone() });
     }
-    batch.put_run(IDLE, &crate::verify::tests::run_row(IDLE, WorkflowStatus::Running, 1));
+    batch.put_run(IDLE, &run_row(IDLE, WorkflowStatus::Running, 1));
     let store = MemoryStore::new();
     store.commit(batch, Persist::Sync).await.unwrap();
     let (lines, report) = exported(&store);
