@@ -199,3 +199,29 @@ async fn chd_6_a_run_with_a_corrupt_history_passes_the_close_of_its_chain_on() {
     assert_eq!(engine.run_actors().await.unwrap().len(), 1, "only the child is there");
     engine.shutdown().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn chd_7_another_parent_takes_the_id_of_a_child_that_is_to_fall_with_a_chain() {
+    let store = Watched::new();
+    let engine = last_run_sleeps(&store, 3, &[1]).await;
+    let other = async |id: &str| {
+        let line = Line { run: 1, runs: 1, with_child: vec![1] };
+        engine.start_workflow(LINE, line).workflow_id(id).await.unwrap().result().await
+    };
+    // The chain goes on, and so does the child of its first run.
+    other("early").await.unwrap_err();
+    assert!(is_open(&engine, 1).await);
+    // The chain is over, and the child has not been told.
+    store.hide(Some(store.line()[0]));
+    tokio::time::sleep(HOUR * 2).await;
+    store.hide(None);
+    let old = engine.workflow_handle(MEMBER, "member-1").await.unwrap();
+    assert!(is_open(&engine, 1).await);
+    other("late").await.unwrap();
+    let error = old.result().await.unwrap_err();
+    assert!(
+        matches!(&error, WorkflowError::Terminated { reason, .. } if reason == "by parent close policy"),
+        "{error:?}"
+    );
+    engine.shutdown().await.unwrap();
+}

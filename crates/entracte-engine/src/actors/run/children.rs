@@ -346,24 +346,30 @@ impl RunState {
         })
     }
 
-    /// Whether an open run is a child whose end is decided, because its parent has closed, and
-    /// only not told yet. So the next run of a chain can start children of the same ids.
+    /// Whether an open run is a child whose end is decided, because its parent has closed, or the
+    /// chain of that, and only not told yet. So the next run of a chain can start children of the
+    /// same ids.
     fn falls_with_parent(&self, run_id: RunId) -> Result<bool, StoreError> {
-        let store = &self.shared.store;
+        let store = &*self.shared.store;
         let Some(parent) = store.get_run(run_id)?.and_then(|row| row.parent) else {
             return Ok(false);
         };
-        let is_terminated = parent.parent_close_policy == ParentClosePolicy::Terminate;
-        let closed = store.get_run(parent.run_id)?.and_then(|row| row.close);
-        let Some(close) = closed.filter(|_| is_terminated) else { return Ok(false) };
+        if parent.parent_close_policy != ParentClosePolicy::Terminate {
+            return Ok(false);
+        }
         let initiated = store.get_event(parent.run_id, parent.initiated_event_id)?;
-        Ok(initiated.is_some_and(|event| match event.attributes {
+        let scope = initiated.and_then(|event| match event.attributes {
             EventAttributes::StartChildWorkflowExecutionInitiated(initiated) => {
-                let is_chains = initiated.options.parent_close_scope == ParentCloseScope::Chain;
-                !is_chains || close.new_execution_run_id.is_none()
+                Some(initiated.options.parent_close_scope)
             }
-            _ => false,
-        }))
+            _ => None,
+        });
+        let about = match scope {
+            None => None,
+            Some(ParentCloseScope::Chain) => last_run(store, parent.run_id)?.map(|(_, row)| row),
+            Some(_) => store.get_run(parent.run_id)?,
+        };
+        Ok(about.is_some_and(|row| !row.status.is_open()))
     }
 
     /// Has the run terminated that holds the workflow id, and judges again.
