@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entracte_model::event::{ParentExecution, WorkflowExecutionStarted};
-use entracte_model::options::DEFAULT_TASK_QUEUE;
+use entracte_model::options::{default_task_queue, is_default_task_queue};
 use entracte_model::{EventId, RunId, Timestamp, WorkflowId, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
@@ -77,14 +77,6 @@ impl RunRow {
     pub fn new_execution_run_id(&self) -> Option<RunId> {
         self.close.and_then(|close| close.new_execution_run_id)
     }
-}
-
-fn default_task_queue() -> Arc<str> {
-    DEFAULT_TASK_QUEUE.into()
-}
-
-fn is_default_task_queue(task_queue: &str) -> bool {
-    task_queue == DEFAULT_TASK_QUEUE
 }
 
 const fn first_attempt() -> u32 {
