@@ -1,5 +1,7 @@
 //! The engine, as its host holds it.
 
+mod look;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
 use crate::task_queues::TaskQueueDescription;
-use crate::tree::{self, ActorTree};
+use crate::tree::ActorTree;
 
 /// A running engine. Cheap to clone; all clones are the same engine.
 ///
@@ -255,7 +257,7 @@ impl Engine {
         let client = &self.inner.client;
         let runs = client.ask(|reply| DirectoryMessage::Look { reply }).await?;
         let journal = self.inner.journal.look();
-        tree::build(&self.inner.shared, journal, runs).ok_or_else(EngineStopped::killed)
+        look::build(&self.inner.shared, journal, runs).ok_or_else(EngineStopped::killed)
     }
 
     /// Shuts the engine down in order.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use entracte_model::{Seq, Timestamp};
+use entracte_model::{RunId, Seq, Timestamp, WorkflowId};
 use ractor::{ActorCell, ActorId};
 
 use crate::address::{Address, Mailbox};
@@ -66,6 +66,17 @@ impl LiveEngine {
     fn lock(&self) -> MutexGuard<'_, EngineLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A run that is in memory, as the directory knows it.
+#[derive(Debug)]
+pub(crate) struct TreeRun {
+    pub(crate) run_id: RunId,
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) parent: Option<RunId>,
+    pub(crate) cell: ActorCell,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) live: Arc<LiveRun>,
 }
 
 /// What a run's actor tells of itself and of the attempts and timers under it.

@@ -1,12 +1,9 @@
 //! The live tree of an engine's actors, as its host sees it.
 
-mod build;
 mod render;
 
 use entracte_model::{RunId, Timestamp, WorkflowId};
 use ractor::ActorCell;
-
-pub(crate) use self::build::{TreeRun, build};
 
 /// The actors of an engine at one moment; from [`Engine::tree`](crate::Engine::tree).
 ///

@@ -21,8 +21,8 @@ use self::state::DirectoryState;
 use super::journal::{Epoch, JournalHandle};
 use super::run::{RunCall, StartRequest};
 use crate::address::{Envelope, Mailbox};
+use crate::live::TreeRun;
 use crate::shared::Shared;
-use crate::tree::TreeRun;
 
 pub(crate) enum DirectoryMessage {
     /// Open every run that has something pending in the store.

@@ -23,9 +23,8 @@ use crate::errors::{
     ActivityNotFound, EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError,
     WorkflowError,
 };
-use crate::live::LiveRun;
+use crate::live::{LiveRun, TreeRun};
 use crate::shared::Shared;
-use crate::tree::TreeRun;
 
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,

@@ -1,33 +1,20 @@
-//! Puts the tree together from what the actors tell of themselves.
+//! Puts the live tree together from what the actors tell of themselves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use entracte_model::{RunId, Timestamp, WorkflowId};
-use ractor::ActorCell;
+use entracte_model::{RunId, Timestamp};
 
-use super::{ActorKind, ActorNode, ActorTree, EngineState};
-use crate::address::Mailbox;
-use crate::live::{JournalLook, LiveActor, LiveChild, LiveChildKind, LiveRun};
+use crate::live::{JournalLook, LiveActor, LiveChild, LiveChildKind, TreeRun};
 use crate::shared::Shared;
 use crate::task_queues::TaskQueueDescription;
-
-/// A run that is in memory, as the directory knows it.
-#[derive(Debug)]
-pub(crate) struct TreeRun {
-    pub(crate) run_id: RunId,
-    pub(crate) workflow_id: WorkflowId,
-    pub(crate) parent: Option<RunId>,
-    pub(crate) cell: ActorCell,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) live: Arc<LiveRun>,
-}
+use crate::tree::{ActorKind, ActorNode, ActorTree, EngineState};
 
 /// The place of the root in the list.
 const ROOT: usize = 0;
 
 /// Puts the tree together; `runs` come in the order of their ids. Nothing if there is no root.
-pub(crate) fn build(shared: &Shared, look: JournalLook, runs: Vec<TreeRun>) -> Option<ActorTree> {
+pub(super) fn build(shared: &Shared, look: JournalLook, runs: Vec<TreeRun>) -> Option<ActorTree> {
     let lines = shared.live.lines();
     let mut builder = Builder { time: shared.clock.now(), nodes: Vec::new() };
     let state = match (shared.health.poisoned(), shared.health.is_shutting_down()) {
