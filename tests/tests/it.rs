@@ -76,6 +76,8 @@ mod leftovers;
 mod limits;
 #[path = "it/local_activities.rs"]
 mod local_activities;
+#[path = "it/local_activities_cancelled.rs"]
+mod local_activities_cancelled;
 #[path = "it/local_activities_gate.rs"]
 mod local_activities_gate;
 #[path = "it/local_activities_interrupted.rs"]
