@@ -14,6 +14,8 @@ mod check_actors;
 mod faults;
 #[path = "tree_model/generate.rs"]
 mod generate;
+#[path = "tree_model/generate_faults.rs"]
+mod generate_faults;
 #[path = "tree_model/labels.rs"]
 mod labels;
 #[path = "tree_model/message.rs"]

@@ -18,7 +18,9 @@ impl FaultKind {
     /// When somebody is killed, if somebody is.
     fn moment(&self) -> Option<Moment> {
         match self {
-            Self::Kill { at, .. } | Self::KillJournal { at } => Some(*at),
+            Self::Kill { at, .. } | Self::KillTarget { at } | Self::KillJournal { at, .. } => {
+                Some(*at)
+            }
             Self::Crash { .. } | Self::Failure { .. } => None,
         }
     }
@@ -66,12 +68,21 @@ impl Play {
             life.sleep_until(time_of(step, part, tick)).await;
             tokio::time::sleep(Duration::from_millis(ms)).await;
             let engine = life.engine.clone();
+            let target = self.targets.borrow().get(&step).copied().flatten();
             // In a task of its own, whose turn comes between those of the actors.
             let killing = tokio::spawn(async move {
                 rounds_pass(rounds).await;
-                match kind {
-                    FaultKind::Kill { victim, below, .. } => kill_one(&engine, victim, below).await,
-                    _ => kill_journal(&engine).await,
+                match (kind, target) {
+                    (FaultKind::Kill { victim, below, .. }, _) => {
+                        kill_one(&engine, victim, below).await
+                    }
+                    (FaultKind::KillTarget { .. }, Some(target)) => {
+                        let runs = engine.run_actors().await.unwrap_or_default();
+                        let run = runs.iter().find(|(run_id, _)| *run_id == target);
+                        run.map(|(_, actor)| actor.kill()).is_some()
+                    }
+                    (FaultKind::KillJournal { times, .. }, _) => kill_journal(&engine, times).await,
+                    _ => false,
                 }
             });
             if killing.await.is_ok_and(|killed| killed) {
@@ -82,11 +93,16 @@ impl Play {
     }
 }
 
-/// Kills the journal's actor; tells whether there was one.
-async fn kill_journal(engine: &Engine) -> bool {
-    let Ok(tree) = engine.tree().await else { return false };
-    let journal = tree.nodes.iter().find(|node| node.kind == ActorKind::Journal);
-    journal.map(|node| actor::cell(node).kill()).is_some()
+/// Kills the journal's actor, and those that follow it; tells whether there was one.
+async fn kill_journal(engine: &Engine, times: u64) -> bool {
+    for _ in 0..times {
+        let Ok(tree) = engine.tree().await else { return false };
+        let journal = tree.nodes.iter().find(|node| node.kind == ActorKind::Journal);
+        let Some(node) = journal else { return false };
+        actor::cell(node).kill();
+        rounds_pass(7).await;
+    }
+    true
 }
 
 /// Kills the actor of a run, or one under it; tells whether there was one.

@@ -8,8 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::scenario::{
-    Action, CancelEnd, ChildOptions, End, Fault, FaultKind, MachineOptions, Moment, Node, OnCancel,
-    Op, PARTS, Scenario, TICKS, Timeout,
+    Action, CancelEnd, ChildOptions, End, MachineOptions, Node, OnCancel, Op, Scenario, Timeout,
 };
 
 /// How deep a tree is at most: the root stands at depth one.
@@ -22,8 +21,11 @@ pub(super) fn generate(seed: u64) -> Scenario {
     let mut maker = Maker { random: ChaCha8Rng::seed_from_u64(seed), nodes: Vec::new(), room: 0 };
     maker.room = maker.below(&[4, 12, 40]);
     maker.grow(1);
-    let actions = maker.actions();
-    let faults = maker.faults(actions.len());
+    let mut actions = maker.actions();
+    let mut faults = maker.faults(&actions);
+    if maker.nodes.len() > 1 && maker.chance(0.08) {
+        maker.cancel_and_kill(&mut actions, &mut faults);
+    }
     let machine = MachineOptions {
         seed,
         commit_ms: maker.one_of(&[0, 1, 10]),
@@ -33,28 +35,28 @@ pub(super) fn generate(seed: u64) -> Scenario {
     Scenario { nodes: maker.nodes, actions, faults, machine }
 }
 
-struct Maker {
-    random: ChaCha8Rng,
-    nodes: Vec<Node>,
+pub(super) struct Maker {
+    pub(super) random: ChaCha8Rng,
+    pub(super) nodes: Vec<Node>,
     /// How many nodes there may still be.
     room: usize,
 }
 
 impl Maker {
-    fn chance(&mut self, chance: f64) -> bool {
+    pub(super) fn chance(&mut self, chance: f64) -> bool {
         self.random.random_bool(chance)
     }
 
-    fn of(&mut self, range: Range<usize>) -> usize {
+    pub(super) fn of(&mut self, range: Range<usize>) -> usize {
         self.random.random_range(range)
     }
 
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         *choices.choose(&mut self.random).expect("some choices")
     }
 
     /// A number up to one of these.
-    fn below(&mut self, limits: &[usize]) -> usize {
+    pub(super) fn below(&mut self, limits: &[usize]) -> usize {
         let limit = self.one_of(limits);
         self.of(1..limit + 1)
     }
@@ -74,7 +76,28 @@ impl Maker {
             }
         }
         self.nodes[number].body = self.body(&children);
+        if self.nodes[number].is_chain() {
+            self.make_chain_tell(number, &children);
+        }
         number
+    }
+
+    /// Makes it likelier that what is between the runs of a chain shows: children that are left
+    /// to it, and runs that time out with something that they have not taken up.
+    fn make_chain_tell(&mut self, number: usize, children: &[usize]) {
+        if self.chance(0.4) {
+            for child in children {
+                self.nodes[*child].options.scope = ParentCloseScope::Chain;
+            }
+            self.nodes[number].body.retain(|op| !matches!(op, Op::Join(_)));
+        }
+        let steps = self.of(1..4) as u64;
+        let is_timed = self.chance(0.5);
+        let node = &mut self.nodes[number];
+        if is_timed && node.body.contains(&Op::Stumble) {
+            node.options.timeout = Some(Timeout::EachRun(steps));
+            node.has_default_id = false;
+        }
     }
 
     fn node(&mut self, number: usize) -> Node {
@@ -84,7 +107,7 @@ impl Maker {
         };
         let mut options = self.options();
         options.attempts = if self.chance(0.2) { self.of(2..4) as u32 } else { 1 };
-        let generations = if self.chance(0.12) { self.of(2..4) as u32 } else { 1 };
+        let generations = if self.chance(0.2) { self.of(2..4) as u32 } else { 1 };
         let is_chain = options.attempts > 1 || generations > 1;
         if is_chain && options.timeout.is_none() && self.chance(0.2) {
             options.timeout = Some(Timeout::Run(self.of(1..3) as u64));
@@ -103,7 +126,14 @@ impl Maker {
                 self.one_of(&[End::Completes, End::Fails, until[0], until[1]])
             }
         };
-        let on_cancel = self.on_cancel();
+        let mut on_cancel = self.on_cancel();
+        if let OnCancel::Heeds { end, .. } = &mut on_cancel
+            && options.attempts > 1
+            && self.chance(0.5)
+        {
+            // Only so does the chain go on.
+            *end = CancelEnd::Fails;
+        }
         let body = Vec::new();
         Node { workflow_id, has_default_id, options, body, end, on_cancel, generations }
     }
@@ -234,49 +264,37 @@ impl Maker {
     }
 
     fn action(&mut self) -> Action {
-        let waits = |node: &&Node| node.body.contains(&Op::Gate);
-        let gates: Vec<_> =
-            self.nodes.iter().filter(waits).map(|it| it.workflow_id.clone()).collect();
+        let with = |op: &Op| {
+            let with = self.nodes.iter().filter(|node| node.body.contains(op));
+            with.map(|it| it.workflow_id.clone()).collect::<Vec<_>>()
+        };
+        let (gates, stumbling) = (with(&Op::Gate), with(&Op::Stumble));
+        if let Some(id) = stumbling.choose(&mut self.random)
+            && self.chance(0.25)
+        {
+            return if self.chance(0.5) {
+                Action::Cancel(id.clone())
+            } else {
+                Action::Signal(id.clone())
+            };
+        }
         match self.of(0..12) {
             0..=5 => match gates.choose(&mut self.random) {
                 Some(id) => Action::Signal(id.clone()),
                 None => Action::Nothing,
             },
-            6..=7 => Action::Cancel(self.workflow_id()),
+            6..=7 => {
+                let is_tried_again = |node: &&Node| node.options.attempts > 1;
+                let chains = self.nodes.iter().filter(is_tried_again);
+                let chains: Vec<_> = chains.map(|it| it.workflow_id.clone()).collect();
+                match chains.choose(&mut self.random) {
+                    Some(id) if self.chance(0.4) => Action::Cancel(id.clone()),
+                    _ => Action::Cancel(self.workflow_id()),
+                }
+            }
             8..=9 => Action::Terminate(self.workflow_id()),
             10 => Action::Start(self.of(0..self.nodes.len())),
             _ => Action::Nothing,
-        }
-    }
-
-    fn faults(&mut self, steps: usize) -> Vec<Fault> {
-        let count = self.one_of(&[0, 1, 2, 4, 8]);
-        let mut faults: Vec<_> =
-            (0..count).map(|_| Fault { step: self.of(0..steps), kind: self.fault() }).collect();
-        faults.sort_by_key(|fault| fault.step);
-        faults
-    }
-
-    fn fault(&mut self) -> FaultKind {
-        let commits = self.below(&[3, 12]) as u64;
-        match self.of(0..10) {
-            0..=2 => FaultKind::Crash { commits, before_durable: self.chance(0.5) },
-            3 => FaultKind::Failure { commits },
-            4 => FaultKind::KillJournal { at: self.moment() },
-            _ => FaultKind::Kill {
-                at: self.moment(),
-                victim: self.random.random(),
-                below: self.chance(0.25),
-            },
-        }
-    }
-
-    fn moment(&mut self) -> Moment {
-        Moment {
-            part: self.one_of(&[0, 0, 0, 1, 1, PARTS - 1]),
-            tick: if self.chance(0.8) { 0 } else { self.of(1..TICKS as usize) as u64 },
-            ms: self.one_of(&[0, 0, 5, 40]) * self.of(0..4) as u64,
-            rounds: self.of(0..120) as u64,
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) struct Play {
     /// The step and its part that run.
     at: Cell<(usize, usize)>,
     /// The runs at which the actions of the steps are aimed.
-    targets: RefCell<BTreeMap<usize, Option<RunId>>>,
+    pub(super) targets: RefCell<BTreeMap<usize, Option<RunId>>>,
     /// The crashes and failures that are still to come in this step.
     pub(super) strikes: RefCell<VecDeque<FaultKind>>,
     /// Which commit is to fail, if one is.

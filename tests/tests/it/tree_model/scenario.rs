@@ -152,8 +152,10 @@ pub(super) enum FaultKind {
     Failure { commits: u64 },
     /// An actor is killed: that of a run, or one under it.
     Kill { at: Moment, victim: u64, below: bool },
-    /// The journal's actor is killed.
-    KillJournal { at: Moment },
+    /// The actor of the run is killed at which the step's action is aimed.
+    KillTarget { at: Moment },
+    /// The journal's actor is killed, so many times with some rounds in between.
+    KillJournal { at: Moment, times: u64 },
 }
 
 /// When something happens in a step, so many milliseconds and rounds behind a tick.
@@ -179,6 +181,13 @@ impl FaultKind {
             true => CrashPoint::BeforeDurable,
             false => CrashPoint::AfterDurable,
         }
+    }
+}
+
+impl Node {
+    /// Whether other runs may follow its first one.
+    pub(super) fn is_chain(&self) -> bool {
+        self.generations > 1 || self.options.attempts > 1
     }
 }
 
