@@ -154,5 +154,7 @@ mod waking;
 mod watching;
 #[path = "it/workflow_retries.rs"]
 mod workflow_retries;
+#[path = "it/workflow_retries_backoff.rs"]
+mod workflow_retries_backoff;
 #[path = "it/zero_interval.rs"]
 mod zero_interval;

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use entracte::model::event::ContinueAsNewInitiator;
-use entracte::model::{Payload, RetryState, WorkflowStatus};
+use entracte::model::{RetryState, WorkflowStatus};
 use entracte::prelude::*;
 use entracte::store::StoreExt;
 use entracte::store::rows::WorkflowIdRow;
-use entracte::{EngineBuilder, EventAttributes as A, RunError, StartWorkflowError};
+use entracte::{EngineBuilder, EventAttributes as A, RunError};
 use entracte_testing::crash::CrashTest;
-use entracte_testing::{
-    Outcome, SimulatedDisk, SimulatedOptions, StoredRun, TestEngine, check_store,
-};
+use entracte_testing::{SimulatedDisk, SimulatedOptions, StoredRun, TestEngine, check_store};
 
 use crate::children::assert_nothing_under_way;
 
@@ -21,14 +19,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const POLICY: RetryPolicy = RetryPolicy::exponential(SECOND);
 
 /// Fails until this attempt, and then returns its number.
-const FLAKY: Workflow<u32, u32> = Workflow::new("flaky");
+pub(crate) const FLAKY: Workflow<u32, u32> = Workflow::new("flaky");
 /// Ends as it is told, each time.
 const ENDS: Workflow<String, ()> = Workflow::new("ends").retry_policy(POLICY);
 /// Fails once, then waits for a signal or its cancellation, and counts the signals that it saw
 /// in its first turn.
-const WAITER: Workflow<(), u32> = Workflow::new("waiter");
-const GO: Signal<u32> = Signal::new("go");
-const STATE: Query<String> = Query::new("state");
+pub(crate) const WAITER: Workflow<(), u32> = Workflow::new("waiter");
+pub(crate) const GO: Signal<u32> = Signal::new("go");
 /// Runs a flaky child.
 const PARENT: Workflow<u32, u32> = Workflow::new("parent");
 /// Never ends.
@@ -83,7 +80,7 @@ async fn parent(ctx: WorkflowContext, from: u32) -> WorkflowResult<u32> {
         .await
 }
 
-fn workflows(engine: EngineBuilder) -> EngineBuilder {
+pub(crate) fn workflows(engine: EngineBuilder) -> EngineBuilder {
     engine
         .workflow(FLAKY, flaky)
         .workflow(ENDS, ends)
@@ -96,14 +93,18 @@ fn workflows(engine: EngineBuilder) -> EngineBuilder {
         })
 }
 
-async fn engine() -> (Engine, SimulatedDisk) {
+pub(crate) async fn engine() -> (Engine, SimulatedDisk) {
     let options = SimulatedOptions { delay_max: Duration::ZERO, ..SimulatedOptions::default() };
     let disk = SimulatedDisk::new(options);
     (workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap(), disk)
 }
 
 /// Shuts down, and gives the runs of a workflow id in the order of their chain.
-async fn chain(engine: Engine, disk: &SimulatedDisk, workflow_id: &str) -> Vec<StoredRun> {
+pub(crate) async fn chain(
+    engine: Engine,
+    disk: &SimulatedDisk,
+    workflow_id: &str,
+) -> Vec<StoredRun> {
     engine.shutdown().await.unwrap();
     assert_nothing_under_way(disk);
     let runs = check_store(&*disk.reopen()).unwrap();
@@ -120,7 +121,7 @@ async fn chain(engine: Engine, disk: &SimulatedDisk, workflow_id: &str) -> Vec<S
     chain
 }
 
-fn statuses(chain: &[StoredRun]) -> Vec<WorkflowStatus> {
+pub(crate) fn statuses(chain: &[StoredRun]) -> Vec<WorkflowStatus> {
     chain.iter().map(|run| run.row.status).collect()
 }
 
@@ -250,77 +251,6 @@ async fn wto_1_the_end_of_the_chains_time_is_final() {
     assert_eq!(it.retry_state, RetryState::Timeout);
 }
 
-/// A waiter that sleeps before its second attempt.
-async fn asleep(engine: &Engine) -> WorkflowHandle<u32> {
-    let policy = RetryPolicy::exponential(Duration::from_secs(600));
-    let start = engine.start_workflow(WAITER, ()).workflow_id("w").retry_policy(policy);
-    let run = start.await.unwrap();
-    while run.describe().await.unwrap().attempt == 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    run
-}
-
-#[tokio::test(start_paused = true)]
-async fn sig_6_a_signal_waits_for_the_end_of_the_back_off_and_survives_a_restart() {
-    let (engine, disk) = engine().await;
-    let run = asleep(&engine).await;
-    run.signal(GO, 1).await.unwrap();
-    run.signal(GO, 2).request_id("twice").await.unwrap();
-    run.signal(GO, 2).request_id("twice").await.unwrap();
-    let described = run.describe().await.unwrap();
-    assert_eq!((described.history_length, described.signals.waiting), (0, 2));
-    let wakes = described.first_task_time.unwrap();
-    assert_eq!(wakes.saturating_since(described.start_time), Duration::from_secs(600));
-    assert!(run.query(STATE).await.is_err(), "nothing is published, and nobody waits for it");
-    engine.shutdown().await.unwrap();
-    check_store(&*disk.reopen()).unwrap();
-    let engine = workflows(TestEngine::on_store(disk.reopen())).start().await.unwrap();
-    let run = engine.workflow_handle(WAITER, "w").await.unwrap();
-    assert_eq!(run.describe().await.unwrap().first_task_time, Some(wakes));
-    assert_eq!(run.result().await.unwrap(), 2);
-    let chain = chain(engine, &disk, "w").await;
-    assert!(chain[1].history[0].time >= wakes);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_to_cancel_wakes_a_run_from_its_back_off() {
-    let (engine, disk) = engine().await;
-    let begun = tokio::time::Instant::now();
-    let run = asleep(&engine).await;
-    run.cancel("enough").await.unwrap();
-    assert!(matches!(run.result().await, Err(WorkflowError::Canceled { .. })));
-    assert!(begun.elapsed() < Duration::from_secs(600));
-    let chain = chain(engine, &disk, "w").await;
-    assert_eq!(statuses(&chain), [WorkflowStatus::Failed, WorkflowStatus::Canceled]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn can_6_a_run_is_terminated_in_its_back_off() {
-    let (engine, disk) = engine().await;
-    let run = asleep(&engine).await;
-    run.signal(GO, 1).await.unwrap();
-    run.terminate("enough").await.unwrap();
-    assert!(matches!(run.result().await, Err(WorkflowError::Terminated { .. })));
-    let chain = chain(engine, &disk, "w").await;
-    assert_eq!(statuses(&chain), [WorkflowStatus::Failed, WorkflowStatus::Terminated]);
-    assert_eq!(chain[1].history.len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn wid_3_a_start_that_terminates_what_is_open_hits_the_run_in_its_back_off() {
-    let (engine, disk) = engine().await;
-    asleep(&engine).await;
-    let refused = engine.start_workflow(WAITER, ()).workflow_id("w").await.unwrap_err();
-    assert!(matches!(refused, StartWorkflowError::AlreadyStarted { closed: false, .. }));
-    let start = engine.start_workflow(FLAKY, 1).workflow_id("w");
-    let policy = WorkflowIdConflictPolicy::TerminateExisting;
-    let run = start.id_conflict_policy(policy).await.unwrap();
-    assert_eq!(run.result().await.unwrap(), 1);
-    engine.shutdown().await.unwrap();
-    assert_eq!(check_store(&*disk.reopen()).unwrap().len(), 3);
-}
-
 /// A handle never reaches beyond its chain (rule CAN-7).
 #[tokio::test(start_paused = true)]
 async fn can_7_a_handle_reaches_every_run_of_its_chain_and_no_other() {
@@ -375,39 +305,6 @@ async fn chd_9_the_failure_of_the_last_run_carries_why_there_is_no_further_one()
     engine.shutdown().await.unwrap();
 }
 
-/// A child that sleeps before a retry falls with its parent, and takes its cancellation.
-#[tokio::test(start_paused = true)]
-async fn chd_7_a_child_in_its_back_off_is_still_hit() {
-    const BOSS: Workflow<ParentClosePolicy, ()> = Workflow::new("boss");
-    for policy in [ParentClosePolicy::Terminate, ParentClosePolicy::RequestCancel] {
-        let disk = SimulatedDisk::new(SimulatedOptions::default());
-        let engine = workflows(TestEngine::on_store(disk.reopen()))
-            .workflow(BOSS, async |ctx: WorkflowContext, policy| {
-                let slowly = RetryPolicy::exponential(Duration::from_secs(600));
-                let child = ctx.child(WAITER, ()).workflow_id("w").retry_policy(slowly);
-                child.parent_close_policy(policy).start().await?;
-                ctx.sleep(Duration::from_secs(60)).await;
-                Ok(())
-            })
-            .start()
-            .await
-            .unwrap();
-        let begun = tokio::time::Instant::now();
-        let run = engine.start_workflow(BOSS, policy).await.unwrap();
-        run.result().await.unwrap();
-        let child = engine.workflow_handle(WAITER, "w").await.unwrap();
-        let error = child.result().await.unwrap_err();
-        match policy {
-            ParentClosePolicy::Terminate => {
-                assert!(matches!(error, WorkflowError::Terminated { .. }), "{error}");
-            }
-            _ => assert!(matches!(error, WorkflowError::Canceled { .. }), "{error}"),
-        }
-        assert!(begun.elapsed() < Duration::from_secs(100));
-        assert_eq!(chain(engine, &disk, "w").await.len(), 2);
-    }
-}
-
 #[test]
 fn retries_survive_a_crash_at_every_commit() {
     for replay in [true, false] {
@@ -426,29 +323,6 @@ fn retries_survive_a_crash_at_every_commit() {
         let runs: usize = report.outcomes.values().map(Vec::len).sum();
         assert_eq!(runs, 1 + 3 + 2);
     }
-}
-
-/// Signals that come while nobody can take them, over crashes.
-#[test]
-fn sig_6_signals_to_a_sleeping_run_survive_a_crash_at_every_commit() {
-    let report = CrashTest::new(workflows, async |engine: Engine| {
-        let policy = RetryPolicy::exponential(Duration::from_secs(600));
-        let start = engine.start_workflow(WAITER, ()).workflow_id("w").request_id("w");
-        let run = start.retry_policy(policy).await?;
-        while run.describe().await?.attempt == 1 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        for number in 0..3 {
-            run.signal(GO, number).request_id(format!("s{number}")).await?;
-        }
-        let _ = run.result().await;
-        Ok(())
-    });
-    let report = report.run().unwrap_or_else(|failure| panic!("{failure}"));
-    println!("{} plays, {} faults", report.plays, report.faults);
-    let outcomes = report.outcomes.values().next().unwrap();
-    let seen = Payload::encode(&3_u32).unwrap();
-    assert_eq!(outcomes[1..], [Outcome::Completed(seen)]);
 }
 
 /// Kills the actor of every run at every moment: the chain goes on, and ends once.
