@@ -112,6 +112,8 @@ mod repeated_signal;
 mod repeated_terminate;
 #[path = "it/run_task_queues.rs"]
 mod run_task_queues;
+#[path = "it/run_task_queues_survive.rs"]
+mod run_task_queues_survive;
 #[path = "it/sagas.rs"]
 mod sagas;
 #[path = "it/scopes.rs"]

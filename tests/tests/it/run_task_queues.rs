@@ -1,63 +1,58 @@
 //! The task queue of a run: activities and children take it over, and it goes along when the run
-//! is followed by another one, after a restart, and over a crash at every commit.
+//! is followed by another one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entracte::model::options::{DEFAULT_TASK_QUEUE, WorkflowOptionsError};
 use entracte::prelude::*;
-use entracte::store::{MemoryStore, Store};
 use entracte::{
     EngineBuilder, Event, EventAttributes as A, StartWorkflowError, TaskQueueDescription,
 };
-use entracte_testing::crash::CrashTest;
-use entracte_testing::{
-    Outcome, SimulatedDisk, SimulatedOptions, StoredRun, TestEngine, check_store,
-};
+use entracte_testing::{SimulatedDisk, SimulatedOptions, StoredRun, TestEngine, check_store};
 use entracte_tests::queues::{Floor, Job, one};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 const GPU: &str = "gpu";
-const TAPE: &str = "tape";
-const NARROW: &str = "narrow";
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const TAPE: &str = "tape";
+pub(crate) const NARROW: &str = "narrow";
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Does what is planned; gives which runs had which queue, by their own account.
-const TREE: Workflow<Plan, BTreeMap<String, String>> = Workflow::new("tree");
+pub(crate) const TREE: Workflow<Plan, BTreeMap<String, String>> = Workflow::new("tree");
 /// The same, by a constant that names a queue.
 const ON_TAPE: Workflow<Plan, BTreeMap<String, String>> =
     Workflow::new("tree-on-tape").task_queue(TAPE);
 
 /// What a workflow does. Nothing is said of a queue where it is none.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Plan {
+pub(crate) struct Plan {
     /// Its workflow id.
-    name: String,
+    pub(crate) name: String,
     /// The queue that it is given as a child.
-    task_queue: Option<String>,
+    pub(crate) task_queue: Option<String>,
     /// What it does itself, all at once, beside its children.
-    jobs: Vec<Job>,
-    children: Vec<Plan>,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) children: Vec<Plan>,
     /// How many of its attempts fail when all is done.
-    failures: u32,
+    pub(crate) failures: u32,
     /// Whether its constant names the tape's queue.
-    on_tape: bool,
+    pub(crate) on_tape: bool,
     /// The queues that its further runs are given, each after what the one before has done.
-    further: Vec<Option<String>>,
+    pub(crate) further: Vec<Option<String>>,
 }
 
 impl Plan {
-    fn new(name: &str, jobs: usize) -> Self {
+    pub(crate) fn new(name: &str, jobs: usize) -> Self {
         Self { name: name.to_owned(), jobs: jobs_of(name, jobs), ..Self::default() }
     }
 
-    fn on(self, task_queue: &str) -> Self {
+    pub(crate) fn on(self, task_queue: &str) -> Self {
         Self { task_queue: Some(task_queue.to_owned()), ..self }
     }
 
-    fn with(mut self, child: Self) -> Self {
+    pub(crate) fn with(mut self, child: Self) -> Self {
         self.children.push(child);
         self
     }
@@ -101,11 +96,11 @@ async fn tree(ctx: WorkflowContext, plan: Plan) -> WorkflowResult<BTreeMap<Strin
     Ok(queues)
 }
 
-fn engine(floor: &Floor, engine: EngineBuilder) -> EngineBuilder {
+pub(crate) fn engine(floor: &Floor, engine: EngineBuilder) -> EngineBuilder {
     floor.register(engine).workflow(TREE, tree).workflow(ON_TAPE, tree)
 }
 
-async fn start(
+pub(crate) async fn start(
     engine: &Engine,
     plan: Plan,
 ) -> Result<WorkflowHandle<BTreeMap<String, String>>, StartWorkflowError> {
@@ -125,11 +120,11 @@ fn queue(engine: &Engine, name: &str) -> TaskQueueDescription {
 }
 
 /// The jobs of a plan, each in its queue.
-fn expected(places: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+pub(crate) fn expected(places: &[(&str, &str)]) -> BTreeSet<(String, String)> {
     places.iter().map(|(job, queue)| ((*job).to_owned(), (*queue).to_owned())).collect()
 }
 
-fn told(queues: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn told(queues: &[(&str, &str)]) -> BTreeMap<String, String> {
     expected(queues).into_iter().collect()
 }
 
@@ -344,117 +339,4 @@ async fn wid_8_a_start_with_a_name_that_cannot_be_one_is_refused_and_leaves_noth
     }
     assert!(engine.workflow_handle(TREE, "run").await.is_err());
     assert_eq!(floor.begun(), Vec::<String>::new());
-}
-
-/// Jobs that run and jobs that wait when the engine dies go on in their queues.
-#[tokio::test(start_paused = true)]
-async fn after_a_restart_the_attempts_go_to_the_queues_of_their_runs() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let open = async |floor: &Floor| {
-        let builder = TestEngine::on_store(Arc::clone(&store));
-        let builder = builder.task_queue(NARROW, TaskQueueOptions::new().slots(1));
-        engine(floor, builder).start().await.unwrap()
-    };
-    let before = Floor::default();
-    let first = open(&before).await;
-    let root = Plan::new("root", 2).on(NARROW).with(Plan::new("heir", 2));
-    start(&first, root.with(Plan::new("other", 2).on(TAPE))).await.unwrap();
-    sleep(SECOND).await;
-    assert_eq!((before.running(NARROW), before.running(TAPE)), (1, 2));
-    drop(first);
-    let after = Floor::default();
-    let second = open(&after).await;
-    let run = second.workflow_handle(TREE, "root").await.unwrap();
-    // Lost attempts are retried after a back-off of a second.
-    sleep(SECOND * 3 / 2).await;
-    assert_eq!((after.running(NARROW), after.running(TAPE)), (1, 2));
-    assert_eq!(run.describe().await.unwrap().task_queue, NARROW);
-    let by_run = told(&[("root", NARROW), ("heir", NARROW), ("other", TAPE)]);
-    assert_eq!(run.result().await.unwrap(), by_run);
-    let places = [
-        ("root/0", NARROW),
-        ("root/1", NARROW),
-        ("heir/0", NARROW),
-        ("heir/1", NARROW),
-        ("other/0", TAPE),
-        ("other/1", TAPE),
-    ];
-    assert_eq!(after.places(), expected(&places));
-    assert_eq!((after.most(NARROW), after.most(TAPE)), (1, 2));
-}
-
-/// Plays a family with chains and retries in it under all faults: whatever crashes, each attempt
-/// goes to the queue of its run, and no queue runs more of them than it has slots.
-fn survives(durability: Durability, replay: bool) {
-    let floors = Arc::new(Mutex::new(Vec::new()));
-    let set_up = |builder: EngineBuilder| {
-        let floor = Floor::default();
-        floors.lock().unwrap().push(floor.clone());
-        engine(&floor, builder)
-            .task_queue(NARROW, TaskQueueOptions::new().slots(1))
-            .task_queue(TAPE, TaskQueueOptions::new().slots(1))
-            .durability(durability)
-            .replay_every_event(replay)
-    };
-    let heir = Plan { failures: 1, ..Plan::new("heir", 1) };
-    let further = vec![None, Some(NARROW.to_owned())];
-    let other = Plan { further, ..Plan::new("other", 1).on(TAPE) };
-    let root = Plan::new("root", 1).on(NARROW).with(heir).with(other);
-    let report = CrashTest::new(set_up, async move |engine| {
-        start(&engine, root.clone()).await?;
-        Ok(())
-    });
-    let report = report.run().unwrap_or_else(|failure| panic!("{durability}: {failure}"));
-    println!("{} plays, {} faults", report.plays, report.faults);
-    let by_run = told(&[("root", NARROW), ("heir", NARROW), ("other++", NARROW)]);
-    let outcomes = &report.outcomes[&WorkflowId::new("root").unwrap()];
-    let result = entracte::Payload::encode(&by_run).unwrap();
-    assert_eq!(*outcomes, [Outcome::Completed(result)]);
-    let places = expected(&[
-        ("root/0", NARROW),
-        ("heir/0", NARROW),
-        ("other/0", TAPE),
-        ("other+/0", TAPE),
-        ("other++/0", NARROW),
-    ]);
-    let floors = floors.lock().unwrap();
-    assert_eq!(floors[0].places(), places, "undisturbed");
-    for floor in floors.iter() {
-        assert!(floor.places().is_subset(&places), "{:?}", floor.places());
-        assert!(floor.most(NARROW) <= 1 && floor.most(TAPE) <= 1);
-        assert_eq!(floor.doubled(), []);
-    }
-}
-
-#[test]
-fn the_queues_of_runs_survive_a_crash_at_every_commit() {
-    survives(Durability::Sync, true);
-    survives(Durability::Interval(SECOND), false);
-}
-
-/// What the default queue does is stored as it was before runs had queues: a store of that time
-/// is read as one whose runs are in the default queue.
-#[tokio::test(start_paused = true)]
-async fn a_store_of_runs_in_the_default_queue_names_no_queue() {
-    let floor = Floor::default();
-    let disk = SimulatedDisk::new(SimulatedOptions::default());
-    let builder = TestEngine::on_store(disk.reopen());
-    let engine = engine(&floor, builder).start().await.unwrap();
-    let child = Plan { failures: 1, ..Plan::new("child", 1) };
-    let plan = Plan { further: vec![None], ..Plan::new("root", 1).with(child) };
-    // The input of the workflow has a field of that name too, but an empty one.
-    start(&engine, plan).await.unwrap().result().await.unwrap();
-    engine.shutdown().await.unwrap();
-    for run in check_store(&*disk.reopen()).unwrap() {
-        assert!(!has_queue(&run.row.to_bytes()), "{:?}", run.row);
-        for event in &run.history {
-            assert!(!has_queue(&event.to_bytes()), "{event:?}");
-        }
-    }
-}
-
-/// Whether a field of this name has a text that is not empty.
-fn has_queue(bytes: &[u8]) -> bool {
-    let name = b"\xaatask_queue";
-    bytes.windows(name.len() + 1).any(|it| it.starts_with(name) && it.last() != Some(&0xc0))
 }
