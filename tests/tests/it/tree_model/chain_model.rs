@@ -4,7 +4,7 @@ use std::iter;
 
 use entracte::prelude::*;
 
-use super::message::Message;
+use super::message::{Answer, Message};
 use super::model::Model;
 use super::run_model::RunModel;
 use super::scenario::Fate;
@@ -49,19 +49,51 @@ impl Model<'_> {
         self.tell_children(run, |scope| scope == ParentCloseScope::Run);
         self.send(None, at, Message::Begin);
         self.hand_over(run, at);
+        if self.runs[run].is_cancelled {
+            self.drop_requests(run);
+        }
     }
 
     /// What a parked run has not taken up is the next run's, if it is for the chain; signals come
-    /// together with its beginning or by themselves.
+    /// together with its beginning or by themselves. A further request to cancel is nothing to a
+    /// run that was asked, and so not the next one's (rule CAN-1).
     fn hand_over(&mut self, run: usize, next: usize) {
         let is_together = self.order.tosses();
+        let is_cancelled = self.runs[run].is_cancelled;
         for (from, message) in std::mem::take(&mut self.runs[run].waiting) {
+            if is_cancelled && message.asks_to_cancel() {
+                continue;
+            }
             if message == Message::Signal && is_together {
                 self.runs[next].signals += 1;
             } else if message.goes_on() {
                 self.send(from, next, message);
             }
         }
+    }
+
+    /// A request to cancel that is under way to a run as that closes comes before it or behind it:
+    /// before it, it is nothing to a run that was asked.
+    fn drop_requests(&mut self, run: usize) {
+        let mut answers = Vec::new();
+        for flying in std::mem::take(&mut self.flying) {
+            let is_before = flying.message.asks_to_cancel() && self.is_behind(run, flying.to);
+            match flying.message {
+                Message::CancelRequest { answer } if is_before && self.order.tosses() => {
+                    answers.extend(answer);
+                }
+                Message::ParentClosed(_) if is_before && self.order.tosses() => {}
+                _ => self.flying.push(flying),
+            }
+        }
+        for Answer { run, message } in answers {
+            self.send(None, run, *message);
+        }
+    }
+
+    /// Whether a run is a given one, or one that goes on with its chain.
+    fn is_behind(&self, run: usize, first: usize) -> bool {
+        iter::successors(Some(first), |run| self.runs[*run].next).any(|it| it == run)
     }
 
     pub(super) fn last_of_chain(&self, run: usize) -> usize {

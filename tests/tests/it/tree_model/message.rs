@@ -38,8 +38,12 @@ impl Message {
     /// Whether it is for whichever run goes on with a chain, not for one run alone.
     pub(super) fn goes_on(&self) -> bool {
         let ends = self.ends_run() && *self != Self::RunTimeOver;
-        let asks = matches!(self, Self::CancelRequest { .. } | Self::ParentClosed(_));
-        ends || asks || *self == Self::Signal
+        ends || self.asks_to_cancel() || *self == Self::Signal
+    }
+
+    pub(super) fn asks_to_cancel(&self) -> bool {
+        let by_parent = Self::ParentClosed(ParentClosePolicy::RequestCancel);
+        matches!(self, Self::CancelRequest { .. }) || *self == by_parent
     }
 
     /// Whether it ends a run without a turn.

@@ -51,9 +51,10 @@ impl RunState {
         self.pump()
     }
 
-    /// Whether a request to cancel waits for its turn.
+    /// Whether the run has taken up a request to cancel, or one waits for its turn: a further one
+    /// changes nothing then (rule CAN-1).
     pub(super) fn is_asked_to_cancel(&self) -> bool {
         let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested(_));
-        self.inputs.iter().any(is_asked)
+        self.history.cancel_requested || self.inputs.iter().any(is_asked)
     }
 }

@@ -98,6 +98,10 @@ impl RunState {
                 input if signal_of(input).is_some_and(|it| self.has_taken(it)) => {
                     self.strike(&queued, change);
                 }
+                // To a run that was asked, a further request is nothing; so it is to the next one.
+                _ if self.history.cancel_requested && queued.is_cancel_request() => {
+                    self.strike(&queued, change);
+                }
                 Input::CancelRequested(_) | Input::Signaled(_) => {
                     messages.extend(queued.input.to_inbox());
                     self.strike(&queued, change);
