@@ -14,8 +14,6 @@ mod scope;
 mod signals;
 mod sleep;
 
-use std::future::IntoFuture;
-use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +21,6 @@ use std::time::Duration;
 use entracte_model::{Payload, Timestamp, id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 pub use self::activity::{ActivityCall, ActivityFuture};
 pub(crate) use self::child::already_started;
@@ -180,60 +177,6 @@ impl WorkflowContext {
         SleepOrCancelled::new(self.sleep(duration))
     }
 
-    /// Prepares to go on in a new run of the same workflow id, with a new input and an empty
-    /// history (rules CNT-1 and CNT-2). Nothing happens until it is awaited; then this run is
-    /// over: the future is never ready, and what else the workflow holds is dropped, with no
-    /// undo step run. The exception is an input that cannot be encoded, or wrong options, which
-    /// is a non-retryable application failure of type `EncodeError` or
-    /// `InvalidContinueAsNewOptions`.
-    ///
-    /// The chain of runs stays one for everybody else: clients and the parent workflow get the
-    /// result of the last run. Along with the id go the parent, the deadline of the chain, and,
-    /// unless set otherwise, task queue, headers, run timeout and retry policy; the attempt is 1
-    /// again. Signals that this run has not read are the next run's, and are written anew for it:
-    /// a workflow that reads a few of many in each run writes the others again each time.
-    /// Activities, timers and local activities that are pending end with this run, and what
-    /// becomes of its children is said by their
-    /// [`ParentClosePolicy`](entracte_model::ParentClosePolicy). A cancellation that this run has
-    /// seen is not passed on.
-    ///
-    /// ```
-    /// use entracte_workflow::{Signal, Workflow, WorkflowContext, WorkflowResult};
-    ///
-    /// const POLL: Workflow<u64, u64> = Workflow::new("poll");
-    /// const STOP: Signal<()> = Signal::new("stop");
-    ///
-    /// async fn poll(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
-    ///     for _ in 0..100 {
-    ///         if ctx.signals(STOP).try_recv().is_some() {
-    ///             return Ok(rounds);
-    ///         }
-    ///         ctx.sleep(std::time::Duration::from_secs(60)).await;
-    ///     }
-    ///     ctx.continue_as_new(POLL, rounds + 100).await
-    /// }
-    /// ```
-    ///
-    /// The input must be of the constant's type, and the constant's workflow must return what
-    /// this one does:
-    ///
-    /// ```compile_fail,E0308
-    /// use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
-    ///
-    /// const POLL: Workflow<u64, u64> = Workflow::new("poll");
-    /// async fn poll(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
-    ///     ctx.continue_as_new(POLL, "more").await // expected `u64`, found `&str`
-    /// }
-    /// ```
-    #[track_caller]
-    pub fn continue_as_new<I: Serialize, O>(
-        &self,
-        workflow: Workflow<I, O>,
-        input: I,
-    ) -> ContinueAsNew<O> {
-        ContinueAsNew::new(Arc::clone(&self.core), &workflow, &input, Location::caller())
-    }
-
     /// Receives the signals of a name. They are kept from the run's first event on, each name
     /// in the order of arrival, whether or not they are asked for (rules SIG-1 and SIG-2).
     ///
@@ -322,98 +265,6 @@ impl WorkflowContext {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.core.lock().now
-    }
-
-    /// A random number, the same when the run is rebuilt (rule DET-3).
-    #[must_use]
-    pub fn random(&self) -> u64 {
-        self.core.lock().random.next()
-    }
-
-    /// A random number of a range, each with the same probability; the same when the run is
-    /// rebuilt.
-    ///
-    /// # Panics
-    /// If the range is empty.
-    #[must_use]
-    pub fn random_range(&self, range: Range<u64>) -> u64 {
-        assert!(range.start < range.end, "the range {range:?} is empty");
-        range.start + self.core.lock().random.below(range.end - range.start)
-    }
-
-    /// A random UUID of version 4, the same when the run is rebuilt.
-    #[must_use]
-    pub fn uuid(&self) -> Uuid {
-        self.core.lock().random.uuid()
-    }
-
-    /// Whether the run was asked to cancel. The answer is the same in every scope, also inside
-    /// a shield; for that of a scope see [`Scope::is_cancelled`].
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.core.cancel_reason(ScopeId::ROOT).is_some()
-    }
-
-    /// Why the run was asked to cancel, in the words of whoever asked; none if it was not.
-    #[must_use]
-    pub fn cancel_reason(&self) -> Option<String> {
-        self.core.cancel_reason(ScopeId::ROOT).map(|reason| reason.as_ref().to_owned())
-    }
-
-    /// Waits until the run is asked to cancel. Afterwards it is over at once, as
-    /// [`Scope::cancelled`] is.
-    pub fn cancelled(&self) -> Cancelled {
-        Scope::root(&self.core).cancelled()
-    }
-
-    /// Makes a scope that can be cancelled by itself (rules CAN-2 and CAN-3), inside of the one
-    /// in which this is called. Nothing runs in it before [`Scope::run`].
-    ///
-    /// The cancellation of the run, or of a scope around it, is its own too; its own concerns
-    /// neither.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        Scope::new(&self.core, false)
-    }
-
-    /// Makes a scope that no cancellation reaches but its own: of what is to be cleaned up after
-    /// one. Whether it is made before or after makes no difference.
-    ///
-    /// [`shield`](Self::shield) runs a future in such a scope.
-    #[must_use]
-    pub fn shielded_scope(&self) -> Scope {
-        Scope::new(&self.core, true)
-    }
-
-    /// The scope in which this is called: that of [`Scope::run`] or of a shield, or the run
-    /// itself, whose cancellation by its own code is as if it had been asked to.
-    #[must_use]
-    pub fn current_scope(&self) -> Scope {
-        Scope::current(&self.core)
-    }
-
-    /// Runs a future shielded from the cancellation of the run and of all scopes around it (rule
-    /// CAN-3).
-    ///
-    /// What is started or awaited inside does not react when they are cancelled, and new
-    /// activities, children and timers can be started although they were. That goes for a call
-    /// and for a sleep that are handed to the shield as well: what is started, is started inside.
-    /// Dropping a started operation requests its cancellation here as anywhere.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use entracte_workflow::{Activity, WorkflowContext, WorkflowResult};
-    /// # const RELEASE: Activity<String, ()> =
-    /// #     Activity::new("release").start_to_close_timeout(Duration::from_secs(5));
-    /// async fn hold(ctx: WorkflowContext, room: String) -> WorkflowResult<()> {
-    ///     let held = ctx.sleep_or_cancelled(Duration::from_secs(3600)).await;
-    ///     ctx.shield(ctx.sleep(Duration::from_secs(5))).await; // also if the run was cancelled
-    ///     ctx.shield(ctx.activity(RELEASE, room)).await?;
-    ///     held
-    /// }
-    /// ```
-    pub fn shield<F: IntoFuture>(&self, future: F) -> Scoped<F::IntoFuture> {
-        self.shielded_scope().run(future)
     }
 }
 

@@ -13,10 +13,67 @@ use entracte_model::options::validate_workflow_options;
 use entracte_model::{Failure, Headers, Payload, RetryPolicy, id};
 use serde::Serialize;
 
+use super::WorkflowContext;
 use super::core::Core;
 use crate::define::Workflow;
 use crate::interceptor::WorkflowCallKind;
 use crate::machine::{Command, ContinueAsNewOptions};
+
+impl WorkflowContext {
+    /// Prepares to go on in a new run of the same workflow id, with a new input and an empty
+    /// history (rules CNT-1 and CNT-2). Nothing happens until it is awaited; then this run is
+    /// over: the future is never ready, and what else the workflow holds is dropped, with no
+    /// undo step run. The exception is an input that cannot be encoded, or wrong options, which
+    /// is a non-retryable application failure of type `EncodeError` or
+    /// `InvalidContinueAsNewOptions`.
+    ///
+    /// The chain of runs stays one for everybody else: clients and the parent workflow get the
+    /// result of the last run. Along with the id go the parent, the deadline of the chain, and,
+    /// unless set otherwise, task queue, headers, run timeout and retry policy; the attempt is 1
+    /// again. Signals that this run has not read are the next run's, and are written anew for it:
+    /// a workflow that reads a few of many in each run writes the others again each time.
+    /// Activities, timers and local activities that are pending end with this run, and what
+    /// becomes of its children is said by their
+    /// [`ParentClosePolicy`](entracte_model::ParentClosePolicy). A cancellation that this run has
+    /// seen is not passed on.
+    ///
+    /// ```
+    /// use entracte_workflow::{Signal, Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const POLL: Workflow<u64, u64> = Workflow::new("poll");
+    /// const STOP: Signal<()> = Signal::new("stop");
+    ///
+    /// async fn poll(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
+    ///     for _ in 0..100 {
+    ///         if ctx.signals(STOP).try_recv().is_some() {
+    ///             return Ok(rounds);
+    ///         }
+    ///         ctx.sleep(std::time::Duration::from_secs(60)).await;
+    ///     }
+    ///     ctx.continue_as_new(POLL, rounds + 100).await
+    /// }
+    /// ```
+    ///
+    /// The input must be of the constant's type, and the constant's workflow must return what
+    /// this one does:
+    ///
+    /// ```compile_fail,E0308
+    /// use entracte_workflow::{Workflow, WorkflowContext, WorkflowResult};
+    ///
+    /// const POLL: Workflow<u64, u64> = Workflow::new("poll");
+    /// async fn poll(ctx: WorkflowContext, rounds: u64) -> WorkflowResult<u64> {
+    ///     ctx.continue_as_new(POLL, "more").await // expected `u64`, found `&str`
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn continue_as_new<I: Serialize, O>(
+        &self,
+        workflow: Workflow<I, O>,
+        input: I,
+    ) -> ContinueAsNew<O> {
+        ContinueAsNew::new(Arc::clone(&self.core), &workflow, &input, Location::caller())
+    }
+}
 
 /// A next run that is prepared: see
 /// [`WorkflowContext::continue_as_new`](crate::WorkflowContext::continue_as_new).
@@ -32,7 +89,7 @@ pub struct ContinueAsNew<O> {
 }
 
 impl<O> ContinueAsNew<O> {
-    pub(super) fn new<I: Serialize>(
+    fn new<I: Serialize>(
         core: Arc<Core>,
         workflow: &Workflow<I, O>,
         input: &I,

@@ -1,8 +1,37 @@
 //! Random numbers that come out the same when a run is rebuilt.
 
+use std::ops::Range;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use uuid::Uuid;
+
+use super::WorkflowContext;
+
+impl WorkflowContext {
+    /// A random number, the same when the run is rebuilt (rule DET-3).
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.core.lock().random.next()
+    }
+
+    /// A random number of a range, each with the same probability; the same when the run is
+    /// rebuilt.
+    ///
+    /// # Panics
+    /// If the range is empty.
+    #[must_use]
+    pub fn random_range(&self, range: Range<u64>) -> u64 {
+        assert!(range.start < range.end, "the range {range:?} is empty");
+        range.start + self.core.lock().random.below(range.end - range.start)
+    }
+
+    /// A random UUID of version 4, the same when the run is rebuilt.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        self.core.lock().random.uuid()
+    }
+}
 
 /// `ChaCha8` from the run's randomness seed (rule DET-3).
 #[derive(Debug)]

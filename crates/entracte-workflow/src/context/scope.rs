@@ -6,7 +6,79 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::WorkflowContext;
 use super::core::{CancelWaiter, Core, ScopeId};
+
+impl WorkflowContext {
+    /// Whether the run was asked to cancel. The answer is the same in every scope, also inside
+    /// a shield; for that of a scope see [`Scope::is_cancelled`].
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.core.cancel_reason(ScopeId::ROOT).is_some()
+    }
+
+    /// Why the run was asked to cancel, in the words of whoever asked; none if it was not.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<String> {
+        self.core.cancel_reason(ScopeId::ROOT).map(|reason| reason.as_ref().to_owned())
+    }
+
+    /// Waits until the run is asked to cancel. Afterwards it is over at once, as
+    /// [`Scope::cancelled`] is.
+    pub fn cancelled(&self) -> Cancelled {
+        Scope::root(&self.core).cancelled()
+    }
+
+    /// Makes a scope that can be cancelled by itself (rules CAN-2 and CAN-3), inside of the one
+    /// in which this is called. Nothing runs in it before [`Scope::run`].
+    ///
+    /// The cancellation of the run, or of a scope around it, is its own too; its own concerns
+    /// neither.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::new(&self.core, false)
+    }
+
+    /// Makes a scope that no cancellation reaches but its own: of what is to be cleaned up after
+    /// one. Whether it is made before or after makes no difference.
+    ///
+    /// [`shield`](Self::shield) runs a future in such a scope.
+    #[must_use]
+    pub fn shielded_scope(&self) -> Scope {
+        Scope::new(&self.core, true)
+    }
+
+    /// The scope in which this is called: that of [`Scope::run`] or of a shield, or the run
+    /// itself, whose cancellation by its own code is as if it had been asked to.
+    #[must_use]
+    pub fn current_scope(&self) -> Scope {
+        Scope::current(&self.core)
+    }
+
+    /// Runs a future shielded from the cancellation of the run and of all scopes around it (rule
+    /// CAN-3).
+    ///
+    /// What is started or awaited inside does not react when they are cancelled, and new
+    /// activities, children and timers can be started although they were. That goes for a call
+    /// and for a sleep that are handed to the shield as well: what is started, is started inside.
+    /// Dropping a started operation requests its cancellation here as anywhere.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use entracte_workflow::{Activity, WorkflowContext, WorkflowResult};
+    /// # const RELEASE: Activity<String, ()> =
+    /// #     Activity::new("release").start_to_close_timeout(Duration::from_secs(5));
+    /// async fn hold(ctx: WorkflowContext, room: String) -> WorkflowResult<()> {
+    ///     let held = ctx.sleep_or_cancelled(Duration::from_secs(3600)).await;
+    ///     ctx.shield(ctx.sleep(Duration::from_secs(5))).await; // also if the run was cancelled
+    ///     ctx.shield(ctx.activity(RELEASE, room)).await?;
+    ///     held
+    /// }
+    /// ```
+    pub fn shield<F: IntoFuture>(&self, future: F) -> Scoped<F::IntoFuture> {
+        self.shielded_scope().run(future)
+    }
+}
 
 /// A part of a workflow that can be cancelled by itself; see
 /// [`WorkflowContext::scope`](crate::WorkflowContext::scope). Cheap to clone.
@@ -68,17 +140,17 @@ impl Drop for HeldScope {
 
 impl Scope {
     /// A new scope inside of the one that is being polled.
-    pub(super) fn new(core: &Arc<Core>, is_shielded: bool) -> Self {
+    fn new(core: &Arc<Core>, is_shielded: bool) -> Self {
         Self::inside(core, core.scope_here(), is_shielded)
     }
 
     /// The scope that is being polled.
-    pub(super) fn current(core: &Arc<Core>) -> Self {
+    fn current(core: &Arc<Core>) -> Self {
         Self::known(core, core.scope_here())
     }
 
     /// The run.
-    pub(super) fn root(core: &Arc<Core>) -> Self {
+    fn root(core: &Arc<Core>) -> Self {
         Self::known(core, ScopeId::ROOT)
     }
 
