@@ -9,6 +9,9 @@
 //!    ├─ attempt …     one per running activity attempt
 //!    └─ timer …       one per durable timer of the run's workflow
 //! ```
+//!
+//! What they are told is in [`messages`](crate::messages), so that none of them need know who
+//! tells it something.
 
 pub(crate) mod attempt;
 pub(crate) mod directory;

@@ -17,14 +17,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::actors::attempt;
-use crate::actors::directory::{Directory, DirectoryArguments, DirectoryMessage};
-use crate::actors::journal::{Journal, JournalHandle, JournalMessage};
-use crate::actors::root::{Root, RootArguments, RootMessage};
+use crate::actors::directory::{Directory, DirectoryArguments};
+use crate::actors::journal::{Journal, JournalHandle};
+use crate::actors::root::{Root, RootArguments};
 use crate::address::{Address, Mailbox};
 use crate::clock::EngineClock;
 use crate::engine::Engine;
 use crate::errors::StartEngineError;
 use crate::live::{LiveActor, LiveEngine};
+use crate::messages::{DirectoryMessage, JournalMessage, RootMessage};
 use crate::open_children::OpenChildren;
 use crate::options::{Durability, EngineOptions};
 use crate::shared::{Health, JournalCounters, Shared};

@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use entracte_model::Payload;
 use tokio::sync::oneshot;
 
-pub use self::async_activity::{AsyncActivity, HeartbeatAnswer};
+pub use self::async_activity::AsyncActivity;
 pub use self::handle::WorkflowHandle;
 pub(crate) use self::output::Output;
 pub use self::pending_activity::{
@@ -27,9 +27,9 @@ pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
 pub use self::watch::{EventPosition, EventStream};
-use crate::actors::directory::DirectoryMessage;
 use crate::address::Address;
 use crate::errors::EngineStopped;
+use crate::messages::DirectoryMessage;
 use crate::shared::Shared;
 
 /// What a handle needs to talk to its engine; does not keep the engine alive.

@@ -9,7 +9,7 @@ use entracte_model::{
 use entracte_store::rows::{ActivityPause, RunRow};
 use entracte_workflow::{AwaitedSignal, UnreadSignals};
 
-use crate::actors::run::ParkCause;
+use crate::errors::ParkCause;
 
 /// What a run is doing, and what it waits for: always answered, also for a parked or closed
 /// run, and without running user code.

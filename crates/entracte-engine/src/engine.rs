@@ -12,14 +12,14 @@ use ractor::ActorCell;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::{JournalHandle, JournalMessage};
+use crate::actors::journal::JournalHandle;
 use crate::address::Address;
 use crate::builder::EngineBuilder;
 use crate::client::{
     AsyncActivity, Client, EventPosition, EventStream, Output, StartWorkflow, WorkflowHandle,
 };
-use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError};
+use crate::errors::{EngineStopped, RunError, RunNotFound, ShutdownError, shorten};
+use crate::messages::{DirectoryMessage, JournalMessage};
 use crate::overrunning::OverrunningAttempt;
 use crate::shared::{JournalStats, Shared};
 use crate::task_queues::TaskQueueDescription;
@@ -300,9 +300,4 @@ impl Engine {
 /// Checks a workflow id that a caller gave.
 fn parse_id(id: &str) -> Result<WorkflowId, RunError> {
     WorkflowId::new(id).map_err(|source: IdError| RunError::InvalidId { id: shorten(id), source })
-}
-
-/// The beginning of a text that may be far too long.
-pub(crate) fn shorten(text: &str) -> String {
-    text.chars().take(50).collect()
 }

@@ -2,6 +2,8 @@
 
 mod activity;
 mod message;
+mod parking;
+mod task_queue;
 mod watch;
 
 use entracte_model::options::WorkflowOptionsError;
@@ -13,9 +15,9 @@ use entracte_workflow::RegistryError;
 
 pub use self::activity::{ActivityNotFound, AsyncActivityError, PendingActivityError};
 pub use self::message::{QueryError, SignalError};
+pub use self::parking::ParkCause;
+pub use self::task_queue::TaskQueueOptionsError;
 pub use self::watch::WatchError;
-use crate::actors::run::ParkCause;
-use crate::task_queues::TaskQueueOptionsError;
 
 /// Says why an engine could not be started.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -342,4 +344,9 @@ pub enum ShutdownError {
     /// The engine had stopped before.
     #[error(transparent)]
     EngineStopped(#[from] EngineStopped),
+}
+
+/// The beginning of a text that may be far too long.
+pub(crate) fn shorten(text: &str) -> String {
+    text.chars().take(50).collect()
 }

@@ -15,6 +15,7 @@ mod description;
 mod engine;
 mod errors;
 mod live;
+mod messages;
 mod open_children;
 mod options;
 mod overrunning;
@@ -23,11 +24,9 @@ mod task_queues;
 mod tree;
 mod watchers;
 
-pub use self::actors::run::ParkCause;
 pub use self::builder::EngineBuilder;
 pub use self::client::{
-    AsyncActivity, EventPosition, EventStream, HeartbeatAnswer, SendSignal, StartWorkflow,
-    WorkflowHandle,
+    AsyncActivity, EventPosition, EventStream, SendSignal, StartWorkflow, WorkflowHandle,
 };
 pub use self::client::{
     PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,
@@ -40,12 +39,13 @@ pub use self::description::{
 };
 pub use self::engine::Engine;
 pub use self::errors::{
-    ActivityNotFound, AsyncActivityError, EngineStopped, PendingActivityError, QueryError,
-    RunError, RunNotFound, ShutdownError, SignalError, StartEngineError, StartWorkflowError,
-    WatchError, WorkflowError,
+    ActivityNotFound, AsyncActivityError, EngineStopped, ParkCause, PendingActivityError,
+    QueryError, RunError, RunNotFound, ShutdownError, SignalError, StartEngineError,
+    StartWorkflowError, TaskQueueOptionsError, WatchError, WorkflowError,
 };
+pub use self::messages::HeartbeatAnswer;
 pub use self::options::{Durability, EngineOptions, ParseDurabilityError};
 pub use self::overrunning::OverrunningAttempt;
 pub use self::shared::JournalStats;
-pub use self::task_queues::{TaskQueueDescription, TaskQueueOptions, TaskQueueOptionsError};
+pub use self::task_queues::{TaskQueueDescription, TaskQueueOptions};
 pub use self::tree::{ActorKind, ActorNode, ActorTree, EngineState, RunActorState};

@@ -9,9 +9,8 @@ use std::time::Duration;
 use entracte_model::EventAttributes;
 use entracte_model::{PendingLimits, Timestamp, id};
 
-use crate::engine::shorten;
-use crate::errors::StartEngineError;
-use crate::task_queues::{TaskQueueOptions, TaskQueueOptionsError};
+use crate::errors::{StartEngineError, TaskQueueOptionsError, shorten};
+use crate::task_queues::TaskQueueOptions;
 
 /// What an answer of the engine survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -34,12 +34,10 @@ use tokio::time::Instant;
 
 pub use self::description::TaskQueueDescription;
 use self::level::{Class, Place};
-pub use self::options::{TaskQueueOptions, TaskQueueOptionsError};
+pub use self::options::TaskQueueOptions;
 use self::state::{Errand, Requested, State};
-use crate::actors::root::RootMessage;
-use crate::actors::run::RunMessage;
-use crate::actors::task_queue::TaskQueueMessage;
 use crate::address::Address;
+use crate::messages::{RootMessage, RunMessage, TaskQueueMessage};
 
 /// The task queues of an engine.
 #[derive(Debug)]

@@ -24,8 +24,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 pub(crate) use self::panics::install_hook;
 use self::panics::watch;
 use super::presence::Presence;
-use super::run::RunMessage;
 use crate::address::Address;
+use crate::messages::{AttemptOutcome, RunMessage};
 use crate::overrunning::Codes;
 use crate::task_queues::Permit;
 
@@ -46,9 +46,6 @@ pub(crate) struct AttemptArguments {
     /// Given back when the code has ended; none for a local activity, which needs no slot.
     pub(crate) permit: Option<Permit>,
 }
-
-/// What came of an attempt.
-pub(crate) type AttemptOutcome = Result<Payload, Failure>;
 
 impl Actor for Attempt {
     /// Attempts are told nothing by message: cancellation reaches the context at once.

@@ -10,8 +10,8 @@ use entracte_model::{Payload, Seq};
 use entracte_workflow::HeartbeatSink;
 use tokio::time::Instant;
 
-use super::run::RunMessage;
 use crate::address::Address;
+use crate::messages::RunMessage;
 
 #[derive(Debug)]
 pub(crate) struct Heartbeats {

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use entracte_model::RunId;
 
-use super::directory::DirectoryMessage;
-use super::journal::Epoch;
 use crate::address::Address;
+use crate::messages::{DirectoryMessage, Epoch};
 
 /// Held by a run's actor and by each attempt and timer under it. When the last of them is
 /// gone, however it ended (also killed, also by a panic), the directory is told; it re-creates

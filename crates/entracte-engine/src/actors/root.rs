@@ -15,14 +15,8 @@ use super::journal::{Journal, JournalHandle};
 use super::task_queue::{TaskQueue, TaskQueueArguments};
 use crate::address::{Address, Envelope, Mailbox};
 use crate::live::LiveActor;
+use crate::messages::RootMessage;
 use crate::shared::Shared;
-
-pub(crate) enum RootMessage {
-    /// From now on, these are what the engine cannot do without.
-    Organs { journal: ActorId, directory: ActorId },
-    /// Somebody waits in a task queue that has no actor.
-    StartTaskQueue { task_queue: Arc<str> },
-}
 
 pub(crate) struct Root;
 

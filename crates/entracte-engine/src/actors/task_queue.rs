@@ -10,14 +10,10 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::address::{Address, Envelope, Mailbox};
+use crate::messages::TaskQueueMessage;
 use crate::task_queues::TaskQueues;
 
 pub(crate) struct TaskQueue;
-
-pub(crate) enum TaskQueueMessage {
-    /// There may be slots for those who wait.
-    Dispatch,
-}
 
 pub(crate) struct TaskQueueArguments {
     pub(crate) queues: Arc<TaskQueues>,

@@ -9,8 +9,8 @@ use entracte_model::{Seq, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::presence::Presence;
-use super::run::RunMessage;
 use crate::address::Address;
+use crate::messages::RunMessage;
 use crate::shared::Shared;
 
 pub(crate) struct Timer;

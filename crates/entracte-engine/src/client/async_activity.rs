@@ -6,10 +6,11 @@ use entracte_store::{Store, StoreError, StoreExt};
 use serde::Serialize;
 
 use super::Client;
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::{AsyncActivityAction, AsyncActivityCall, AttemptTarget, RunCall};
-use crate::engine::shorten;
-use crate::errors::{AsyncActivityError, RunNotFound};
+use crate::errors::{AsyncActivityError, RunNotFound, shorten};
+use crate::messages::{
+    AsyncActivityAction, AsyncActivityCall, AttemptTarget, DirectoryMessage, HeartbeatAnswer,
+    RunCall,
+};
 
 /// An attempt at an activity whose result comes from elsewhere than its code: to complete it,
 /// fail it, report it as cancelled, or heartbeat it. Cheap to clone; does not keep the engine
@@ -31,18 +32,6 @@ pub struct AsyncActivity {
 enum Which {
     Token(TaskToken),
     Ids { workflow_id: String, run_id: Option<RunId>, activity_id: String },
-}
-
-/// What a heartbeat is answered (rule HB-1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeartbeatAnswer {
-    /// The workflow has asked the activity to cancel: the attempt may be reported as cancelled.
-    pub cancel_requested: bool,
-    /// The activity is paused: it gets no further attempt until it is unpaused.
-    pub paused: bool,
-    /// The activity was reset while the attempt ran: the next attempt is its first again.
-    pub reset: bool,
 }
 
 impl AsyncActivity {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::WorkflowHandle;
-use crate::actors::run::{CancelRequest, RunCall};
 use crate::chain::{has_been_cancelled, next_to_tell};
 use crate::errors::RunError;
+use crate::messages::{CancelRequest, RunCall};
 
 impl<O> WorkflowHandle<O> {
     /// Asks the run to cancel; it may clean up first, or ignore the request. Asking again, or

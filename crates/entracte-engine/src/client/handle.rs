@@ -8,11 +8,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::{Client, Output};
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::RunCall;
 use crate::chain::last_run;
 use crate::description::WorkflowDescription;
 use crate::errors::{RunError, RunNotFound, WorkflowError};
+use crate::messages::{DirectoryMessage, RunCall};
 
 /// A handle to a workflow that returns an `O`. Cheap to clone.
 ///

@@ -7,13 +7,12 @@ use entracte_model::{ActivityOptionsUpdate, RunId};
 use uuid::Uuid;
 
 use super::{Client, WorkflowHandle};
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::{
-    ActivityOperation, ActivityOperationCall, OperationTarget, ResetOptions, RunCall,
-    UnpauseOptions,
-};
 use crate::description::PendingActivityDescription;
 use crate::errors::{ActivityNotFound, PendingActivityError, RunError};
+use crate::messages::{
+    ActivityOperation, ActivityOperationCall, DirectoryMessage, OperationTarget, ResetOptions,
+    RunCall, UnpauseOptions,
+};
 
 /// A pending activity of a run, to look at it, to pause, unpause or reset it, or to change its
 /// options. Cheap to clone.

@@ -5,9 +5,8 @@ use entracte_workflow::{ClientCall, ClientCallKind, Query};
 use serde::de::DeserializeOwned;
 
 use super::WorkflowHandle;
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::RunCall;
 use crate::errors::{EngineStopped, QueryError, RunError};
+use crate::messages::{DirectoryMessage, RunCall};
 
 impl<O> WorkflowHandle<O> {
     /// Asks for what the run has published last under a name

@@ -11,10 +11,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Client, WorkflowHandle};
-use crate::actors::run::RunCall;
 use crate::chain::{has_taken, next_to_tell};
-use crate::engine::shorten;
-use crate::errors::SignalError;
+use crate::errors::{SignalError, shorten};
+use crate::messages::RunCall;
 
 /// A signal that has not been sent yet: set options, then `.await` it.
 ///

@@ -17,10 +17,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Client, Output, WorkflowHandle};
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::StartRequest;
-use crate::engine::shorten;
-use crate::errors::StartWorkflowError;
+use crate::errors::{StartWorkflowError, shorten};
+use crate::messages::{DirectoryMessage, StartRequest};
 
 /// A start that has not been made yet: set options, then `.await` it for a handle.
 ///

@@ -4,11 +4,10 @@ use entracte_model::RunId;
 use tokio::sync::oneshot;
 
 use super::Client;
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::RunCall;
 use crate::errors::{
     AsyncActivityError, EngineStopped, PendingActivityError, RunError, SignalError,
 };
+use crate::messages::{DirectoryMessage, RunCall};
 
 /// An error of telling a run something.
 pub(super) trait TellError: From<EngineStopped> {

@@ -5,7 +5,7 @@ use entracte_model::{EncodeError, IdError, RunId, TaskToken};
 use entracte_store::StoreError;
 
 use super::{EngineStopped, RunNotFound};
-use crate::actors::run::ParkCause;
+use crate::errors::ParkCause;
 
 /// There is no such activity, or no such attempt of it (rule ASY-2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use entracte_model::{DecodeError, EncodeError, Failure, IdError, RunId};
 use entracte_store::StoreError;
 
 use super::{EngineStopped, RunNotFound};
-use crate::actors::run::ParkCause;
+use crate::errors::ParkCause;
 
 /// Says why a signal was not sent.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -15,8 +15,8 @@ use super::limits::TypeLimits;
 use super::options::TaskQueueOptions;
 use super::queue::{Arrival, Next, Queue};
 use super::{Request, Waiter};
-use crate::actors::task_queue::TaskQueueMessage;
 use crate::address::Address;
+use crate::messages::TaskQueueMessage;
 
 #[derive(Debug)]
 pub(super) struct State {

@@ -9,8 +9,9 @@ use entracte_workflow::{ActivityContext, BlockingActivity};
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 
+use super::lost_attempt;
 use super::panics::watch;
-use super::{AttemptOutcome, lost_attempt};
+use crate::messages::AttemptOutcome;
 use crate::overrunning::{Code, CodeId, Codes};
 use crate::task_queues::Permit;
 

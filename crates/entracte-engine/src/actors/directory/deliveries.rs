@@ -5,11 +5,10 @@ use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::{InboxMessage, InboxRow, RunRow};
 use entracte_store::{Batch, StoreError, StoreExt};
 
-use super::open_runs::LostRun;
 use super::state::DirectoryState;
-use crate::actors::journal::JournalMessage;
-use crate::actors::run::{Origin, RunMessage, answer_to, goes_on};
+use crate::actors::run::{Origin, answer_to, goes_on};
 use crate::chain::{last_run, next_without};
+use crate::messages::{JournalMessage, LostRun, RunMessage};
 
 impl DirectoryState {
     /// Something is on its way to a run, and its row is durable.

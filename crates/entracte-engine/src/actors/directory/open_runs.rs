@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use entracte_model::{RunId, WorkflowId};
 
-use crate::actors::journal::Epoch;
-use crate::actors::run::RunMessage;
 use crate::address::Address;
 use crate::live::LiveRun;
+use crate::messages::{Epoch, RunMessage};
 
 /// A run that is in memory.
 #[derive(Debug)]
@@ -21,15 +20,6 @@ pub(super) struct OpenRun {
     /// What the actor tells of itself.
     pub(super) live: Arc<LiveRun>,
     /// How many actors of this run have ended without leaving, one after the other.
-    pub(super) losses: u32,
-}
-
-/// A run whose actor has ended without leaving.
-#[derive(Debug, Clone)]
-pub(crate) struct LostRun {
-    pub(super) run_id: RunId,
-    pub(super) workflow_id: WorkflowId,
-    pub(super) parent: Option<RunId>,
     pub(super) losses: u32,
 }
 

@@ -10,13 +10,9 @@ use entracte_store::{Store, StoreError, StoreExt};
 use ractor::{Actor, ActorCell, ActorRef};
 use tokio::sync::oneshot;
 
-use super::open_runs::{LostRun, OpenRun, OpenRuns};
-use super::{DirectoryArguments, DirectoryMessage};
-use crate::actors::journal::{Epoch, JournalHandle};
-use crate::actors::run::{
-    NewRun, Origin, ResultReply, Run, RunArguments, RunCall, RunMessage, StartRequest, StartedRun,
-    published, started_before,
-};
+use super::open_runs::{OpenRun, OpenRuns};
+use crate::actors::journal::JournalHandle;
+use crate::actors::run::{NewRun, Origin, Run, RunArguments, published, started_before};
 use crate::address::{Address, Envelope, Mailbox};
 use crate::description::WorkflowDescription;
 use crate::errors::{
@@ -24,7 +20,18 @@ use crate::errors::{
     WorkflowError,
 };
 use crate::live::{LiveRun, TreeRun};
+use crate::messages::{
+    DirectoryMessage, Epoch, LostRun, ResultReply, RunCall, RunMessage, StartRequest, StartedRun,
+};
 use crate::shared::Shared;
+
+pub(crate) struct DirectoryArguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) journal: JournalHandle,
+    pub(crate) mailbox: Mailbox,
+    /// The supervisor of the runs.
+    pub(crate) root: ActorCell,
+}
 
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,

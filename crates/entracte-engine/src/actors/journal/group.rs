@@ -10,13 +10,12 @@ use entracte_store::{Batch, Persist, Store, StoreError};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use super::JournalMessage;
-use super::append::{Acknowledgement, Append, AppendOutcome};
-use super::heads::{Changed, Epoch, Heads};
+use super::heads::{Changed, Heads};
 use super::mailbox::JournalHandle;
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::run::RunMessage;
 use crate::address::Address;
+use crate::messages::{
+    Acknowledgement, Append, AppendOutcome, DirectoryMessage, Epoch, JournalMessage, RunMessage,
+};
 use crate::options::Durability;
 use crate::shared::{JournalCounters, Shared};
 

@@ -6,12 +6,7 @@ use entracte_model::{EventId, RunId, WorkflowId};
 use entracte_store::rows::WorkflowIdRow;
 use entracte_store::{Store, StoreError, StoreExt};
 
-use super::append::{Append, Refusal};
-
-/// The number of an opening of a run, unique within an engine: a later actor of the same run
-/// has a larger one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Epoch(pub(crate) u64);
+use crate::messages::{Append, Epoch, Refusal};
 
 #[derive(Debug, Clone, Copy)]
 struct Head {

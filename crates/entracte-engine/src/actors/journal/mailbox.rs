@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use ractor::ActorRef;
 
 use super::group::JournalState;
-use super::{JournalMessage, JournalWake};
 use crate::live::JournalLook;
+use crate::messages::{JournalMessage, JournalWake};
 use crate::shared::Shared;
 
 /// The journal, as others hold it. Cheap to clone.

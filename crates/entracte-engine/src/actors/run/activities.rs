@@ -16,7 +16,8 @@ use super::heartbeats::take_heartbeat;
 use super::input::Input;
 use super::reporting::report_attempt;
 use super::state::{Child, Mode, PendingActivity, RunState};
-use crate::actors::attempt::{AttemptOutcome, lost_attempt};
+use crate::actors::attempt::lost_attempt;
+use crate::messages::AttemptOutcome;
 
 impl RunState {
     /// An attempt reports its end; one that the run no longer waits for is refused.

@@ -5,45 +5,18 @@
 //! durable loses the attempt, a crash after it does not. Whoever ends an attempt is answered
 //! when the end is durable: as events, as a row in the inbox, or as the wait for the next one.
 
-use entracte_model::{Failure, Payload, RunId, Seq, TaskToken};
+use entracte_model::{Payload, RunId, Seq};
 use entracte_store::rows::ActivityOutcome;
 use ractor::{ActorId, ActorProcessingErr};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::calls::Answer;
 use super::deadlines::STOP_PATIENCE;
 use super::effects::Effect;
 use super::heartbeats::take_heartbeat;
-use super::parking::ParkCause;
 use super::state::{Mode, PendingActivity, RunState, RunningAttempt};
-use crate::client::HeartbeatAnswer;
-use crate::errors::{ActivityNotFound, AsyncActivityError, EngineStopped, RunError};
-
-pub(crate) type AsyncActivityReply = oneshot::Sender<Result<HeartbeatAnswer, AsyncActivityError>>;
-
-/// Something that somebody tells an attempt from elsewhere.
-pub(crate) struct AsyncActivityCall {
-    pub(crate) target: AttemptTarget,
-    pub(crate) action: AsyncActivityAction,
-    pub(crate) reply: AsyncActivityReply,
-}
-
-/// Which attempt is meant.
-#[derive(Debug, Clone)]
-pub(crate) enum AttemptTarget {
-    Token(TaskToken),
-    /// The attempt that is under way at the activity of this id.
-    Id(String),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum AsyncActivityAction {
-    Complete(Payload),
-    Fail(Failure),
-    ReportCancelled(Option<Payload>),
-    Heartbeat(Payload),
-}
+use crate::errors::{ActivityNotFound, AsyncActivityError, EngineStopped, ParkCause, RunError};
+use crate::messages::{AsyncActivityAction, AsyncActivityCall, AttemptTarget, HeartbeatAnswer};
 
 /// The code of an attempt that has been ended from elsewhere, until it is gone.
 #[derive(Debug, Clone, Copy)]

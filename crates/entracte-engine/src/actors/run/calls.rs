@@ -1,86 +1,26 @@
 //! What clients ask of a run.
 
-use entracte_model::event::{WorkflowExecutionSignaled, WorkflowExecutionStarted};
-use entracte_model::{
-    EventAttributes, Payload, RunId, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-};
+use entracte_model::event::WorkflowExecutionStarted;
+use entracte_model::{EventAttributes, WorkflowIdConflictPolicy};
 use entracte_store::rows::WorkflowIdRow;
 use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
-use tokio::sync::oneshot;
 
-use super::async_completion::{AsyncActivityCall, AsyncActivityReply};
-use super::cancelling::CancelRequest;
 use super::effects::Effect;
 use super::opening::NewRun;
-use super::pending_operations::{ActivityOperationCall, ActivityOperationReply};
 use super::publishing::Query;
 use super::state::{PendingActivity, RunState};
-use crate::client::HeartbeatAnswer;
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingChildDescription,
     PendingTimerDescription, WorkflowDescription,
 };
 use crate::errors::{
-    AsyncActivityError, PendingActivityError, QueryError, RunError, SignalError,
-    StartWorkflowError, WorkflowError,
+    AsyncActivityError, PendingActivityError, RunError, SignalError, StartWorkflowError,
 };
-
-/// A start that a client asks for.
-pub(crate) struct StartRequest {
-    /// The first event of the run, if it is started; the run id in it is filled in then.
-    pub(crate) started: WorkflowExecutionStarted,
-    pub(crate) reuse_policy: WorkflowIdReusePolicy,
-    pub(crate) conflict_policy: WorkflowIdConflictPolicy,
-    pub(crate) reply: StartReply,
-}
-
-/// The run that a start led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StartedRun {
-    pub(crate) run_id: RunId,
-    pub(crate) first_execution_run_id: RunId,
-}
-
-pub(crate) type StartReply = oneshot::Sender<Result<StartedRun, StartWorkflowError>>;
-pub(crate) type ResultReply = oneshot::Sender<Result<EventAttributes, WorkflowError>>;
-pub(crate) type DescribeReply = oneshot::Sender<Result<WorkflowDescription, RunError>>;
-pub(crate) type QueryReply = oneshot::Sender<Result<Payload, QueryError>>;
-pub(crate) type SignalReply = oneshot::Sender<Result<(), SignalError>>;
-pub(crate) type DoneReply = oneshot::Sender<Result<(), RunError>>;
-
-pub(crate) enum RunCall {
-    /// Another start of the same workflow id.
-    Start(Box<StartRequest>),
-    /// Tell how the run ends, when it has.
-    Result {
-        reply: ResultReply,
-    },
-    Describe {
-        reply: DescribeReply,
-    },
-    Cancel {
-        request: CancelRequest,
-        reply: DoneReply,
-    },
-    Terminate {
-        reason: String,
-        reply: DoneReply,
-    },
-    Signal {
-        signaled: Box<WorkflowExecutionSignaled>,
-        reply: SignalReply,
-    },
-    /// Tell an attempt something from elsewhere than its code.
-    AsyncActivity(Box<AsyncActivityCall>),
-    /// Pause, unpause, reset or change pending activities.
-    ActivityOperation(Box<ActivityOperationCall>),
-    /// Tell what the run has published; opens no run that has begun.
-    Query {
-        query: String,
-        reply: QueryReply,
-    },
-}
+use crate::messages::{
+    ActivityOperationReply, AsyncActivityReply, DescribeReply, DoneReply, HeartbeatAnswer,
+    ResultReply, RunCall, SignalReply, StartReply, StartRequest, StartedRun,
+};
 
 /// An answer that waits until what it tells of is durable.
 pub(super) enum Answer {

@@ -5,22 +5,12 @@
 //! the client finds it there instead of asking the run that goes on with the chain. A run takes
 //! one request up at most, so that one id is all that its history keeps.
 
-use std::sync::Arc;
-
 use ractor::ActorProcessingErr;
 
-use super::calls::{Answer, DoneReply};
+use super::calls::Answer;
 use super::input::{Input, QueuedInput};
 use super::state::RunState;
-
-/// A request to cancel a run.
-#[derive(Debug, Clone)]
-pub(crate) struct CancelRequest {
-    /// Why, in somebody's words.
-    pub(crate) reason: String,
-    /// Of a client's request; what another run asks for has a row of its own.
-    pub(crate) request_id: Option<Arc<str>>,
-}
+use crate::messages::{CancelRequest, DoneReply};
 
 impl RunState {
     /// A client asks the run to cancel. It is answered when the request is durable: as an event,

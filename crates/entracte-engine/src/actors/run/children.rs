@@ -29,10 +29,9 @@ use super::input::QueuedInput;
 use super::opening::NewRun;
 use super::parking::retry_policy;
 use super::state::{Change, RunState};
-use super::{RunCall, RunMessage};
-use crate::actors::directory::DirectoryMessage;
 use crate::chain::last_run;
 use crate::errors::RunError;
+use crate::messages::{DirectoryMessage, RunCall, RunMessage};
 
 /// The first run of a child, by the event that asks for it.
 pub(super) fn child_run_id(parent: RunId, event_id: EventId, time: Timestamp) -> RunId {

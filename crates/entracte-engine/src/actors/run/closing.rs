@@ -7,11 +7,9 @@
 
 use entracte_workflow::CancelCause;
 
-use super::RunCall;
 use super::publishing::Query;
 use super::state::{Mode, RunState, RunningAttempt};
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::JournalMessage;
+use crate::messages::{DirectoryMessage, JournalMessage, RunCall};
 
 impl RunState {
     /// The run is closed, and that is durable.

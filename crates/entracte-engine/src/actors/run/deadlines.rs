@@ -25,10 +25,10 @@ use entracte_workflow::CancelCause;
 use ractor::ActorProcessingErr;
 use tokio::time::{Duration, Instant};
 
-use super::RunMessage;
 use super::effects::Effect;
 use super::local_activities::PendingLocalActivity;
 use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
+use crate::messages::RunMessage;
 
 /// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
 /// thread takes longer.

@@ -11,7 +11,6 @@ use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr};
 use tokio::time::Instant;
 
-use super::RunMessage;
 use super::admission::Standing;
 use super::calls::Answer;
 use super::opening::NewRun;
@@ -20,9 +19,9 @@ use super::seen::attempt_line;
 use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
-use crate::actors::journal::AppendOutcome;
 use crate::actors::timer::{Timer, TimerArguments};
 use crate::live::LiveChildKind;
+use crate::messages::{AppendOutcome, RunMessage};
 use crate::task_queues::Permit;
 
 /// What a cancelled activity says that no attempt was running of (rule ACX-3).

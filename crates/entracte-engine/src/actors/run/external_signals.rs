@@ -16,13 +16,13 @@ use entracte_store::{StoreError, StoreExt};
 use entracte_workflow::{HistoryState, SentSignal};
 use ractor::ActorProcessingErr;
 
-use super::RunMessage;
 use super::effects::Effect;
 use super::input::Input;
 use super::parking::retry_policy;
 use super::state::{Change, Mode, RunState};
 use crate::client::{Client, deliver_signal};
 use crate::errors::SignalError;
+use crate::messages::RunMessage;
 
 /// Why a signal has not arrived; nothing if it has.
 pub(super) type NotArrived = Option<SignalExternalFailedCause>;

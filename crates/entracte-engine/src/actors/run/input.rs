@@ -10,9 +10,9 @@ use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
 use entracte_workflow::HistoryState;
 
-use super::cancelling::CancelRequest;
 use super::deliveries::event_of;
 use super::external_signals::{NotArrived, sent_signal_end};
+use crate::messages::CancelRequest;
 
 /// Something that happened to the run and asks for a turn.
 #[derive(Debug, Clone)]

@@ -13,14 +13,13 @@ use ractor::ActorProcessingErr;
 
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
-use super::parking::ParkCause;
 use super::state::{Mode, PendingActivity, RunRows, RunState};
-use super::{RunMessage, StartReply};
 use crate::actors::attempt::lost_attempt;
-use crate::actors::directory::DirectoryMessage;
-use crate::actors::journal::{Epoch, JournalHandle, JournalMessage};
+use crate::actors::journal::JournalHandle;
 use crate::address::{Address, Mailbox};
+use crate::errors::ParkCause;
 use crate::live::LiveRun;
+use crate::messages::{DirectoryMessage, Epoch, JournalMessage, RunMessage, StartReply};
 use crate::shared::Shared;
 
 pub(crate) struct RunArguments {

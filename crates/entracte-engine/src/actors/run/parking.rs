@@ -8,67 +8,17 @@ use std::time::Duration;
 
 use entracte_model::event::WorkflowExecutionStarted;
 use entracte_model::{RetryPolicy, Timestamp};
-use entracte_store::StoreError;
 use entracte_store::keys::{self, InboxKey, KeyRange};
 use entracte_store::rows::{InboxMessage, InboxRow};
-use entracte_workflow::{ErasedWorkflow, HistoryError, TurnFailure};
+use entracte_workflow::{ErasedWorkflow, TurnFailure};
 use ractor::ActorProcessingErr;
 
-use super::cancelling::CancelRequest;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::state::{Change, RunState};
 use crate::description::SignalsDescription;
-
-/// Why a run cannot take turns.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParkCause {
-    /// The workflow's code failed its turn: a panic, a foreign wait, or a history that the
-    /// code does not fit any more.
-    #[error(transparent)]
-    Turn {
-        /// What went wrong.
-        #[from]
-        failure: TurnFailure,
-    },
-    /// No workflow of this name is registered in the engine.
-    #[error(
-        "workflow type `{workflow_type}` is not registered; registered are {registered:?}: \
-         register it under this name and start the engine again"
-    )]
-    NotRegistered {
-        /// The name.
-        workflow_type: String,
-        /// The names that are.
-        registered: Vec<String>,
-    },
-    /// The history cannot be read from the store.
-    #[error("the history cannot be read: {error}")]
-    HistoryUnreadable {
-        /// Why.
-        error: StoreError,
-    },
-    /// A row that tells what waits for the run cannot be read from the store.
-    #[error("what waits for the run cannot be read: {error}")]
-    RowUnreadable {
-        /// Why.
-        error: StoreError,
-    },
-    /// The stored events are not a history.
-    #[error("the stored events are not a history: {error}")]
-    HistoryInvalid {
-        /// Why.
-        error: HistoryError,
-    },
-}
-
-impl ParkCause {
-    /// Whether even the length of the history is unknown, so that nothing can be written.
-    pub(super) fn hides_history(&self) -> bool {
-        matches!(self, Self::HistoryUnreadable { .. } | Self::HistoryInvalid { .. })
-    }
-}
+use crate::errors::ParkCause;
+use crate::messages::CancelRequest;
 
 pub(super) struct Parked {
     pub(super) cause: ParkCause,

@@ -10,7 +10,6 @@ use entracte_model::{
 };
 use entracte_store::rows::{ActivityPause, ActivityReset};
 use entracte_workflow::CancelCause;
-use tokio::sync::oneshot;
 
 use super::admission::Standing;
 use super::async_completion::Unusable;
@@ -18,46 +17,9 @@ use super::calls::Answer;
 use super::effects::Effect;
 use super::state::{Change, PendingActivity, RunState};
 use crate::errors::{ActivityNotFound, PendingActivityError};
-
-pub(crate) type ActivityOperationReply = oneshot::Sender<Result<(), PendingActivityError>>;
-
-/// Something that is to be done to pending activities of a run.
-pub(crate) struct ActivityOperationCall {
-    pub(crate) target: OperationTarget,
-    pub(crate) operation: ActivityOperation,
-    pub(crate) reply: ActivityOperationReply,
-}
-
-/// Which activities are meant.
-#[derive(Debug, Clone)]
-pub(crate) enum OperationTarget {
-    Id(String),
-    Type(String),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum ActivityOperation {
-    Pause {
-        reason: String,
-    },
-    Unpause(UnpauseOptions),
-    /// Its request, and how.
-    Reset(Box<str>, ResetOptions),
-    UpdateOptions(Box<ActivityOptionsUpdate>),
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct UnpauseOptions {
-    pub(crate) reset_attempts: bool,
-    pub(crate) reset_heartbeat: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ResetOptions {
-    pub(crate) reset_heartbeat: bool,
-    pub(crate) keep_paused: bool,
-    pub(crate) restore_original_options: bool,
-}
+use crate::messages::{
+    ActivityOperation, ActivityOperationCall, OperationTarget, ResetOptions, UnpauseOptions,
+};
 
 impl RunState {
     pub(super) fn activity_operation(&mut self, call: ActivityOperationCall) {

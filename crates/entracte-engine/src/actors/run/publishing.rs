@@ -8,10 +8,10 @@ use entracte_store::rows::PublishedRow;
 use entracte_store::{Store, StoreExt};
 use entracte_workflow::TurnFailure;
 
-use super::calls::QueryReply;
 use super::effects::Effect;
 use super::state::{Change, RunState};
 use crate::errors::QueryError;
+use crate::messages::QueryReply;
 
 /// What a turn has published, by name.
 pub(super) type Published = Vec<(Arc<str>, Payload)>;

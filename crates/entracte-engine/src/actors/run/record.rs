@@ -13,7 +13,7 @@ use super::input::QueuedInput;
 use super::local_activities::LocalChanges;
 use super::publishing::Published;
 use super::state::{Change, PendingActivity, RunRows, RunState};
-use crate::actors::journal::WorkflowIdClaim;
+use crate::messages::WorkflowIdClaim;
 
 impl RunState {
     /// Takes the events of a turn over and hands them to the journal, in one append with

@@ -11,9 +11,9 @@ use entracte_model::{EventAttributes, RetryState, RunId, Seq, Timestamp};
 use entracte_store::keys::{DueKey, DueKind};
 use ractor::ActorProcessingErr;
 
-use super::RunMessage;
 use super::effects::Effect;
 use super::state::{Change, Mode, RunState, Wake};
+use crate::messages::RunMessage;
 
 impl RunState {
     /// When the run times out, if ever: with its own timeout, or with its chain.

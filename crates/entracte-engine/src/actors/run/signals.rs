@@ -13,11 +13,12 @@ use entracte_store::rows::InboxMessage;
 use entracte_workflow::Machine;
 use ractor::ActorProcessingErr;
 
-use super::calls::{Answer, SignalReply};
+use super::calls::Answer;
 use super::input::{Input, QueuedInput};
 use super::state::RunState;
 use crate::description::SignalsDescription;
 use crate::errors::{RunError, SignalError};
+use crate::messages::SignalReply;
 
 /// The signal that an input is, whether a client sent it or a workflow that has closed since.
 pub(super) fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {

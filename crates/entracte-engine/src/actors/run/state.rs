@@ -25,16 +25,16 @@ use super::local_activities::LocalActivities;
 use super::opening::{NewRun, Origin, RunArguments};
 use super::parking::Parked;
 use super::publishing::Query;
-use super::{ResultReply, RunCall, RunMessage, StartRequest};
-use crate::actors::directory::DirectoryMessage;
 use crate::actors::heartbeats::Heartbeats;
-use crate::actors::journal::{
-    Acknowledgement, Append, Epoch, JournalHandle, JournalMessage, WorkflowIdClaim,
-};
+use crate::actors::journal::JournalHandle;
 use crate::actors::presence::Presence;
 use crate::address::{Address, Envelope};
 use crate::description::SignalsDescription;
 use crate::live::LiveRun;
+use crate::messages::{
+    Acknowledgement, Append, DirectoryMessage, Epoch, JournalMessage, ResultReply, RunCall,
+    RunMessage, StartRequest, WorkflowIdClaim,
+};
 use crate::open_children::OpenChild;
 use crate::shared::Shared;
 use crate::tree::RunActorState;

@@ -8,14 +8,14 @@ use entracte_workflow::{Machine, ReplayError, replay, turn};
 use futures_util::FutureExt;
 use ractor::ActorProcessingErr;
 
-use super::RunMessage;
 use super::effects::Effect;
 use super::input::{Input, QueuedInput};
 use super::local_activities::{LocalChanges, take_changes};
-use super::parking::ParkCause;
 use super::publishing::Published;
 use super::signals::signals_of;
 use super::state::{Mode, RunState};
+use crate::errors::ParkCause;
+use crate::messages::RunMessage;
 use crate::shared::JournalCounters;
 
 /// A turn that takes longer than this is reported (rule TIM-10).

@@ -10,13 +10,14 @@ use entracte_workflow::{ActivityCanceller, ActivityInfo, CancelCause};
 use ractor::{ActorId, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
-use crate::actors::attempt::{AttemptOutcome, lost_attempt};
+use crate::actors::attempt::lost_attempt;
 use crate::actors::heartbeats::Heartbeats;
 use crate::actors::run::activities::{closing_outcome, uninvited_cancel};
 use crate::actors::run::deadlines::timed_out;
 use crate::actors::run::input::Input;
 use crate::actors::run::reporting::report_attempt;
 use crate::actors::run::state::{Mode, RunState, RunningAttempt};
+use crate::messages::AttemptOutcome;
 
 impl RunState {
     /// Whether the next attempt may start now.

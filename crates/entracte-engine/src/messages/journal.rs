@@ -1,13 +1,40 @@
-//! What runs hand to the journal, and what they are answered.
+//! What is handed to the journal.
 
 use entracte_model::{EventId, RunId, Timestamp, WorkflowId};
 use entracte_store::keys::DeliveryKey;
 use entracte_store::rows::WorkflowIdRow;
 use entracte_store::{Batch, StoreError};
+use tokio::sync::oneshot;
 
-use super::Epoch;
-use crate::actors::run::RunMessage;
+use super::directory::DirectoryMessage;
+use super::run::RunMessage;
+use super::verdict::{AppendOutcome, Epoch};
 use crate::address::Address;
+
+pub(crate) enum JournalMessage {
+    /// From now on, report the end of the store to this actor.
+    Attach { directory: Address<DirectoryMessage> },
+    /// Write this, with others, and answer its author.
+    Append(Box<Append>),
+    /// Write rows of runs that have no actor and never will have one again, with the next group,
+    /// then have the directory tell of what they send.
+    Rows { rows: Batch, deliveries: Vec<DeliveryKey> },
+    /// Raise the run's epoch, so that no older author can write any more; answer when the
+    /// batch in flight, which may hold an older author's append, is settled.
+    Open { run_id: RunId, epoch: Epoch, author: Address<RunMessage> },
+    /// The run's actor of this epoch has left: forget its head.
+    Forget { run_id: RunId, epoch: Epoch },
+    /// The commit that ran beside the actor has ended.
+    Committed(Result<(), StoreError>),
+    /// The interval between two syncs is over.
+    SyncDue,
+    /// The sync that ran beside the actor has ended.
+    Synced(Result<(), StoreError>),
+    /// Write what waits, close the store, and answer when its lock is free.
+    Close { reply: oneshot::Sender<Result<(), StoreError>> },
+    /// The store is closed.
+    Closed(Result<(), StoreError>),
+}
 
 /// Rows that belong together, and what their author believes.
 pub(crate) struct Append {
@@ -54,30 +81,5 @@ impl Acknowledgement {
     }
 }
 
-/// What became of an append.
-#[derive(Debug, Clone)]
-pub(crate) enum AppendOutcome {
-    /// It is as durable as the engine's option says.
-    Committed,
-    /// Its author believed something wrong; nothing of it was written.
-    Refused(Refusal),
-    /// The store failed; whether it was written is known only after reopening.
-    Failed(StoreError),
-}
-
-/// What an author believed wrongly.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error("run {run_id} was opened again: epoch {current:?} follows {epoch:?}")]
-    OldEpoch { run_id: RunId, epoch: Epoch, current: Epoch },
-    #[error("run {run_id} goes on at event {expected}, not at {next_event_id}")]
-    WrongEvent { run_id: RunId, next_event_id: EventId, expected: EventId },
-    #[error("run {run_id} is not at event {next_event_id} in the store")]
-    NotInStore { run_id: RunId, next_event_id: EventId },
-    #[error("workflow id `{workflow_id}` has changed hands")]
-    WorkflowIdTaken { workflow_id: WorkflowId },
-    #[error("run {run_id} is not open any more")]
-    NotOpen { run_id: RunId },
-    #[error("the store could not be asked: {0}")]
-    Unreadable(String),
-}
+/// There is something to do.
+pub(crate) struct JournalWake;
