@@ -5,16 +5,17 @@
 //! that append alone (rule 5). The commit itself runs beside the actor, so that the next group
 //! collects meanwhile. After a failed commit nothing is acknowledged any more (rule 12).
 //!
-//! What reaches the journal and what it knows stand beside the actor too ([`mailbox`]): an actor
+//! What reaches the journal and what it knows stand beside the actor too ([`handle`]): an actor
 //! that is killed takes nothing with it.
 
 mod group;
+mod handle;
 mod heads;
 mod mailbox;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-pub(crate) use self::mailbox::JournalHandle;
+pub(crate) use self::handle::JournalHandle;
 use crate::messages::JournalWake;
 
 pub(crate) struct Journal;

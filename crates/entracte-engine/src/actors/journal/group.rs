@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::heads::{Changed, Heads};
-use super::mailbox::JournalHandle;
+use super::mailbox::JournalMailbox;
 use crate::address::Address;
 use crate::messages::{
     Acknowledgement, Append, AppendOutcome, DirectoryMessage, Epoch, JournalMessage, RunMessage,
@@ -124,7 +124,7 @@ impl JournalState {
     }
 
     /// Does whatever can be done now; called after every message.
-    pub(super) fn advance(&mut self, myself: &JournalHandle) {
+    pub(super) fn advance(&mut self, myself: &JournalMailbox) {
         if self.in_flight.is_some() {
             return;
         }
@@ -143,7 +143,7 @@ impl JournalState {
         }
     }
 
-    fn commit_group(&mut self, myself: &JournalHandle) {
+    fn commit_group(&mut self, myself: &JournalMailbox) {
         let (batch, authors) = self.assemble();
         if authors.is_empty() && batch.is_empty() {
             return self.advance(myself);
@@ -252,7 +252,7 @@ impl JournalState {
         }
     }
 
-    fn arm_sync(&mut self, myself: &JournalHandle) {
+    fn arm_sync(&mut self, myself: &JournalMailbox) {
         if let Durability::Interval(interval) = self.shared.options.durability
             && !self.sync_armed
         {
@@ -275,7 +275,7 @@ impl JournalState {
         std::mem::take(&mut self.dirty)
     }
 
-    fn sync(&mut self, myself: &JournalHandle) {
+    fn sync(&mut self, myself: &JournalMailbox) {
         if !self.disarm_sync() {
             return self.advance(myself);
         }
@@ -289,7 +289,7 @@ impl JournalState {
         });
     }
 
-    fn close(&mut self, myself: &JournalHandle) {
+    fn close(&mut self, myself: &JournalMailbox) {
         // Nothing is written any more, not even by a sync that is armed.
         self.in_flight = Some(Vec::new());
         let store: Arc<dyn Store> = Arc::clone(&self.shared.store);

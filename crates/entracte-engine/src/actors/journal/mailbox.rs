@@ -1,27 +1,20 @@
-//! What reaches the journal, and what it knows: both outlive the actor that works on them.
-//!
-//! The actor is only told that there is something to do. When it ends, the root makes another
-//! one, which goes on where it was; a batch that was in flight is settled by whichever is there
-//! when it has landed. So nothing that was handed to the journal is lost with an actor.
+//! What reaches the journal, and who works on it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ractor::ActorRef;
 
-use super::group::JournalState;
 use crate::live::JournalLook;
 use crate::messages::{JournalMessage, JournalWake};
-use crate::shared::Shared;
 
-/// The journal, as others hold it. Cheap to clone.
+/// The way to the journal. Cheap to clone; does not keep what the journal knows.
 #[derive(Clone)]
-pub(crate) struct JournalHandle(Arc<Inner>);
+pub(super) struct JournalMailbox(Arc<Inner>);
 
+#[derive(Default)]
 struct Inner {
-    state: Mutex<JournalState>,
     mailbox: Mutex<Mailbox>,
     /// How many messages and appends were taken up and not settled, for whoever looks: the state
     /// is held while the store is read.
@@ -43,17 +36,15 @@ struct Mailbox {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JournalEnded;
 
-impl JournalHandle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let state = Mutex::new(JournalState::new(shared));
-        let (mailbox, taken_up) = (Mutex::default(), AtomicUsize::new(0));
-        Self(Arc::new(Inner { state, mailbox, taken_up }))
+impl JournalMailbox {
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
     }
 
     /// Hands something to the journal.
-    pub(crate) fn cast(&self, message: JournalMessage) -> Result<(), JournalEnded> {
+    pub(super) fn cast(&self, message: JournalMessage) -> Result<(), JournalEnded> {
         let actor = {
-            let mut mailbox = self.mailbox();
+            let mut mailbox = self.lock();
             if mailbox.has_ended {
                 return Err(JournalEnded);
             }
@@ -71,74 +62,57 @@ impl JournalHandle {
     }
 
     /// From now on this actor does the work; it finds what waits.
-    pub(crate) fn attach(&self, actor: &ActorRef<JournalWake>) {
-        let mut mailbox = self.mailbox();
+    pub(super) fn attach(&self, actor: &ActorRef<JournalWake>) {
+        let mut mailbox = self.lock();
         mailbox.actor = Some(actor.clone());
         mailbox.is_called = true;
         let _ = actor.cast(JournalWake);
     }
 
-    /// The engine has ended: whoever waits for an answer is let go.
-    pub(crate) fn end(&self) {
+    /// The engine has ended: takes up nothing more, and lets go of what has come.
+    pub(super) fn end(&self) {
         let messages = {
-            let mut mailbox = self.mailbox();
+            let mut mailbox = self.lock();
             mailbox.has_ended = true;
             std::mem::take(&mut mailbox.messages)
         };
         drop(messages);
-        self.state().let_go();
-        self.0.taken_up.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes up what has come, beside as many appends as wait.
+    pub(super) fn take_up(&self, waiting: usize) -> VecDeque<JournalMessage> {
+        let mut mailbox = self.lock();
+        mailbox.is_called = false;
+        self.set_taken_up(waiting + mailbox.messages.len());
+        std::mem::take(&mut mailbox.messages)
+    }
+
+    /// Tells whoever looks how much is taken up and not settled.
+    pub(super) fn set_taken_up(&self, taken_up: usize) {
+        self.0.taken_up.store(taken_up, Ordering::Relaxed);
     }
 
     /// What there is to do. Does not wait for the work.
-    pub(crate) fn look(&self) -> JournalLook {
-        let unread = self.mailbox().messages.len();
+    pub(super) fn look(&self) -> JournalLook {
+        let unread = self.lock().messages.len();
         JournalLook { unread, taken_up: self.0.taken_up.load(Ordering::Relaxed) }
     }
 
-    /// Does what there is to do. There is no point at which an actor that does this could be
-    /// killed.
-    pub(super) fn work(&self) {
-        let mut state = self.state();
-        let messages = {
-            let mut mailbox = self.mailbox();
-            mailbox.is_called = false;
-            let taken_up = state.waiting.len() + mailbox.messages.len();
-            self.0.taken_up.store(taken_up, Ordering::Relaxed);
-            std::mem::take(&mut mailbox.messages)
-        };
-        for message in messages {
-            state.take(message);
-            state.advance(self);
-        }
-        self.0.taken_up.store(state.waiting.len(), Ordering::Relaxed);
+    /// A way to the journal that keeps nothing of it.
+    pub(super) fn downgrade(&self) -> WeakJournalMailbox {
+        WeakJournalMailbox(Arc::downgrade(&self.0))
     }
 
-    /// A way to the journal that does not keep it.
-    pub(super) fn downgrade(&self) -> WeakJournalHandle {
-        WeakJournalHandle(Arc::downgrade(&self.0))
-    }
-
-    fn state(&self) -> MutexGuard<'_, JournalState> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for JournalHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JournalHandle")
-    }
-}
+/// A way to the journal that keeps nothing of it.
+pub(super) struct WeakJournalMailbox(Weak<Inner>);
 
-/// A way to the journal that does not keep it.
-pub(super) struct WeakJournalHandle(Weak<Inner>);
-
-impl WeakJournalHandle {
-    pub(super) fn upgrade(&self) -> Option<JournalHandle> {
-        self.0.upgrade().map(JournalHandle)
+impl WeakJournalMailbox {
+    pub(super) fn upgrade(&self) -> Option<JournalMailbox> {
+        self.0.upgrade().map(JournalMailbox)
     }
 }
