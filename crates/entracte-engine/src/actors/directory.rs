@@ -4,8 +4,11 @@
 //! memory can be told apart from one that is there: the run asks, the directory strikes it off
 //! its list, and from then on answers from the store.
 
+mod answers;
+mod calls;
 mod deliveries;
 mod open_runs;
+mod starts;
 mod state;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};

@@ -4,25 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::{EventId, RunId, WorkflowId, WorkflowStatus};
-use entracte_store::rows::{RunRow, WorkflowIdRow};
+use entracte_model::{RunId, WorkflowId};
+use entracte_store::rows::RunRow;
 use entracte_store::{Store, StoreError, StoreExt};
 use ractor::{Actor, ActorCell, ActorRef};
 use tokio::sync::oneshot;
 
+use super::answers::refuse;
 use super::open_runs::{OpenRun, OpenRuns};
 use crate::actors::journal::JournalHandle;
-use crate::actors::run::{NewRun, Origin, Run, RunArguments, published, started_before};
+use crate::actors::run::{Origin, Run, RunArguments};
 use crate::address::{Address, Envelope, Mailbox};
-use crate::description::WorkflowDescription;
-use crate::errors::{
-    ActivityNotFound, EngineStopped, RunError, RunNotFound, SignalError, StartWorkflowError,
-    WorkflowError,
-};
+use crate::errors::EngineStopped;
 use crate::live::{LiveRun, TreeRun};
-use crate::messages::{
-    DirectoryMessage, Epoch, LostRun, ResultReply, RunCall, RunMessage, StartRequest, StartedRun,
-};
+use crate::messages::{DirectoryMessage, Epoch, LostRun, RunCall, RunMessage};
 use crate::shared::Shared;
 
 pub(crate) struct DirectoryArguments {
@@ -35,7 +30,7 @@ pub(crate) struct DirectoryArguments {
 
 pub(crate) struct DirectoryState {
     pub(super) shared: Arc<Shared>,
-    myself: Address<DirectoryMessage>,
+    pub(super) myself: Address<DirectoryMessage>,
     pub(super) journal: JournalHandle,
     root: ActorCell,
     pub(super) open: OpenRuns,
@@ -88,67 +83,6 @@ impl DirectoryState {
         Ok(opened)
     }
 
-    /// Starts a workflow, unless a run of its id is in the way (rules WID-1 to WID-5).
-    pub(super) async fn start(&mut self, request: StartRequest) {
-        if let Some(stopped) = self.stopped() {
-            let _ = request.reply.send(Err(stopped.into()));
-            return;
-        }
-        let workflow_id = request.started.workflow_id.clone();
-        if let Some((_, run)) = self.open.holder(&workflow_id) {
-            // Only the run knows what of it is durable.
-            let _ = run.actor.cast(RunMessage::Call(RunCall::Start(Box::new(request))));
-            return;
-        }
-        match self.store().get_workflow_id(&workflow_id) {
-            Err(error) => drop(request.reply.send(Err(error.into()))),
-            Ok(Some(row)) if self.lost.contains_key(&row.run_id) => {
-                self.call(row.run_id, RunCall::Start(Box::new(request))).await;
-            }
-            Ok(Some(row)) if row.status.is_open() => {
-                // Its actor is gone for the moment: open the run, then let it judge. If it is
-                // there after all, another run of the id had pushed it off the list of holders.
-                let is_there = self.open.get(row.run_id).is_some();
-                if (is_there || self.open_claimed(row.run_id).await)
-                    && let Some(run) = self.open.get(row.run_id)
-                {
-                    let _ = run.actor.cast(RunMessage::Call(RunCall::Start(Box::new(request))));
-                }
-            }
-            Ok(replaces) => match judge_reuse(&request, replaces.as_ref()) {
-                Some(answer) => drop(request.reply.send(answer)),
-                None => self.start_new(request, replaces).await,
-            },
-        }
-    }
-
-    async fn start_new(&mut self, mut request: StartRequest, replaces: Option<WorkflowIdRow>) {
-        let limit = self.shared.options.open_runs_max;
-        if self.open.of_clients() >= limit {
-            let _ = request.reply.send(Err(StartWorkflowError::TooManyOpenRuns { limit }));
-            return;
-        }
-        let run_id = RunId::from_time_and_random(self.shared.clock.now(), rand::random());
-        request.started.first_execution_run_id = run_id;
-        request.started.randomness_seed = run_id.randomness_seed();
-        let now = self.shared.clock.now();
-        let deadline = request.started.execution_timeout.map(|after| now.saturating_add(after));
-        request.started.execution_expiration = deadline;
-        let workflow_id = request.started.workflow_id.clone();
-        let StartRequest { started, reply, .. } = request;
-        let origin = Origin::New(Box::new(NewRun { started, replaces, reply: Some(reply) }));
-        let new = LostRun { run_id, workflow_id, parent: None, losses: 0 };
-        self.spawn(new, origin).await;
-    }
-
-    /// Opens the run that a workflow id's row names.
-    async fn open_claimed(&mut self, run_id: RunId) -> bool {
-        match self.store().get_run(run_id) {
-            Ok(Some(row)) => self.open_stored(run_id, &row).await,
-            _ => false,
-        }
-    }
-
     pub(super) async fn open_stored(&mut self, run_id: RunId, row: &RunRow) -> bool {
         let workflow_id = row.workflow_id.clone();
         let parent = row.parent.as_ref().map(|parent| parent.run_id);
@@ -193,80 +127,6 @@ impl DirectoryState {
                 false
             }
         }
-    }
-
-    /// Passes a call to a run that is in memory, or answers it from the store.
-    pub(super) async fn call(&mut self, run_id: RunId, call: RunCall) {
-        if let Some(stopped) = self.stopped() {
-            return refuse(call, &stopped);
-        }
-        if let Some(run) = self.open.get(run_id) {
-            let _ = run.actor.cast(RunMessage::Call(call));
-            return;
-        }
-        if let Some(calls) = self.lost.get_mut(&run_id) {
-            // It is opened again soon, and not sooner because somebody asks.
-            calls.push(call);
-            return;
-        }
-        match self.store().get_run(run_id) {
-            Err(error) => fail(call, error),
-            Ok(None) => not_found(call, run_id),
-            Ok(Some(row)) if row.status.is_open() && self.opens_run(run_id, &call) => {
-                if self.open_stored(run_id, &row).await
-                    && let Some(run) = self.open.get(run_id)
-                {
-                    let _ = run.actor.cast(RunMessage::Call(call));
-                }
-            }
-            Ok(Some(row)) => self.answer_from_store(run_id, &row, call),
-        }
-    }
-
-    /// Whether a call to an open run that is not in memory is for the run itself. A query is only
-    /// if the run has not begun: what was acknowledged before is taken up in its first turn.
-    fn opens_run(&self, run_id: RunId, call: &RunCall) -> bool {
-        let has_begun = || matches!(self.store().get_event(run_id, EventId::FIRST), Ok(Some(_)));
-        !matches!(call, RunCall::Query { .. }) || !has_begun()
-    }
-
-    /// Answers for a run that is closed, or a query of one that is not in memory.
-    fn answer_from_store(&self, run_id: RunId, row: &RunRow, call: RunCall) {
-        match call {
-            RunCall::Start(request) => {
-                let _ = self.myself.cast(DirectoryMessage::Start(request));
-            }
-            RunCall::Result { reply } => self.closed_result(run_id, row, reply),
-            RunCall::Describe { reply } => {
-                let length = row.close.map_or(0, |close| close.last_event_id.get());
-                let _ = reply.send(Ok(WorkflowDescription::of_row(run_id, row, length)));
-            }
-            RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
-                let _ = reply.send(Err(RunError::AlreadyClosed { run_id }));
-            }
-            RunCall::Signal { reply, .. } => {
-                let _ = reply.send(Err(SignalError::AlreadyClosed { run_id }));
-            }
-            RunCall::ActivityOperation(call) => {
-                let _ = call.reply.send(Err(ActivityNotFound::RunClosed { run_id }.into()));
-            }
-            RunCall::AsyncActivity(call) => {
-                let _ = call.reply.send(Err(ActivityNotFound::RunClosed { run_id }.into()));
-            }
-            RunCall::Query { query, reply } => {
-                let _ = reply.send(published(self.store(), run_id, &query));
-            }
-        }
-    }
-
-    fn closed_result(&self, run_id: RunId, row: &RunRow, reply: ResultReply) {
-        let event_id = row.close.map_or(EventId::default(), |close| close.last_event_id);
-        let answer = match self.store().get_event(run_id, event_id) {
-            Err(error) => Err(error.into()),
-            Ok(Some(event)) if event.attributes.event_type().is_close() => Ok(event.attributes),
-            Ok(_) => Err(WorkflowError::NoCloseEvent { run_id, event_id }),
-        };
-        let _ = reply.send(answer);
     }
 
     pub(super) fn actor(&self, run_id: RunId) -> Option<ActorCell> {
@@ -391,72 +251,5 @@ fn reopening_delay(losses: u32) -> Duration {
     match losses.checked_sub(8) {
         None => Duration::ZERO,
         Some(more) => Duration::from_millis(10 << more.min(7)),
-    }
-}
-
-/// Judges a start whose workflow id has been used before; nothing if it may go on.
-fn judge_reuse(
-    request: &StartRequest,
-    row: Option<&WorkflowIdRow>,
-) -> Option<Result<StartedRun, StartWorkflowError>> {
-    let row = row?;
-    if row.request_id == request.started.request_id {
-        return Some(Ok(started_before(row)));
-    }
-    (!request.reuse_policy.allows_after(row.status)).then(|| {
-        Err(StartWorkflowError::AlreadyStarted {
-            workflow_id: request.started.workflow_id.clone(),
-            run_id: row.run_id,
-            first_execution_run_id: row.first_execution_run_id,
-            request_id: row.request_id.to_string(),
-            closed: row.status != WorkflowStatus::Running,
-        })
-    })
-}
-
-fn refuse(call: RunCall, stopped: &EngineStopped) {
-    match call {
-        RunCall::Start(request) => drop(request.reply.send(Err(stopped.clone().into()))),
-        RunCall::Result { reply } => drop(reply.send(Err(stopped.clone().into()))),
-        RunCall::Describe { reply } => drop(reply.send(Err(stopped.clone().into()))),
-        RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
-            let _ = reply.send(Err(stopped.clone().into()));
-        }
-        RunCall::Signal { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
-        RunCall::AsyncActivity(call) => drop(call.reply.send(Err(stopped.clone().into()))),
-        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(stopped.clone().into()))),
-        RunCall::Query { reply, .. } => drop(reply.send(Err(stopped.clone().into()))),
-    }
-}
-
-fn fail(call: RunCall, error: StoreError) {
-    match call {
-        RunCall::Start(request) => drop(request.reply.send(Err(error.into()))),
-        RunCall::Result { reply } => drop(reply.send(Err(error.into()))),
-        RunCall::Describe { reply } => drop(reply.send(Err(error.into()))),
-        RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
-            let _ = reply.send(Err(error.into()));
-        }
-        RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
-        RunCall::AsyncActivity(call) => drop(call.reply.send(Err(error.into()))),
-        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(error.into()))),
-        RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
-    }
-}
-
-fn not_found(call: RunCall, run_id: RunId) {
-    let error = RunNotFound::RunId { run_id };
-    match call {
-        // The client asks again: the run that it was sent to never came to be.
-        RunCall::Start(_) => {}
-        RunCall::Result { reply } => drop(reply.send(Err(error.into()))),
-        RunCall::Describe { reply } => drop(reply.send(Err(error.into()))),
-        RunCall::Cancel { reply, .. } | RunCall::Terminate { reply, .. } => {
-            let _ = reply.send(Err(error.into()));
-        }
-        RunCall::Signal { reply, .. } => drop(reply.send(Err(error.into()))),
-        RunCall::AsyncActivity(call) => drop(call.reply.send(Err(error.into()))),
-        RunCall::ActivityOperation(call) => drop(call.reply.send(Err(error.into()))),
-        RunCall::Query { reply, .. } => drop(reply.send(Err(error.into()))),
     }
 }
