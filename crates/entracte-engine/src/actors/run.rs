@@ -7,6 +7,7 @@
 
 mod activities;
 mod admission;
+mod alarm;
 mod async_completion;
 mod calls;
 mod cancelling;
@@ -15,15 +16,20 @@ mod children;
 mod closing;
 mod deadlines;
 mod deliveries;
+mod effect;
 mod effects;
 mod external_signals;
 mod heartbeats;
 mod input;
+mod input_events;
 mod input_queue;
 mod local_activities;
 mod opening;
+mod origin;
 mod parent_close;
 mod parking;
+mod pending_activity;
+mod pending_local_activity;
 mod pending_operations;
 mod publishing;
 mod record;
@@ -38,7 +44,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 pub(crate) use self::calls::started_before;
 pub(crate) use self::deliveries::{answer_to, goes_on};
-pub(crate) use self::opening::{NewRun, Origin, RunArguments};
+pub(crate) use self::origin::{NewRun, Origin, RunArguments};
 pub(crate) use self::publishing::published;
 pub(crate) use self::state::RunState;
 use crate::address::Envelope;

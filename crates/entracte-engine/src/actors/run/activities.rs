@@ -9,13 +9,13 @@ use entracte_store::rows::{ActivityClosed, ActivityOutcome};
 use entracte_workflow::is_result_pending;
 use ractor::{ActorId, ActorProcessingErr};
 
-use super::admission::Standing;
 use super::deadlines::timed_out;
-use super::effects::Effect;
+use super::effect::Effect;
 use super::heartbeats::take_heartbeat;
 use super::input::Input;
+use super::pending_activity::{PendingActivity, Standing};
 use super::reporting::report_attempt;
-use super::state::{Child, Mode, PendingActivity, RunState};
+use super::state::{Child, Mode, RunState};
 use crate::actors::attempt::lost_attempt;
 use crate::messages::AttemptOutcome;
 

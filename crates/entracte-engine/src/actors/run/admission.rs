@@ -9,21 +9,10 @@ use entracte_model::{ActivityOptions, PriorityOptions, Seq, Timestamp};
 use ractor::ActorProcessingErr;
 
 use super::deadlines::timed_out;
-use super::effects::Effect;
-use super::state::{Mode, PendingActivity, RunState};
-use crate::task_queues::{Admission, Permit, Request, Ticket, Waiter};
-
-/// Where an attempt stands that does not run.
-#[derive(Debug, Default)]
-pub(super) enum Standing {
-    /// Not in its queue: it is not due, or nothing may run; or it runs.
-    #[default]
-    Outside,
-    /// In its queue.
-    Queued(Ticket),
-    /// Admitted; the append that says so is on its way.
-    Admitted(Permit),
-}
+use super::effect::Effect;
+use super::pending_activity::Standing;
+use super::state::{Mode, RunState};
+use crate::task_queues::{Admission, Request, Waiter};
 
 impl RunState {
     /// Asks for a slot for the first attempt at an activity; none if nothing may run.
@@ -145,20 +134,5 @@ impl RunState {
         for activity in self.activities.values_mut() {
             activity.standing = Standing::Outside;
         }
-    }
-}
-
-impl PendingActivity {
-    /// Whether this attempt has only to be admitted.
-    fn is_due(&self, attempt: u32) -> bool {
-        let row = &self.row;
-        let is_held = row.cancel_requested || row.pause.is_some() || self.closing;
-        let waits = row.admitted_at.is_none() && !is_held;
-        row.attempt == attempt && waits && matches!(self.standing, Standing::Outside)
-    }
-
-    /// Whether the attempt waits in its queue.
-    pub(super) fn is_queued(&self) -> bool {
-        matches!(self.standing, Standing::Queued(_))
     }
 }

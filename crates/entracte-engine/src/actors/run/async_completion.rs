@@ -10,21 +10,13 @@ use entracte_store::rows::ActivityOutcome;
 use ractor::{ActorId, ActorProcessingErr};
 use tokio::time::Instant;
 
-use super::calls::Answer;
 use super::deadlines::STOP_PATIENCE;
-use super::effects::Effect;
+use super::effect::{Answer, Effect};
 use super::heartbeats::take_heartbeat;
-use super::state::{Mode, PendingActivity, RunState, RunningAttempt};
+use super::pending_activity::{LeavingCode, RunningAttempt};
+use super::state::{Mode, RunState};
 use crate::errors::{ActivityNotFound, AsyncActivityError, EngineStopped, ParkCause, RunError};
 use crate::messages::{AsyncActivityAction, AsyncActivityCall, AttemptTarget, HeartbeatAnswer};
-
-/// The code of an attempt that has been ended from elsewhere, until it is gone.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LeavingCode {
-    actor: ActorId,
-    /// Until when it is waited for; none before it was told.
-    pub(super) until: Option<Instant>,
-}
 
 /// Why nothing can be done to the activities of a run.
 pub(super) enum Unusable {
@@ -209,21 +201,5 @@ impl RunState {
         change.rows.put_pending(key, &activity.row);
         change.effects.push(Effect::Arm { seq });
         self.append(change);
-    }
-}
-
-impl PendingActivity {
-    /// Whether an attempt is under way that has not run into a timeout.
-    fn is_under_way(&self) -> bool {
-        let runs = self.running.as_ref().is_some_and(|running| running.stopping.is_none());
-        runs || self.row.result_pending
-    }
-
-    fn heartbeat_answer(&self) -> HeartbeatAnswer {
-        HeartbeatAnswer {
-            cancel_requested: self.row.cancel_requested,
-            paused: self.row.pause.is_some(),
-            reset: self.row.reset.is_some_and(|reset| reset.told),
-        }
     }
 }

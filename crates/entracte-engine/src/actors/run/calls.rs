@@ -1,52 +1,21 @@
 //! What clients ask of a run.
 
+use entracte_model::WorkflowIdConflictPolicy;
 use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{EventAttributes, WorkflowIdConflictPolicy};
 use entracte_store::rows::WorkflowIdRow;
 use entracte_workflow::ScheduledActivity;
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
-use super::opening::NewRun;
-use super::publishing::Query;
-use super::state::{PendingActivity, RunState};
+use super::effect::{Answer, Effect, Query};
+use super::origin::NewRun;
+use super::pending_activity::PendingActivity;
+use super::state::RunState;
 use crate::description::{
     ParkedDescription, PendingActivityDescription, PendingActivityState, PendingChildDescription,
     PendingTimerDescription, WorkflowDescription,
 };
-use crate::errors::{
-    AsyncActivityError, PendingActivityError, RunError, SignalError, StartWorkflowError,
-};
-use crate::messages::{
-    ActivityOperationReply, AsyncActivityReply, DescribeReply, DoneReply, HeartbeatAnswer,
-    ResultReply, RunCall, SignalReply, StartReply, StartRequest, StartedRun,
-};
-
-/// An answer that waits until what it tells of is durable.
-pub(super) enum Answer {
-    Start(StartReply, Result<StartedRun, StartWorkflowError>),
-    Result(ResultReply, Box<EventAttributes>),
-    Describe(DescribeReply, Box<WorkflowDescription>),
-    Done(DoneReply, Result<(), RunError>),
-    Signal(SignalReply, Result<(), SignalError>),
-    AsyncActivity(AsyncActivityReply, Result<HeartbeatAnswer, AsyncActivityError>),
-    ActivityOperation(ActivityOperationReply, Result<(), PendingActivityError>),
-}
-
-impl Answer {
-    /// Gives the answer; a caller that does not wait any more misses nothing it cannot ask.
-    pub(super) fn give(self) {
-        match self {
-            Self::Start(reply, answer) => drop(reply.send(answer)),
-            Self::Result(reply, event) => drop(reply.send(Ok(*event))),
-            Self::Describe(reply, description) => drop(reply.send(Ok(*description))),
-            Self::Done(reply, answer) => drop(reply.send(answer)),
-            Self::Signal(reply, answer) => drop(reply.send(answer)),
-            Self::AsyncActivity(reply, answer) => drop(reply.send(answer)),
-            Self::ActivityOperation(reply, answer) => drop(reply.send(answer)),
-        }
-    }
-}
+use crate::errors::{RunError, StartWorkflowError};
+use crate::messages::{ResultReply, RunCall, StartRequest, StartedRun};
 
 impl RunState {
     pub(super) fn call(&mut self, call: RunCall) -> Result<(), ActorProcessingErr> {

@@ -7,7 +7,7 @@
 
 use ractor::ActorProcessingErr;
 
-use super::calls::Answer;
+use super::effect::Answer;
 use super::input::{Input, QueuedInput};
 use super::state::RunState;
 use crate::messages::{CancelRequest, DoneReply};

@@ -17,11 +17,12 @@ use entracte_store::{StoreError, StoreExt};
 use ractor::ActorProcessingErr;
 use tokio::time::{Duration, Instant};
 
+use super::alarm::Wake;
 use super::deliveries::goes_on;
+use super::input::signal_of;
 use super::input::{Input, QueuedInput};
 use super::run_timeout::run_timeout_key;
-use super::signals::signal_of;
-use super::state::{Change, RunState, Wake};
+use super::state::{Change, RunState};
 use crate::messages::RunMessage;
 
 /// The first event of the run that follows one which has closed with an event.

@@ -24,9 +24,9 @@ use entracte_workflow::ChildExecution;
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
 
-use super::deliveries::BY_PARENT_CLOSE;
 use super::input::QueuedInput;
-use super::opening::NewRun;
+use super::input_events::BY_PARENT_CLOSE;
+use super::origin::NewRun;
 use super::parking::retry_policy;
 use super::state::{Change, RunState};
 use crate::chain::last_run;

@@ -7,8 +7,9 @@
 
 use entracte_workflow::CancelCause;
 
-use super::publishing::Query;
-use super::state::{Mode, RunState, RunningAttempt};
+use super::effect::Query;
+use super::pending_activity::RunningAttempt;
+use super::state::{Mode, RunState};
 use crate::messages::{DirectoryMessage, JournalMessage, RunCall};
 
 impl RunState {

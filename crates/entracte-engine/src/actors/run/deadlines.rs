@@ -18,70 +18,21 @@
 //! waits need one: with an attempt under way it stays; and a back-off has its own row, due no
 //! later than the deadline (rule RET-12).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use entracte_model::{ActivityTimeouts, EventId, Failure, Seq, TimeoutType, Timestamp};
 use entracte_workflow::CancelCause;
 use ractor::ActorProcessingErr;
 use tokio::time::{Duration, Instant};
 
-use super::effects::Effect;
-use super::local_activities::PendingLocalActivity;
-use super::state::{Mode, PendingActivity, RunState, RunningAttempt, Wake};
+use super::alarm::{Alarm, Wake};
+use super::effect::Effect;
+use super::pending_activity::{PendingActivity, RunningAttempt};
+use super::pending_local_activity::PendingLocalActivity;
+use super::state::{Mode, RunState};
 use crate::messages::RunMessage;
 
 /// How long the run waits for an attempt to stop that it has told to. Only code that blocks its
 /// thread takes longer.
 pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The run's wake-up, and when it comes.
-pub(super) struct Alarm {
-    at: Instant,
-    /// Dropped with the alarm, which calls the wake-up off.
-    _wake: Wake,
-}
-
-/// When to look at which activity, at the latest.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    by_time: BTreeSet<(Instant, Seq)>,
-    by_seq: BTreeMap<Seq, Instant>,
-}
-
-impl Deadlines {
-    /// The activity is to be looked at then, unless it is before.
-    fn note(&mut self, seq: Seq, at: Instant) {
-        match self.by_seq.get(&seq) {
-            Some(noted) if *noted <= at => return,
-            Some(noted) => self.by_time.remove(&(*noted, seq)),
-            None => false,
-        };
-        self.by_seq.insert(seq, at);
-        self.by_time.insert((at, seq));
-    }
-
-    /// The activity has ended.
-    pub(super) fn forget(&mut self, seq: Seq) {
-        if let Some(at) = self.by_seq.remove(&seq) {
-            self.by_time.remove(&(at, seq));
-        }
-    }
-
-    /// Takes those that are to be looked at now.
-    fn take_due(&mut self, now: Instant) -> BTreeSet<Seq> {
-        let mut due = BTreeSet::new();
-        while let Some((at, seq)) = self.by_time.first().copied().filter(|(at, _)| *at <= now) {
-            self.by_time.remove(&(at, seq));
-            self.by_seq.remove(&seq);
-            due.insert(seq);
-        }
-        due
-    }
-
-    fn first(&self) -> Option<Instant> {
-        self.by_time.first().map(|(at, _)| *at)
-    }
-}
 
 /// What is to be done for a pending activity when its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +126,7 @@ impl RunState {
         }
         let delay = at.saturating_duration_since(now.instant);
         let wake = Wake(self.myself.send_after(delay, || RunMessage::WakeUp));
-        self.alarm = Some(Alarm { at, _wake: wake });
+        self.alarm = Some(Alarm::new(at, wake));
     }
 
     /// What the activity waits for first.

@@ -13,14 +13,11 @@ use entracte_model::{EventAttributes, EventId, ParentClosePolicy, RunId};
 use entracte_store::StoreExt;
 use entracte_store::keys::{DeliveryKey, DeliveryKind};
 use entracte_store::rows::{InboxMessage, InboxRow};
-use entracte_workflow::HistoryState;
 use ractor::ActorProcessingErr;
 
 use super::input::{Input, QueuedInput};
+use super::input_events::BY_PARENT_CLOSE;
 use super::state::{Change, Mode, RunState};
-
-/// Why a run is terminated, or asked to cancel, when its parent has closed (rule CHD-7).
-pub(super) const BY_PARENT_CLOSE: &str = "by parent close policy";
 
 impl RunState {
     /// Another run has sent something, and its row is durable.
@@ -197,48 +194,4 @@ pub(crate) fn answer_to(
 
 fn answer_key(sender: RunId, run_id: RunId, to: DeliveryKey) -> DeliveryKey {
     DeliveryKey { run_id, sender, event_id: to.event_id, kind: DeliveryKind::Answer }
-}
-
-/// The external event of a delivery; none if it comes too late to matter.
-pub(super) fn event_of(message: &InboxMessage, history: &HistoryState) -> Option<EventAttributes> {
-    use entracte_model::event::WorkflowExecutionCancelRequested as CancelRequested;
-    let reason = match message {
-        InboxMessage::Event(event) => return is_awaited(event, history).then(|| (**event).clone()),
-        InboxMessage::ParentClosed { policy: ParentClosePolicy::RequestCancel } => BY_PARENT_CLOSE,
-        InboxMessage::ExternalCancelRequested { reason, .. } => reason,
-        _ => return None,
-    };
-    // A second request is a silent no-op (rule CAN-1).
-    let reason = reason.to_owned();
-    let request = EventAttributes::WorkflowExecutionCancelRequested(CancelRequested {
-        reason,
-        request_id: None,
-    });
-    (!history.cancel_requested).then_some(request)
-}
-
-/// Whether an event that another run tells is the one that the history waits for.
-fn is_awaited(event: &EventAttributes, history: &HistoryState) -> bool {
-    use EventAttributes as A;
-    let child = |seq, initiated_event_id, has_started| {
-        history.children.get(&seq).is_some_and(|child| {
-            child.initiated_event_id == initiated_event_id && child.started.is_some() == has_started
-        })
-    };
-    match event {
-        A::ChildWorkflowExecutionStarted(it) => child(it.seq, it.initiated_event_id, false),
-        A::StartChildWorkflowExecutionFailed(it) => child(it.seq, it.initiated_event_id, false),
-        A::ChildWorkflowExecutionCompleted(it) => child(it.seq, it.initiated_event_id, true),
-        A::ChildWorkflowExecutionFailed(it) => child(it.seq, it.initiated_event_id, true),
-        A::ChildWorkflowExecutionCanceled(it) => child(it.seq, it.initiated_event_id, true),
-        A::ChildWorkflowExecutionTimedOut(it) => child(it.seq, it.initiated_event_id, true),
-        A::ChildWorkflowExecutionTerminated(it) => child(it.seq, it.initiated_event_id, true),
-        A::ExternalWorkflowExecutionCancelRequested(it) => {
-            history.sent_cancels.contains_key(&it.initiated_event_id)
-        }
-        A::RequestCancelExternalWorkflowExecutionFailed(it) => {
-            history.sent_cancels.contains_key(&it.initiated_event_id)
-        }
-        _ => false,
-    }
 }

@@ -11,12 +11,11 @@ use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr};
 use tokio::time::Instant;
 
-use super::admission::Standing;
-use super::calls::Answer;
-use super::opening::NewRun;
-use super::publishing::Query;
+use super::alarm::Wake;
+use super::effect::Effect;
+use super::pending_activity::{RunningAttempt, Standing};
 use super::seen::attempt_line;
-use super::state::{Child, Mode, RunState, RunningAttempt, Wake};
+use super::state::{Child, Mode, RunState};
 use crate::actors::attempt::{Attempt, AttemptArguments, lost_attempt};
 use crate::actors::heartbeats::Heartbeats;
 use crate::actors::timer::{Timer, TimerArguments};
@@ -26,46 +25,6 @@ use crate::task_queues::Permit;
 
 /// What a cancelled activity says that no attempt was running of (rule ACX-3).
 const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
-
-/// Something to do when the append that it belongs to is durable.
-pub(super) enum Effect {
-    /// Tell the client that its run has started.
-    Started(Box<NewRun>),
-    /// Run an attempt that has been admitted.
-    StartAttempt { seq: Seq, attempt: u32 },
-    /// Tell an attempt that its activity was paused or reset.
-    TellAttempt { seq: Seq, attempt: u32, cause: CancelCause },
-    /// Run the next attempt of a local activity.
-    StartLocalActivity { seq: Seq },
-    /// Tell a local activity that its workflow cancelled it.
-    CancelLocalActivity { seq: Seq },
-    /// Tell an attempt that its workflow cancelled it.
-    CancelAttempt { seq: Seq },
-    /// Stop the code of an attempt that was ended from elsewhere.
-    StopCode { seq: Seq, code: Box<RunningAttempt> },
-    /// Wait for a durable timer.
-    StartTimer { seq: Seq, due: Timestamp },
-    /// Wait no longer.
-    StopTimer { seq: Seq },
-    /// Wait for the end of an activity's back-off, or for its timeouts.
-    Arm { seq: Seq },
-    /// Wait until the failed turn is tried again.
-    ArmTurnRetry { parking: u64, at: Timestamp },
-    /// Send a signal to another workflow.
-    SignalExternal { seq: Seq },
-    /// Give a caller its answer.
-    Answer(Answer),
-    /// Give a caller what the run has published.
-    AnswerQuery(Query),
-    /// Tell further children that the run is closed.
-    TellChildren,
-    /// Wait for the end of the run's time.
-    ArmRunTimeout,
-    /// Wait for the end of the back-off before the run's first turn.
-    ArmFirstTask,
-    /// The run is closed: stop what is under it, and leave.
-    Closed,
-}
 
 impl RunState {
     /// The journal has settled an append, the oldest one that waits.

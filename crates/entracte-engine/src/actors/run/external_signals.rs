@@ -5,27 +5,22 @@
 //! (rule SIG-3). What is to be sent has a row among what is due, until the answer is an event. A
 //! sender that closes before that leaves the signal to its receiver, as a delivery.
 
-use entracte_model::event::{
-    ExternalWorkflowExecutionSignaled, SignalExternalFailedCause,
-    SignalExternalWorkflowExecutionFailed, WorkflowExecutionSignaled,
-};
+use entracte_model::event::{SignalExternalFailedCause, WorkflowExecutionSignaled};
 use entracte_model::{Event, EventAttributes, RunId, Seq, Timestamp, WorkflowId};
 use entracte_store::keys::{DeliveryKey, DeliveryKind, DueKey, DueKind};
 use entracte_store::rows::InboxMessage;
 use entracte_store::{StoreError, StoreExt};
-use entracte_workflow::{HistoryState, SentSignal};
+use entracte_workflow::SentSignal;
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
+use super::effect::Effect;
 use super::input::Input;
+use super::input::NotArrived;
 use super::parking::retry_policy;
 use super::state::{Change, Mode, RunState};
 use crate::client::{Client, deliver_signal};
 use crate::errors::SignalError;
 use crate::messages::RunMessage;
-
-/// Why a signal has not arrived; nothing if it has.
-pub(super) type NotArrived = Option<SignalExternalFailedCause>;
 
 impl RunState {
     /// Finds out to which runs a turn sends signals and requests to cancel.
@@ -147,26 +142,6 @@ impl RunState {
             self.ready.push_back(Effect::SignalExternal { seq: *seq });
         }
     }
-}
-
-/// The event with which a signal to another workflow ends; none if it has ended before.
-pub(super) fn sent_signal_end(
-    history: &HistoryState,
-    seq: Seq,
-    not_arrived: NotArrived,
-) -> Option<EventAttributes> {
-    use EventAttributes as A;
-    let initiated_event_id = history.sent_signals.get(&seq)?.initiated_event_id;
-    Some(match not_arrived {
-        None => {
-            let end = ExternalWorkflowExecutionSignaled { seq, initiated_event_id };
-            A::ExternalWorkflowExecutionSignaled(end)
-        }
-        Some(cause) => {
-            let end = SignalExternalWorkflowExecutionFailed { seq, initiated_event_id, cause };
-            A::SignalExternalWorkflowExecutionFailed(end)
-        }
-    })
 }
 
 fn signaled(sender: RunId, sent: &SentSignal) -> WorkflowExecutionSignaled {

@@ -5,7 +5,8 @@ use entracte_model::{Seq, Timestamp};
 use entracte_store::keys::PendingActivityKey;
 use tokio::time::Instant;
 
-use super::state::{Mode, PendingActivity, RunState};
+use super::pending_activity::PendingActivity;
+use super::state::{Mode, RunState};
 
 impl RunState {
     /// An attempt has something new to tell.

@@ -1,18 +1,17 @@
-//! What a run takes turns for, and the events it becomes.
+//! What a run takes turns for.
 
 use entracte_model::event::{
-    ActivityTaskCanceled, ActivityTaskCompleted, ActivityTaskFailed, ActivityTaskStarted,
-    ActivityTaskTimedOut, LocalActivityMarker, Marker, MarkerRecorded, TimerFired,
-    WorkflowExecutionCancelRequested, WorkflowExecutionSignaled, WorkflowExecutionStarted,
+    LocalActivityMarker, SignalExternalFailedCause, WorkflowExecutionSignaled,
+    WorkflowExecutionStarted,
 };
-use entracte_model::{EventAttributes, EventId, ParentClosePolicy, Seq};
+use entracte_model::{ParentClosePolicy, Seq};
 use entracte_store::keys::DeliveryKey;
-use entracte_store::rows::{ActivityClosed, ActivityOutcome, InboxMessage};
-use entracte_workflow::HistoryState;
+use entracte_store::rows::{ActivityClosed, InboxMessage};
 
-use super::deliveries::event_of;
-use super::external_signals::{NotArrived, sent_signal_end};
 use crate::messages::CancelRequest;
+
+/// Why a signal has not arrived; nothing if it has.
+pub(super) type NotArrived = Option<SignalExternalFailedCause>;
 
 /// Something that happened to the run and asks for a turn.
 #[derive(Debug, Clone)]
@@ -127,88 +126,16 @@ impl Input {
             }
         }
     }
-
-    /// The external events of the input; none if it comes too late to matter.
-    pub(super) fn events(&self, history: &HistoryState) -> Vec<EventAttributes> {
-        use EventAttributes as A;
-        match self {
-            Self::Start(started) => match &history.started {
-                None => vec![A::WorkflowExecutionStarted(WorkflowExecutionStarted::clone(started))],
-                Some(_) => Vec::new(),
-            },
-            Self::ActivityClosed(closed) if history.activities.contains_key(&closed.seq) => {
-                activity_closed(closed, history.next_event_id)
-            }
-            Self::LocalActivityEnded(marker) => {
-                let marker = Marker::LocalActivity(marker.clone());
-                vec![A::MarkerRecorded(MarkerRecorded { marker })]
-            }
-            Self::TimerFired { seq } => match history.timers.get(seq) {
-                Some(timer) => {
-                    let started_event_id = timer.started_event_id;
-                    vec![A::TimerFired(TimerFired { seq: *seq, started_event_id })]
-                }
-                None => Vec::new(),
-            },
-            // A second request is a silent no-op (rule CAN-1).
-            Self::CancelRequested(request) if !history.cancel_requested => {
-                let CancelRequest { reason, request_id } = request.clone();
-                let requested = WorkflowExecutionCancelRequested { reason, request_id };
-                vec![A::WorkflowExecutionCancelRequested(requested)]
-            }
-            // A second copy of a signal is recognised by the request that sent it (rule SIG-3).
-            Self::Signaled(signaled) if !history.signals.contains(&signaled.request_id) => {
-                vec![A::WorkflowExecutionSignaled(signaled.clone())]
-            }
-            Self::ExternalSignaled { seq, not_arrived } => {
-                sent_signal_end(history, *seq, *not_arrived).into_iter().collect()
-            }
-            Self::Delivered { message, .. } => event_of(message, history).into_iter().collect(),
-            Self::ActivityClosed(_) | Self::CancelRequested(_) | Self::Signaled(_) => Vec::new(),
-        }
-    }
 }
 
-/// The start of the last attempt is written late, together with the end (rule RET-19).
-fn activity_closed(closed: &ActivityClosed, next_event_id: EventId) -> Vec<EventAttributes> {
-    use EventAttributes as A;
-    let scheduled_event_id = closed.scheduled_event_id;
-    let mut events = Vec::with_capacity(2);
-    let started_event_id = if let Some(started_time) = closed.started_at {
-        let (attempt, last_failure) = (closed.attempt, closed.last_failure.clone());
-        let started =
-            ActivityTaskStarted { scheduled_event_id, attempt, started_time, last_failure };
-        events.push(A::ActivityTaskStarted(started));
-        next_event_id
-    } else {
-        EventId::default()
-    };
-    events.push(match closed.outcome.clone() {
-        ActivityOutcome::Completed { result } => {
-            let completed = ActivityTaskCompleted { scheduled_event_id, started_event_id, result };
-            A::ActivityTaskCompleted(completed)
-        }
-        ActivityOutcome::Failed { failure, retry_state } => {
-            A::ActivityTaskFailed(ActivityTaskFailed {
-                scheduled_event_id,
-                started_event_id,
-                failure,
-                retry_state,
-            })
-        }
-        ActivityOutcome::TimedOut { failure, retry_state } => {
-            A::ActivityTaskTimedOut(ActivityTaskTimedOut {
-                scheduled_event_id,
-                started_event_id,
-                failure,
-                retry_state,
-            })
-        }
-        ActivityOutcome::Canceled { details } => A::ActivityTaskCanceled(ActivityTaskCanceled {
-            scheduled_event_id,
-            started_event_id,
-            details,
-        }),
-    });
-    events
+/// The signal that an input is, whether a client sent it or a workflow that has closed since.
+pub(super) fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {
+    match input {
+        Input::Signaled(signaled) => Some(signaled),
+        Input::Delivered { message, .. } => match &**message {
+            InboxMessage::Signaled(signaled) => Some(signaled),
+            _ => None,
+        },
+        _ => None,
+    }
 }

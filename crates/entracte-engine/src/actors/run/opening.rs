@@ -3,53 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{Event, EventAttributes, RunId, Seq};
+use entracte_model::{Event, EventAttributes, Seq};
 use entracte_store::keys::{InboxKey, PendingActivityKey};
-use entracte_store::rows::{PendingActivityRow, WorkflowIdRow};
+use entracte_store::rows::PendingActivityRow;
 use entracte_store::{StoreError, StoreExt};
 use entracte_workflow::HistoryState;
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
+use super::effect::Effect;
 use super::input::{Input, QueuedInput};
-use super::state::{Mode, PendingActivity, RunRows, RunState};
+use super::pending_activity::PendingActivity;
+use super::state::{Mode, RunRows, RunState};
 use crate::actors::attempt::lost_attempt;
-use crate::actors::journal::JournalHandle;
-use crate::address::{Address, Mailbox};
 use crate::errors::ParkCause;
-use crate::live::LiveRun;
-use crate::messages::{DirectoryMessage, Epoch, JournalMessage, RunMessage, StartReply};
-use crate::shared::Shared;
-
-pub(crate) struct RunArguments {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) journal: JournalHandle,
-    pub(crate) directory: Address<DirectoryMessage>,
-    pub(crate) run_id: RunId,
-    pub(crate) epoch: Epoch,
-    pub(crate) origin: Origin,
-    pub(crate) mailbox: Mailbox,
-    /// What the actor tells of itself.
-    pub(crate) live: Arc<LiveRun>,
-}
-
-/// Where a run's actor gets its run from.
-pub(crate) enum Origin {
-    /// A client has just started it.
-    New(Box<NewRun>),
-    /// It is in the store.
-    Stored,
-}
-
-/// A run that is about to begin.
-pub(crate) struct NewRun {
-    pub(crate) started: WorkflowExecutionStarted,
-    /// The row of the workflow id that the run's claim replaces.
-    pub(crate) replaces: Option<WorkflowIdRow>,
-    /// Whom to tell; nobody of a child, whose parent hears of it by a delivery.
-    pub(crate) reply: Option<StartReply>,
-}
+use crate::messages::{Epoch, JournalMessage, RunMessage};
 
 impl RunState {
     pub(super) fn begin_or_open(&self) {

@@ -18,7 +18,7 @@ use entracte_workflow::{ChildExecution, HistoryError, HistoryState};
 use ractor::ActorProcessingErr;
 
 use super::children::start_key;
-use super::effects::Effect;
+use super::effect::Effect;
 use super::state::{Change, Mode, RunState};
 
 /// How many children are told in one batch.

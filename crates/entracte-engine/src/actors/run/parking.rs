@@ -6,26 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use entracte_model::RetryPolicy;
 use entracte_model::event::WorkflowExecutionStarted;
-use entracte_model::{RetryPolicy, Timestamp};
 use entracte_store::keys::{self, InboxKey, KeyRange};
 use entracte_store::rows::{InboxMessage, InboxRow};
 use entracte_workflow::{ErasedWorkflow, TurnFailure};
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
+use super::effect::Effect;
 use super::input::{Input, QueuedInput};
+use super::state::Parked;
 use super::state::{Change, RunState};
 use crate::description::SignalsDescription;
 use crate::errors::ParkCause;
 use crate::messages::CancelRequest;
-
-pub(super) struct Parked {
-    pub(super) cause: ParkCause,
-    pub(super) since: Timestamp,
-    pub(super) failed_turns: u32,
-    pub(super) next_retry: Timestamp,
-}
 
 /// How often a failed turn is tried again: Temporal's back-off for failing workflow tasks is
 /// capped at ten minutes too (rule WFT-6), but starts later.

@@ -11,11 +11,10 @@ use entracte_model::{
 use entracte_store::rows::{ActivityPause, ActivityReset};
 use entracte_workflow::CancelCause;
 
-use super::admission::Standing;
 use super::async_completion::Unusable;
-use super::calls::Answer;
-use super::effects::Effect;
-use super::state::{Change, PendingActivity, RunState};
+use super::effect::{Answer, Effect};
+use super::pending_activity::{PendingActivity, Standing};
+use super::state::{Change, RunState};
 use crate::errors::{ActivityNotFound, PendingActivityError};
 use crate::messages::{
     ActivityOperation, ActivityOperationCall, OperationTarget, ResetOptions, UnpauseOptions,

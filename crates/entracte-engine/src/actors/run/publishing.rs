@@ -8,19 +8,12 @@ use entracte_store::rows::PublishedRow;
 use entracte_store::{Store, StoreExt};
 use entracte_workflow::TurnFailure;
 
-use super::effects::Effect;
+use super::effect::{Effect, Query};
 use super::state::{Change, RunState};
 use crate::errors::QueryError;
-use crate::messages::QueryReply;
 
 /// What a turn has published, by name.
 pub(super) type Published = Vec<(Arc<str>, Payload)>;
-
-/// A query that waits for its answer.
-pub(super) struct Query {
-    pub(super) name: String,
-    pub(super) reply: QueryReply,
-}
 
 impl RunState {
     /// Why a turn fails that publishes this, if it does (rule LIM-4).

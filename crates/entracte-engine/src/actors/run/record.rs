@@ -7,12 +7,12 @@ use entracte_store::keys::{self, DueKey, DueKind, InboxKey, PendingActivityKey};
 use entracte_store::rows::{PendingActivityRow, RunClose, RunRow, WorkflowIdRow};
 use entracte_workflow::HistoryError;
 
-use super::admission::Standing;
-use super::effects::Effect;
+use super::effect::Effect;
 use super::input::QueuedInput;
 use super::local_activities::LocalChanges;
+use super::pending_activity::{PendingActivity, Standing};
 use super::publishing::Published;
-use super::state::{Change, PendingActivity, RunRows, RunState};
+use super::state::{Change, RunRows, RunState};
 use crate::messages::WorkflowIdClaim;
 
 impl RunState {

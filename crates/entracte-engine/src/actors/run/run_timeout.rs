@@ -11,8 +11,9 @@ use entracte_model::{EventAttributes, RetryState, RunId, Seq, Timestamp};
 use entracte_store::keys::{DueKey, DueKind};
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
-use super::state::{Change, Mode, RunState, Wake};
+use super::alarm::Wake;
+use super::effect::Effect;
+use super::state::{Change, Mode, RunState};
 use crate::messages::RunMessage;
 
 impl RunState {

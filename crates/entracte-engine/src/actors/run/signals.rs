@@ -9,28 +9,16 @@ use std::collections::BTreeSet;
 
 use entracte_model::EventAttributes;
 use entracte_model::event::WorkflowExecutionSignaled;
-use entracte_store::rows::InboxMessage;
 use entracte_workflow::Machine;
 use ractor::ActorProcessingErr;
 
-use super::calls::Answer;
+use super::effect::Answer;
+use super::input::signal_of;
 use super::input::{Input, QueuedInput};
 use super::state::RunState;
 use crate::description::SignalsDescription;
 use crate::errors::{RunError, SignalError};
 use crate::messages::SignalReply;
-
-/// The signal that an input is, whether a client sent it or a workflow that has closed since.
-pub(super) fn signal_of(input: &Input) -> Option<&WorkflowExecutionSignaled> {
-    match input {
-        Input::Signaled(signaled) => Some(signaled),
-        Input::Delivered { message, .. } => match &**message {
-            InboxMessage::Signaled(signaled) => Some(signaled),
-            _ => None,
-        },
-        _ => None,
-    }
-}
 
 impl RunState {
     /// A client sends a signal.

@@ -3,33 +3,26 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use entracte_model::event::{ActivityTaskScheduled, WorkflowExecutionSignaled};
-use entracte_model::{
-    ActivityOptions, ActivityTimeouts, EventAttributes, EventId, Headers, Payload, RunId, Seq,
-    TimeoutType, Timestamp,
-};
+use entracte_model::event::WorkflowExecutionSignaled;
+use entracte_model::{EventAttributes, EventId, RunId, Seq, Timestamp};
 use entracte_store::Batch;
 use entracte_store::keys::{DeliveryKey, DueKey};
-use entracte_store::rows::{PendingActivityRow, RunRow, WorkflowIdRow};
-use entracte_workflow::{ActivityCanceller, HistoryState, Machine, ScheduledActivity};
+use entracte_store::rows::{RunRow, WorkflowIdRow};
+use entracte_workflow::{HistoryState, Machine};
 use ractor::{ActorId, ActorRef};
-use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
-use super::admission::Standing;
-use super::async_completion::LeavingCode;
-use super::deadlines::{Alarm, Deadlines};
-use super::effects::Effect;
+use super::alarm::{Alarm, Deadlines, Wake};
+use super::effect::{Effect, Query};
 use super::input_queue::InputQueue;
-use super::local_activities::LocalActivities;
-use super::opening::{NewRun, Origin, RunArguments};
-use super::parking::Parked;
-use super::publishing::Query;
-use crate::actors::heartbeats::Heartbeats;
+use super::origin::{NewRun, Origin, RunArguments};
+use super::pending_activity::PendingActivity;
+use super::pending_local_activity::LocalActivities;
 use crate::actors::journal::JournalHandle;
 use crate::actors::presence::Presence;
 use crate::address::{Address, Envelope};
 use crate::description::SignalsDescription;
+use crate::errors::ParkCause;
 use crate::live::LiveRun;
 use crate::messages::{
     Acknowledgement, Append, DirectoryMessage, Epoch, JournalMessage, ResultReply, RunCall,
@@ -136,78 +129,12 @@ pub(super) struct RunRows {
     pub(super) workflow_id: WorkflowIdRow,
 }
 
-/// An activity that has not come to its end.
-pub(super) struct PendingActivity {
-    pub(super) row: PendingActivityRow,
-    pub(super) input: Vec<Payload>,
-    pub(super) headers: Headers,
-    /// When it was first scheduled.
-    pub(super) scheduled_time: Timestamp,
-    pub(super) timeouts: ActivityTimeouts,
-    /// When the attempt that waits is due, if a row says so.
-    pub(super) due: Option<Timestamp>,
-    pub(super) running: Option<RunningAttempt>,
-    /// Where its attempt stands that does not run.
-    pub(super) standing: Standing,
-    /// The code of an attempt that was ended from elsewhere, until it is gone: the next attempt
-    /// does not overlap it.
-    pub(super) leaving_code: Option<LeavingCode>,
-    /// Whether its end is known and only waits for its turn.
-    pub(super) closing: bool,
-}
-
-impl PendingActivity {
-    pub(super) fn new(
-        row: PendingActivityRow,
-        scheduled: &ActivityTaskScheduled,
-        scheduled_time: Timestamp,
-        run_timeout: Option<Duration>,
-    ) -> Self {
-        let options = row.options.as_deref().unwrap_or(&scheduled.options);
-        let timeouts = ActivityTimeouts::new(options, run_timeout);
-        Self {
-            row,
-            input: scheduled.input.clone(),
-            headers: scheduled.headers.clone(),
-            scheduled_time,
-            timeouts,
-            due: None,
-            running: None,
-            standing: Standing::Outside,
-            leaving_code: None,
-            closing: false,
-        }
-    }
-
-    /// The options in force: those of its event, or what has taken their place (rule PAU-4).
-    pub(super) fn options<'a>(&'a self, scheduled: &'a ScheduledActivity) -> &'a ActivityOptions {
-        self.row.options.as_deref().unwrap_or(&scheduled.options)
-    }
-}
-
-/// A message that the run sends to itself later, unless this is dropped before.
-pub(super) struct Wake(pub(super) AbortHandle);
-
-impl Drop for Wake {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-pub(super) struct RunningAttempt {
-    pub(super) actor: ActorRef<()>,
-    pub(super) canceller: ActivityCanceller,
-    pub(super) started: Instant,
-    pub(super) heartbeats: Arc<Heartbeats>,
-    /// From when on a further heartbeat may be stored.
-    pub(super) store_next: Instant,
-    /// When what the attempt had to tell is to be stored, if there is something.
-    pub(super) store_at: Option<Instant>,
-    /// What was left of the schedule-to-close timeout when it started.
-    pub(super) left: Option<Duration>,
-    /// Which timeout it ran into, if it was told to stop for that; and until when it is waited
-    /// for.
-    pub(super) stopping: Option<(TimeoutType, Instant)>,
+/// Why a run does not take turns, and when it tries again.
+pub(super) struct Parked {
+    pub(super) cause: ParkCause,
+    pub(super) since: Timestamp,
+    pub(super) failed_turns: u32,
+    pub(super) next_retry: Timestamp,
 }
 
 /// What an actor under the run is.

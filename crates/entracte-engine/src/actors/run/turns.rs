@@ -8,7 +8,7 @@ use entracte_workflow::{Machine, ReplayError, replay, turn};
 use futures_util::FutureExt;
 use ractor::ActorProcessingErr;
 
-use super::effects::Effect;
+use super::effect::Effect;
 use super::input::{Input, QueuedInput};
 use super::local_activities::{LocalChanges, take_changes};
 use super::publishing::Published;

@@ -15,8 +15,9 @@ use crate::actors::heartbeats::Heartbeats;
 use crate::actors::run::activities::{closing_outcome, uninvited_cancel};
 use crate::actors::run::deadlines::timed_out;
 use crate::actors::run::input::Input;
+use crate::actors::run::pending_activity::RunningAttempt;
 use crate::actors::run::reporting::report_attempt;
-use crate::actors::run::state::{Mode, RunState, RunningAttempt};
+use crate::actors::run::state::{Mode, RunState};
 use crate::messages::AttemptOutcome;
 
 impl RunState {
