@@ -16,10 +16,12 @@
 //! then the job's cancellations in the order of their numbers, then the terminal command: when
 //! the workflow has returned, or waits for its continuation as new.
 
+mod apply;
 mod command;
 mod job;
 mod local_activities;
 mod outstanding;
+mod reports;
 mod signals;
 mod turn_failure;
 mod waker;
@@ -31,9 +33,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use entracte_model::Payload;
 use entracte_model::event::WorkflowExecutionSignaled;
-use entracte_model::{Payload, RunId, Seq, Timestamp};
 
+pub(crate) use self::apply::JobHead;
+use self::apply::apply_to;
 pub use self::command::{Command, ContinueAsNewOptions};
 pub use self::job::{
     Activation, ActivityResolution, ChildResolution, ChildStartResolution, InitializeWorkflow, Job,
@@ -45,7 +49,7 @@ pub use self::outstanding::{Outstanding, OutstandingKind};
 pub use self::signals::{AwaitedSignal, UnreadSignals};
 pub use self::turn_failure::{Mismatch, TurnFailure};
 use self::waker::TurnWaker;
-use crate::context::{Core, RunInfo, UnreadSignal, WorkflowContext};
+use crate::context::{Core, RunInfo, WorkflowContext};
 use crate::registry::{ErasedWorkflow, WorkflowFuture};
 
 /// How often a workflow may wake itself within one turn.
@@ -154,72 +158,6 @@ impl Machine {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
-    }
-
-    /// Whether something in the workflow waits for the operation.
-    #[must_use]
-    pub fn awaits(&self, seq: Seq) -> bool {
-        self.core().is_some_and(|core| core.awaits(seq))
-    }
-
-    /// What the workflow waits for, in the order of issue.
-    #[must_use]
-    pub fn outstanding(&self) -> Vec<Outstanding> {
-        self.core().map(|core| core.pending(Outstanding::new)).unwrap_or_default()
-    }
-
-    /// The local activity with this number at the moment, if the workflow waits for one.
-    #[must_use]
-    pub fn local_activity(&self, seq: Seq) -> Option<LocalActivity> {
-        self.core()?.local_activity(seq)
-    }
-
-    /// The local activities that the workflow waits for, by their numbers at the moment.
-    #[must_use]
-    pub fn local_activities(&self) -> Vec<LocalActivity> {
-        self.core().map(|core| core.local_activities()).unwrap_or_default()
-    }
-
-    /// Takes the numbers of local activities under which something has changed since the last
-    /// call: scheduled, asked to cancel, or not waited for any more, as
-    /// [`local_activity`](Self::local_activity) tells. What changes on replay is left out.
-    pub fn take_local_activity_changes(&mut self) -> Vec<Seq> {
-        self.core().map(|core| core.take_local_changes()).unwrap_or_default()
-    }
-
-    /// The signals that the workflow has not read, by name; of a run that has returned, those
-    /// that it left unread, and none of one that continued as new.
-    #[must_use]
-    pub fn unread_signals(&self) -> Vec<UnreadSignals> {
-        self.core().map_or_else(|| self.last_words.unread.clone(), |core| core.unread_signals())
-    }
-
-    /// Takes the signals that a workflow which continued as new has not read, as they came: they
-    /// are its next run's.
-    pub fn take_carried_signals(&mut self) -> Vec<WorkflowExecutionSignaled> {
-        std::mem::take(&mut self.last_words.carried)
-    }
-
-    /// The signals that something in the workflow waits for, by name.
-    #[must_use]
-    pub fn awaited_signals(&self) -> Vec<AwaitedSignal> {
-        self.core().map(|core| core.awaited_signals()).unwrap_or_default()
-    }
-
-    /// Takes what the workflow has published since the last call, the last value of each name,
-    /// in the order of the names. What is published on replay is left out.
-    pub fn take_published(&mut self) -> Vec<(Arc<str>, Payload)> {
-        match &self.phase {
-            Phase::Open(running) => running.core.take_published(),
-            _ => std::mem::take(&mut self.last_words.published),
-        }
-    }
-
-    fn core(&self) -> Option<&Arc<Core>> {
-        match &self.phase {
-            Phase::Open(running) => Some(&running.core),
-            Phase::New | Phase::Closed | Phase::Dead(_) => None,
-        }
     }
 
     /// Applies a job, with the signals behind it that the workflow is to see together with it,
@@ -349,54 +287,6 @@ impl Running {
         }
         Err(TurnFailure::NeverRests)
     }
-}
-
-/// What holds for each job of an activation.
-pub(crate) struct JobHead {
-    run_id: RunId,
-    pub(crate) time: Timestamp,
-    pub(crate) is_replaying: bool,
-    pub(crate) history_length: u64,
-    pub(crate) history_size: u64,
-    /// What was pending before the first job; none afterwards, when the machine knows better.
-    pub(crate) pending: Option<PendingCounts>,
-}
-
-fn apply_to(core: &Core, job: Job) -> Result<(), TurnFailure> {
-    let (known, what, seq) = match job {
-        Job::FireTimer { seq } => (core.fire_timer(seq), "timer", seq),
-        Job::ResolveActivity { seq, resolution, is_local } => {
-            (core.resolve_activity(seq, resolution, is_local), "activity", seq)
-        }
-        Job::ResolveSignalExternalWorkflow { seq, failure } => {
-            (core.resolve_external_signal(seq, failure), "signal", seq)
-        }
-        Job::ResolveRequestCancelExternalWorkflow { seq, failure } => {
-            (core.resolve_external_cancel(seq, failure), "request to cancel", seq)
-        }
-        Job::ResolveChildWorkflowExecutionStart { seq, resolution } => {
-            (core.resolve_child_start(seq, resolution), "child", seq)
-        }
-        Job::ResolveChildWorkflowExecution { seq, resolution } => {
-            (core.resolve_child(seq, resolution), "child", seq)
-        }
-        Job::SignalWorkflow { signal_name, input, headers, originating_event_id, request_id } => {
-            let event_id = originating_event_id;
-            core.signal(signal_name, UnreadSignal { event_id, input, headers, request_id });
-            return Ok(());
-        }
-        Job::CancelWorkflow { reason } => {
-            core.cancel(reason);
-            return Ok(());
-        }
-        Job::InitializeWorkflow(_) => {
-            return Err(TurnFailure::internal("the run has already begun"));
-        }
-    };
-    if known {
-        return Ok(());
-    }
-    Err(TurnFailure::internal(format_args!("the run has issued no {what} with number {seq}")))
 }
 
 fn terminal(
