@@ -60,7 +60,9 @@ impl Model<'_> {
     fn hand_over(&mut self, run: usize, next: usize) {
         let is_together = self.order.tosses();
         let is_cancelled = self.runs[run].is_cancelled;
-        for (from, message) in std::mem::take(&mut self.runs[run].waiting) {
+        let joined = iter::repeat_n((None, Message::Signal), self.runs[run].joined as usize);
+        let waiting = std::mem::take(&mut self.runs[run].waiting);
+        for (from, message) in joined.chain(waiting) {
             if is_cancelled && message.asks_to_cancel() {
                 continue;
             }

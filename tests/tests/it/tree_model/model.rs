@@ -163,6 +163,7 @@ impl<'a> Model<'a> {
             has_signal |= message == Message::Signal;
             if is_further {
                 self.runs[run].signals += 1;
+                self.runs[run].joined += 1;
             } else {
                 self.send(from, run, message);
             }
@@ -257,7 +258,10 @@ impl<'a> Model<'a> {
         let before = self.runs[run].clone();
         let is_mended = self.mended.contains(&before.number);
         match self.runs[run].take_turn(&message, self.hours, is_mended) {
-            Some(decided) => decided.into_iter().for_each(|it| self.carry_out(run, it)),
+            Some(decided) => {
+                self.runs[run].joined = 0;
+                decided.into_iter().for_each(|it| self.carry_out(run, it));
+            }
             None => {
                 self.runs[run] = before;
                 self.runs[run].is_parked = true;

@@ -42,6 +42,9 @@ pub(super) struct RunModel<'a> {
     /// Counts what it waits for.
     waits: u32,
     pub(super) signals: u32,
+    /// How many of the signals come with the next turn, and wait like all else until that
+    /// succeeds.
+    pub(super) joined: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,6 +90,7 @@ impl<'a> RunModel<'a> {
             is_done: false,
             waits: 0,
             signals: 0,
+            joined: 0,
         }
     }
 
