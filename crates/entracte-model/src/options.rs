@@ -53,8 +53,9 @@ pub fn default_task_queue() -> Arc<str> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ActivityOptions {
-    /// The queue that admits the attempts: that of the activity's run unless the activity names
-    /// one. Default [`DEFAULT_TASK_QUEUE`].
+    /// The queue that admits the attempts. An activity that names none has that of its run here
+    /// (rule CHD-1). Where a stored event names none, it is [`DEFAULT_TASK_QUEUE`], as it is by
+    /// [`Default`].
     #[serde(skip_serializing_if = "is_default_task_queue")]
     pub task_queue: String,
     /// How long one attempt may run. No default: this or `schedule_to_close_timeout` must be

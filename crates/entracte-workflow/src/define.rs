@@ -204,7 +204,8 @@ pub struct Workflow<I, O> {
     types: PhantomData<fn(I) -> O>,
 }
 
-/// What holds for the starts of a workflow unless they say otherwise.
+/// What holds for the starts of a workflow unless they say otherwise; not for a run that another
+/// one continues as.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct WorkflowDefaults {
     /// Its task queue.
@@ -232,6 +233,7 @@ impl<I, O> Workflow<I, O> {
 
     /// Sets the workflow's task queue: where its activities run, unless they name another one.
     /// Default: of a child its parent's, and else `default`.
+    /// The run that another one continues as has that one's queue, unless the call names one.
     #[must_use]
     pub const fn task_queue(mut self, task_queue: &'static str) -> Self {
         self.options.task_queue = Some(task_queue);

@@ -15,8 +15,9 @@ use crate::time::duration_option_serde;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChildWorkflowOptions {
-    /// The child's task queue: where its activities run, unless they name another one. A workflow
-    /// that names none gives a child its own (rule CHD-1). Default [`DEFAULT_TASK_QUEUE`].
+    /// The child's task queue: where its activities run, unless they name another one. A child
+    /// for which none is named has its parent's here (rule CHD-1). Where a stored event names
+    /// none, it is [`DEFAULT_TASK_QUEUE`], as it is by [`Default`].
     #[serde(skip_serializing_if = "is_default_task_queue")]
     pub task_queue: String,
     /// What becomes of the child when its parent closes (rule CHD-5). Default

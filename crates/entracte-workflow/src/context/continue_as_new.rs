@@ -107,7 +107,8 @@ impl<O> ContinueAsNew<O> {
     }
 
     /// Sets the task queue of the next run: where its activities run, unless they name another
-    /// one. Default: as this one (rule CNT-2).
+    /// one. Default: as this one (rule CNT-2). As with the other options, what the workflow's
+    /// constant says is not asked for.
     pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
         self.options.task_queue = Some(task_queue.into());
         self

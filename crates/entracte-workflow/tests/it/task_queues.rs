@@ -117,6 +117,14 @@ fn cnt_2_the_next_run_keeps_the_queue_unless_it_is_given_another() {
 }
 
 #[test]
+fn cnt_2_the_next_run_takes_nothing_from_the_constant() {
+    const NEXT: Workflow<(), ()> = Workflow::new("next").task_queue("tape");
+    let mut rig = Rig::new(async |ctx: WorkflowContext, ()| ctx.continue_as_new(NEXT, ()).await);
+    rig.turn(vec![on("gpu")]);
+    assert_eq!(queues(&rig), ["gpu"]);
+}
+
+#[test]
 fn chd_10_a_retry_keeps_the_queue() {
     let EventAttributes::WorkflowExecutionStarted(before) = on("gpu") else { panic!() };
     let retried = before.retried(run_id(), run_id(), declined());

@@ -1,7 +1,6 @@
 //! What reaches the journal, and who works on it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ractor::ActorRef;
@@ -16,14 +15,14 @@ pub(super) struct JournalMailbox(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     mailbox: Mutex<Mailbox>,
-    /// How many messages and appends were taken up and not settled, for whoever looks: the state
-    /// is held while the store is read.
-    taken_up: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Mailbox {
     messages: VecDeque<JournalMessage>,
+    /// How many messages and appends were taken up and not settled, for whoever looks: the state
+    /// is held while the store is read. Beside the messages, so that none is counted twice.
+    taken_up: usize,
     /// Who works on them; none between two actors.
     actor: Option<ActorRef<JournalWake>>,
     /// Whether the actor has been told of messages and has not looked at them yet.
@@ -83,19 +82,19 @@ impl JournalMailbox {
     pub(super) fn take_up(&self, waiting: usize) -> VecDeque<JournalMessage> {
         let mut mailbox = self.lock();
         mailbox.is_called = false;
-        self.set_taken_up(waiting + mailbox.messages.len());
+        mailbox.taken_up = waiting + mailbox.messages.len();
         std::mem::take(&mut mailbox.messages)
     }
 
     /// Tells whoever looks how much is taken up and not settled.
     pub(super) fn set_taken_up(&self, taken_up: usize) {
-        self.0.taken_up.store(taken_up, Ordering::Relaxed);
+        self.lock().taken_up = taken_up;
     }
 
     /// What there is to do. Does not wait for the work.
     pub(super) fn look(&self) -> JournalLook {
-        let unread = self.lock().messages.len();
-        JournalLook { unread, taken_up: self.0.taken_up.load(Ordering::Relaxed) }
+        let mailbox = self.lock();
+        JournalLook { unread: mailbox.messages.len(), taken_up: mailbox.taken_up }
     }
 
     /// A way to the journal that keeps nothing of it.
