@@ -84,6 +84,26 @@ pub(crate) fn has_been_cancelled(
     }))
 }
 
+/// Whether a run of a chain before a given one has taken up a client's request to cancel.
+pub(crate) fn was_cancelled_before(
+    store: &dyn Store,
+    run_id: RunId,
+    request_id: &str,
+) -> Result<bool, StoreError> {
+    let before = |run_id| {
+        let row = store.get_run(run_id)?;
+        Ok::<_, StoreError>(row.and_then(|row| row.continued_execution_run_id))
+    };
+    let mut next = before(run_id)?;
+    while let Some(run_id) = next {
+        if has_been_cancelled(store, run_id, request_id)? {
+            return Ok(true);
+        }
+        next = before(run_id)?;
+    }
+    Ok(false)
+}
+
 /// Whether a closed run has taken up the signal of a request (rule SIG-3).
 pub(crate) fn has_taken(
     store: &dyn Store,
@@ -95,4 +115,74 @@ pub(crate) fn has_taken(
         EventAttributes::WorkflowExecutionSignaled(taken) => &*taken.request_id == request_id,
         _ => false,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use entracte_model::event::{WorkflowExecutionCancelRequested, WorkflowExecutionStarted};
+    use entracte_model::{Event, EventId, Timestamp, WorkflowId, WorkflowStatus};
+    use entracte_store::rows::RunClose;
+    use entracte_store::{Batch, MemoryStore, Persist};
+
+    use super::*;
+
+    const TIME: Timestamp = Timestamp::from_unix_millis(1_767_225_600_000);
+
+    /// A chain of three runs, of which the second has taken a request to cancel up, and the last
+    /// is open.
+    async fn chain() -> (MemoryStore, [RunId; 3]) {
+        let runs = [1, 2, 3].map(|number| RunId::from_time_and_random(TIME, [number; 10]));
+        let store = MemoryStore::new();
+        let mut batch = Batch::new();
+        let id = WorkflowId::new("chain").unwrap();
+        let started = WorkflowExecutionStarted::new(runs[0], id, "upset", Vec::new(), "start");
+        for (number, run_id) in runs.into_iter().enumerate() {
+            let mut started = started.clone();
+            started.continued_execution_run_id = number.checked_sub(1).map(|before| runs[before]);
+            let mut row = RunRow::begun(&started, TIME);
+            let mut history = vec![EventAttributes::WorkflowExecutionStarted(started)];
+            if number == 1 {
+                let request_id = Some(Arc::from("request"));
+                let requested =
+                    WorkflowExecutionCancelRequested { reason: "enough".to_owned(), request_id };
+                history.push(EventAttributes::WorkflowExecutionCancelRequested(requested));
+            }
+            for (id, attributes) in (1..).map(EventId::new).zip(history) {
+                batch.put_event(run_id, &Event { id, time: TIME, attributes });
+            }
+            if let Some(next) = runs.get(number + 1) {
+                let new_execution_run_id = Some(*next);
+                let close =
+                    RunClose { time: TIME, last_event_id: EventId::FIRST, new_execution_run_id };
+                (row.status, row.close) = (WorkflowStatus::Failed, Some(close));
+            }
+            batch.put_run(run_id, &row);
+        }
+        store.commit(batch, Persist::Sync).await.unwrap();
+        (store, runs)
+    }
+
+    #[tokio::test]
+    async fn can_1_a_repeated_request_passes_over_no_run_that_may_have_it() {
+        let (store, [first, second, third]) = chain().await;
+        assert_eq!(next_to_tell(&store, first, true).unwrap(), Some(second));
+        assert_eq!(next_to_tell(&store, second, true).unwrap(), Some(third));
+        assert_eq!(next_to_tell(&store, third, true).unwrap(), None);
+        // One that is new goes to the last run at once.
+        assert_eq!(next_to_tell(&store, first, false).unwrap(), Some(third));
+        assert_eq!(next_to_tell(&store, third, false).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn can_1_a_request_is_found_in_the_run_that_has_taken_it_up() {
+        let (store, [first, second, third]) = chain().await;
+        let has = |run| has_been_cancelled(&store, run, "request").unwrap();
+        assert_eq!([first, second, third].map(has), [false, true, false]);
+        assert!(!has_been_cancelled(&store, second, "another").unwrap());
+        let before = |run| was_cancelled_before(&store, run, "request").unwrap();
+        assert_eq!([first, second, third].map(before), [false, false, true]);
+        assert!(!was_cancelled_before(&store, third, "another").unwrap());
+    }
 }

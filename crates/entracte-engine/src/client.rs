@@ -17,6 +17,7 @@ use entracte_model::Payload;
 use tokio::sync::oneshot;
 
 pub use self::async_activity::AsyncActivity;
+pub use self::cancel::CancelWorkflow;
 pub use self::handle::WorkflowHandle;
 pub(crate) use self::output::Output;
 pub use self::pending_activity::{
@@ -26,6 +27,7 @@ pub use self::pending_activity::{
 pub use self::signal::SendSignal;
 pub(crate) use self::signal::deliver_signal;
 pub use self::start::StartWorkflow;
+pub(crate) use self::tell::Copies;
 pub use self::watch::{EventPosition, EventStream};
 use crate::address::Address;
 use crate::errors::EngineStopped;
@@ -48,6 +50,13 @@ impl Client {
     /// What the engine's actors share, as long as there is an engine.
     pub(crate) fn shared(&self) -> Result<Arc<Shared>, EngineStopped> {
         self.shared.upgrade().ok_or_else(EngineStopped::killed)
+    }
+
+    /// As [`shared`](Self::shared), as long as the engine has not stopped: whoever reads its store
+    /// asks for this, since another engine may have the store by then.
+    pub(crate) fn running(&self) -> Result<Arc<Shared>, EngineStopped> {
+        let shared = self.shared()?;
+        shared.health.stopped().map_or(Ok(shared), Err)
     }
 
     pub(crate) fn directory(&self) -> &Address<DirectoryMessage> {
@@ -85,10 +94,7 @@ impl Client {
     }
 
     pub(crate) fn stopped(&self) -> Option<EngineStopped> {
-        match self.shared() {
-            Ok(shared) => shared.health.stopped(),
-            Err(stopped) => Some(stopped),
-        }
+        self.running().err()
     }
 }
 

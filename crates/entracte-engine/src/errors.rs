@@ -324,7 +324,10 @@ pub enum RunError {
     #[error(transparent)]
     EngineStopped(#[from] EngineStopped),
     /// The engine stopped before it could answer: the request may have been carried out or
-    /// not. Asking again is safe.
+    /// not. A termination can be asked for again: a closed run is not ended twice. So can a
+    /// request to cancel with the same
+    /// [`request_id`](crate::CancelWorkflow::request_id); with another one it is another
+    /// request, which the next run of the chain takes up if the first has ended one.
     #[error("whether run {run_id} was told is not known: {reason}")]
     OutcomeUnknown {
         /// The run.

@@ -26,7 +26,8 @@ mod watchers;
 
 pub use self::builder::EngineBuilder;
 pub use self::client::{
-    AsyncActivity, EventPosition, EventStream, SendSignal, StartWorkflow, WorkflowHandle,
+    AsyncActivity, CancelWorkflow, EventPosition, EventStream, SendSignal, StartWorkflow,
+    WorkflowHandle,
 };
 pub use self::client::{
     PauseActivity, PendingActivities, PendingActivity, ResetActivity, UnpauseActivity,

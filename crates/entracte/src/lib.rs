@@ -33,9 +33,9 @@
 
 pub use entracte_engine::{
     ActivityNotFound, ActorKind, ActorNode, ActorTree, AsyncActivity, AsyncActivityError,
-    Durability, Engine, EngineBuilder, EngineOptions, EngineState, EngineStopped, EventPosition,
-    EventStream, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause, ParkedDescription,
-    ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
+    CancelWorkflow, Durability, Engine, EngineBuilder, EngineOptions, EngineState, EngineStopped,
+    EventPosition, EventStream, HeartbeatAnswer, JournalStats, OverrunningAttempt, ParkCause,
+    ParkedDescription, ParseDurabilityError, PauseActivity, PendingActivities, PendingActivity,
     PendingActivityDescription, PendingActivityError, PendingActivityState,
     PendingChildDescription, PendingLocalActivityDescription, PendingTimerDescription, QueryError,
     ResetActivity, RunActorState, RunError, RunNotFound, SendSignal, ShutdownError, SignalError,

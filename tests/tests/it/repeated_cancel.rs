@@ -6,6 +6,7 @@ mod stage;
 
 use std::time::Duration;
 
+use entracte::RunError;
 use entracte::prelude::*;
 use entracte::store::keys::InboxKey;
 use entracte::store::rows::{InboxMessage, InboxRow};
@@ -193,5 +194,75 @@ async fn can_8_another_workflows_request_is_taken_up_once_whoever_is_killed() {
         asking.result().await.unwrap();
         sleep(HOUR).await;
         assert_eq!(stage.requests(run.run_id()), [1, 0], "moment {moment}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn can_1_a_request_that_is_made_again_after_a_restart_asks_no_later_run() {
+    let stage = Stage::new(|engine| engine).await;
+    let run = stage.engine.start_workflow(UPSET, ()).workflow_id("upset").await.unwrap();
+    run.cancel("enough").request_id("first").await.unwrap();
+    sleep(HOUR).await;
+    assert_eq!(stage.requests(run.run_id()), [1, 0]);
+    let first = run.run_id();
+    let stage = stage.restart().await;
+    // The handle is to the second run.
+    let run = stage.engine.workflow_handle(UPSET, "upset").await.unwrap();
+    assert_ne!(run.run_id(), first);
+    run.cancel("enough").request_id("first").await.unwrap();
+    sleep(HOUR).await;
+    assert_eq!(stage.requests(first), [1, 0]);
+    // Another one is taken up, and neither is made again, from whichever run on.
+    run.cancel("enough").request_id("second").await.unwrap();
+    sleep(HOUR).await;
+    assert_eq!(stage.requests(first), [1, 1, 0]);
+    for id in ["first", "second"] {
+        run.cancel("enough").request_id(id).await.unwrap();
+        let last = stage.engine.workflow_handle(UPSET, "upset").await.unwrap();
+        last.cancel("enough").request_id(id).await.unwrap();
+        sleep(HOUR).await;
+        assert_eq!(stage.requests(first), [1, 1, 0], "{id}");
+    }
+    let refused = run.cancel("enough").request_id("").await.unwrap_err();
+    assert!(matches!(refused, RunError::InvalidId { .. }), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn can_1_a_request_that_is_made_again_finds_the_run_between_that_has_it() {
+    let stage = Stage::new(|engine| engine).await;
+    let run = stage.engine.start_workflow(UPSET, ()).await.unwrap();
+    for id in ["first", "second"] {
+        run.cancel("enough").request_id(id).await.unwrap();
+        sleep(HOUR).await;
+    }
+    assert_eq!(stage.requests(run.run_id()), [1, 1, 0]);
+    // The handle is to the first run, and the second one has it.
+    run.cancel("enough").request_id("second").await.unwrap();
+    sleep(HOUR).await;
+    assert_eq!(stage.requests(run.run_id()), [1, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn can_1_a_request_of_which_the_outcome_is_unknown_is_made_again_safely() {
+    for commit in 1..=2 {
+        let stage = Stage::new(|engine| engine).await;
+        let run = stage.engine.start_workflow(UPSET, ()).workflow_id("upset").await.unwrap();
+        let first = run.run_id();
+        sleep(Duration::from_secs(60)).await;
+        stage.disk.fail_at_commit(stage.disk.commits() + commit);
+        let answer = run.cancel("enough").request_id("it").await;
+        // The second commit is that of the next run's first turn.
+        match answer {
+            Ok(()) if commit > 1 => sleep(HOUR).await,
+            Err(RunError::OutcomeUnknown { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        let stage = stage.restart().await;
+        for _ in 0..2 {
+            let run = stage.engine.workflow_handle(UPSET, "upset").await.unwrap();
+            run.cancel("enough").request_id("it").await.unwrap();
+            sleep(HOUR).await;
+            assert_eq!(stage.requests(first), [1, 0], "commit {commit}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use entracte_workflow::{ClientCall, ClientCallKind, Signal};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::tell::{Copies, or_unknown};
 use super::{Client, WorkflowHandle};
 use crate::chain::{has_taken, next_to_tell};
 use crate::errors::{SignalError, shorten};
@@ -90,15 +91,25 @@ impl SendSignal {
 
     async fn send(self) -> Result<(), SignalError> {
         let signaled = self.event()?;
-        let mut is_repeated = self.request_id.is_some();
-        let (client, mut run_id) = (&self.client, self.run_id);
+        let is_repeated = self.request_id.is_some();
+        let mut copies = Copies { run_id: self.run_id, is_repeated, is_left: false };
+        let answer = self.tell_chain(&signaled, &mut copies).await;
+        or_unknown(answer, copies.run_id, copies.is_left)
+    }
+
+    async fn tell_chain(
+        &self,
+        signaled: &WorkflowExecutionSignaled,
+        copies: &mut Copies,
+    ) -> Result<(), SignalError> {
+        let client = &self.client;
         loop {
-            let answer = deliver_signal(client, run_id, &signaled, &mut is_repeated).await;
+            let answer = deliver_signal(client, signaled, copies).await;
             if self.is_single || !matches!(answer, Err(SignalError::AlreadyClosed { .. })) {
                 return answer;
             }
-            match next_to_tell(&*client.shared()?.store, run_id, is_repeated)? {
-                Some(next) => run_id = next,
+            match next_to_tell(&*client.running()?.store, copies.run_id, copies.is_repeated)? {
+                Some(next) => copies.run_id = next,
                 None => return answer,
             }
         }
@@ -139,22 +150,20 @@ impl SendSignal {
     }
 }
 
-/// Sends a signal until there is an answer; `is_repeated` says whether it may have been sent
-/// before, and so whether it may have been when the answer is there.
+/// Sends a signal until there is an answer.
 pub(crate) async fn deliver_signal(
     client: &Client,
-    run_id: RunId,
     signaled: &WorkflowExecutionSignaled,
-    is_repeated: &mut bool,
+    copies: &mut Copies,
 ) -> Result<(), SignalError> {
     let question = |reply| RunCall::Signal { signaled: Box::new(signaled.clone()), reply };
-    let (answer, asked) = client.tell(run_id, question).await;
-    *is_repeated |= asked > 1;
+    let (answer, asked) = client.tell(copies.run_id, question).await;
+    copies.told(asked);
     match answer {
         // An earlier copy of it may have been taken up before the run closed.
-        Err(SignalError::AlreadyClosed { .. }) if *is_repeated => {
-            let shared = client.shared()?;
-            let is_taken = has_taken(&*shared.store, run_id, &signaled.request_id)?;
+        Err(SignalError::AlreadyClosed { .. }) if copies.is_repeated => {
+            let shared = client.running()?;
+            let is_taken = has_taken(&*shared.store, copies.run_id, &signaled.request_id)?;
             if is_taken { Ok(()) } else { answer }
         }
         answer => answer,

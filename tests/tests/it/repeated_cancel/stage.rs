@@ -92,7 +92,19 @@ impl Stage {
     pub(super) async fn new(set_up: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
         // No time passes while rounds do.
         let options = SimulatedOptions { delay_max: Duration::ZERO, ..Default::default() };
-        let disk = SimulatedDisk::new(options);
+        Self::on(SimulatedDisk::new(options), set_up).await
+    }
+
+    /// The next engine on the same disk.
+    pub(super) async fn restart(self) -> Self {
+        let Self { disk, engine, .. } = self;
+        // Of one that has failed already, there is nothing to wait for.
+        let _ = engine.shutdown().await;
+        drop(engine);
+        Self::on(disk, |engine| engine).await
+    }
+
+    async fn on(disk: SimulatedDisk, set_up: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
         let code = Code::default();
         let store: Arc<dyn Store> = disk.reopen();
         let builder = TestEngine::on_store(Arc::clone(&store))

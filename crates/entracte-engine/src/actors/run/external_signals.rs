@@ -18,7 +18,7 @@ use super::input::Input;
 use super::input::NotArrived;
 use super::parking::retry_policy;
 use super::state::{Change, Mode, RunState};
-use crate::client::{Client, deliver_signal};
+use crate::client::{Client, Copies, deliver_signal};
 use crate::errors::SignalError;
 use crate::messages::RunMessage;
 
@@ -157,22 +157,23 @@ fn signaled(sender: RunId, sent: &SentSignal) -> WorkflowExecutionSignaled {
 /// The run that follows a closed one in its chain. One after the other is asked: a signal that
 /// was sent before is known to the run that has it.
 fn next_run(client: &Client, closed: RunId) -> Result<Option<RunId>, SignalError> {
-    let row = client.shared()?.store.get_run(closed)?;
+    let row = client.running()?.store.get_run(closed)?;
     Ok(row.and_then(|row| row.new_execution_run_id()))
 }
 
 /// Sends a signal until there is an answer that is final; an error if the engine stops before.
 async fn deliver(
     client: &Client,
-    mut target: RunId,
+    target: RunId,
     signaled: WorkflowExecutionSignaled,
 ) -> Result<NotArrived, SignalError> {
     let mut tries = 0;
+    let mut copies = Copies { run_id: target, is_repeated: true, is_left: false };
     loop {
-        match deliver_signal(client, target, &signaled, &mut true).await {
+        match deliver_signal(client, &signaled, &mut copies).await {
             Ok(()) => return Ok(None),
-            Err(SignalError::AlreadyClosed { .. }) => match next_run(client, target) {
-                Ok(Some(next)) => target = next,
+            Err(SignalError::AlreadyClosed { .. }) => match next_run(client, copies.run_id) {
+                Ok(Some(next)) => copies.run_id = next,
                 Ok(None) => return Ok(Some(SignalExternalFailedCause::NotFound)),
                 Err(error) => return Err(error),
             },
@@ -188,7 +189,7 @@ async fn deliver(
             Err(error) => {
                 // What is stored of the target cannot be read now, and perhaps later.
                 tries += 1;
-                tracing::warn!(workflow.run_id = %target, %error, tries, "a signal waits");
+                tracing::warn!(workflow.run_id = %copies.run_id, %error, tries, "a signal waits");
                 tokio::time::sleep(retry_policy().delay_after(tries)).await;
             }
         }
