@@ -26,6 +26,7 @@ mod report;
 mod rows;
 mod run;
 mod space;
+mod task_queues;
 mod walk;
 mod workflow_ids;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use entracte::RunError;
 use entracte::prelude::*;
-use entracte::store::keys::InboxKey;
+use entracte::store::keys::{self, InboxKey, KeyRange};
 use entracte::store::rows::{InboxMessage, InboxRow};
 use entracte::store::{Batch, Persist};
 use entracte_testing::TEST_EPOCH;
@@ -120,6 +120,9 @@ async fn can_1_a_second_request_to_a_parked_run_is_not_the_next_ones() {
         // Another workflow has its answer at once.
         let asking = stage.engine.start_workflow(ASKING, "cleaning".to_owned()).await.unwrap();
         asking.result().await.unwrap();
+        let KeyRange { space, start, end } = keys::inbox_of(run.run_id());
+        let kept = stage.store.scan(space, &start, end.as_deref(), usize::MAX).unwrap();
+        assert_eq!(kept.len(), 0, "there is nothing to keep");
         if is_mended {
             stage.code.set_broken(false);
             sleep(Duration::from_secs(30)).await;

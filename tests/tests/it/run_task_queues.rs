@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use entracte::model::options::{DEFAULT_TASK_QUEUE, WorkflowOptionsError};
 use entracte::prelude::*;
+use entracte::store::rows::RunRow;
+use entracte::store::{Batch, Persist, Store};
+use entracte::verify::verify;
 use entracte::{
     EngineBuilder, Event, EventAttributes as A, StartWorkflowError, TaskQueueDescription,
 };
@@ -299,6 +302,42 @@ async fn cnt_2_the_next_run_keeps_the_queue_unless_it_is_given_another() {
     let next: Vec<_> = runs.iter().take(4).map(last).collect();
     let queues = [GPU, TAPE, TAPE, DEFAULT_TASK_QUEUE];
     assert_eq!(next, queues.map(|queue| ("next run", queue.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cnt_2_and_chd_1_verify_tells_a_run_of_another_queue_than_it_was_given() {
+    let disk = SimulatedDisk::new(SimulatedOptions::default());
+    let builder = TestEngine::on_store(disk.reopen());
+    let engine = engine(&Floor::default(), builder).start().await.unwrap();
+    let further = vec![Some(TAPE.to_owned())];
+    let plan = Plan { further, ..Plan::new("root", 1).on(GPU).with(Plan::new("heir", 1)) };
+    let root = start(&engine, plan).await.unwrap();
+    root.result().await.unwrap();
+    engine.shutdown().await.unwrap();
+    let store = disk.reopen();
+    assert!(verify(&*store).unwrap().problems.is_empty());
+    for run in check_store(&*store).unwrap() {
+        if run.run_id == root.run_id() {
+            continue;
+        }
+        let put = async |task_queue: &str| {
+            let mut batch = Batch::new();
+            let mut start = run.history[0].clone();
+            let A::WorkflowExecutionStarted(started) = &mut start.attributes else { panic!() };
+            started.task_queue = task_queue.into();
+            batch.put_event(run.run_id, &start);
+            batch.put_run(run.run_id, &RunRow { task_queue: task_queue.into(), ..run.row.clone() });
+            store.commit(batch, Persist::Sync).await.unwrap();
+        };
+        put("odd").await;
+        let problems = verify(&*store).unwrap().problems;
+        let found: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let (run_id, given, by) = (run.run_id, &run.row.task_queue, root.run_id());
+        let text =
+            format!("run {run_id} has the task queue odd, and was given {given} by run {by}");
+        assert_eq!(found, [text]);
+        put(given).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

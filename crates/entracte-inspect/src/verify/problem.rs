@@ -151,6 +151,20 @@ pub enum Problem {
         /// What does not fit.
         fault: ChainFault,
     },
+    /// A run has another task queue than its parent, or the run before it, has given it.
+    #[error(
+        "run {run_id} has the task queue {task_queue}, and was given {expected} by run {other}"
+    )]
+    TaskQueue {
+        /// The run.
+        run_id: RunId,
+        /// Its task queue.
+        task_queue: String,
+        /// Its parent, or the run before it in its chain.
+        other: RunId,
+        /// The queue that this has given it.
+        expected: String,
+    },
     /// A run has published something that cannot be: it is unknown, or its history is shorter.
     #[error("`{name}`, published at event {event_id} of run {run_id}: {}", lacks(*events))]
     Published {

@@ -44,6 +44,7 @@ impl Verifier<'_> {
     fn check_known(&mut self, run_id: RunId, row: &RunRow, told: &Told, operations: &Operations) {
         self.check_claim(run_id, row);
         self.check_chain(run_id, row);
+        self.check_task_queue(run_id, row);
         if told.events == 0 && told.state.is_some() {
             let may_have_start = operations.has_start || operations.inbox_is_broken;
             if !row.status.is_open() || !may_have_start {

@@ -301,6 +301,28 @@ async fn runs_of_a_chain_that_do_not_know_each_other_are_told() {
     assert_eq!(found[0], pair(CLOSED_BEFORE, IDLE, differs), "{found:#?}");
 }
 
+#[tokio::test]
+async fn cnt_2_a_run_of_another_queue_than_the_run_before_it_has_given_it_is_told() {
+    let started_on = |queue: &str| WorkflowExecutionStarted {
+        first_execution_run_id: CLOSED_BEFORE,
+        continued_execution_run_id: Some(CLOSED_BEFORE),
+        attempt: 2,
+        task_queue: queue.into(),
+        ..started(IDLE)
+    };
+    let found = problems(|batch| {
+        chain(batch);
+        let mut start = events(IDLE).remove(0);
+        start.attributes = EventAttributes::WorkflowExecutionStarted(started_on("gpu"));
+        batch.put_event(IDLE, &start);
+        batch.put_run(IDLE, &RunRow { task_queue: "gpu".into(), ..second(CLOSED_BEFORE) });
+    })
+    .await;
+    let text =
+        format!("run {IDLE} has the task queue gpu, and was given default by run {CLOSED_BEFORE}");
+    assert_eq!(found, [text]);
+}
+
 /// The row of a run's first turn is left over once that is taken.
 #[tokio::test]
 async fn a_first_turn_that_is_due_after_it_was_taken_is_told() {
