@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::tell::{Copies, or_unknown};
 use super::{Client, WorkflowHandle};
 use crate::chain::{has_been_cancelled, next_to_tell, was_cancelled_before};
-
 use crate::errors::{RunError, shorten};
 use crate::messages::{CancelRequest, RunCall};
 

@@ -70,7 +70,8 @@ pub enum SignalError {
         /// What cannot be read.
         cause: ParkCause,
     },
-    /// The store could not be read; nothing was sent.
+    /// The store could not be read. A copy of the signal may have been sent before that: sending
+    /// it again with the same request id is safe.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The engine had stopped before the signal was taken up: nothing was sent.
