@@ -197,7 +197,7 @@ pub async fn start_all(engine: &Engine, prefix: &str) -> Result<(), Box<dyn std:
     pause().await;
     start(engine, TRIP, (), &id("trip")).await?;
     pause().await;
-    patient.cancel("waited enough").await?;
+    patient.cancel("waited enough").request_id("waited enough").await?;
     Ok(())
 }
 

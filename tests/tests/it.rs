@@ -46,6 +46,8 @@ mod determinism;
 mod dynamic;
 #[path = "it/ending.rs"]
 mod ending;
+#[path = "it/external_signal_chain.rs"]
+mod external_signal_chain;
 #[path = "it/external_signals.rs"]
 mod external_signals;
 #[path = "it/failures.rs"]

@@ -1,9 +1,12 @@
 //! Chains of runs, as the store tells them.
 
 use entracte_model::event::WorkflowExecutionSignaled;
-use entracte_model::{EventAttributes, RunId};
+use entracte_model::{EventAttributes, EventId, RunId};
 use entracte_store::rows::RunRow;
 use entracte_store::{Store, StoreError, StoreExt};
+
+/// How many events are read at a time.
+const PAGE_EVENTS: usize = 256;
 
 /// The last run of a run's chain, as far as it is durable: the only one that may be open.
 /// Nothing if there is no such run.
@@ -75,13 +78,14 @@ pub(crate) fn has_been_cancelled(
     run_id: RunId,
     request_id: &str,
 ) -> Result<bool, StoreError> {
-    let history = store.read_history(run_id)?;
-    Ok(history.iter().any(|event| match &event.attributes {
+    // A run takes one request up at most: the first that is found decides.
+    let taken = find_event(store, run_id, |event| match event {
         EventAttributes::WorkflowExecutionCancelRequested(taken) => {
-            taken.request_id.as_deref() == Some(request_id)
+            Some(taken.request_id.as_deref() == Some(request_id))
         }
-        _ => false,
-    }))
+        _ => None,
+    });
+    Ok(taken?.unwrap_or(false))
 }
 
 /// Whether a run of a chain before a given one has taken up a client's request to cancel.
@@ -110,11 +114,32 @@ pub(crate) fn has_taken(
     run_id: RunId,
     request_id: &str,
 ) -> Result<bool, StoreError> {
-    let history = store.read_history(run_id)?;
-    Ok(history.iter().any(|event| match &event.attributes {
-        EventAttributes::WorkflowExecutionSignaled(taken) => &*taken.request_id == request_id,
-        _ => false,
-    }))
+    let taken = find_event(store, run_id, |event| match event {
+        EventAttributes::WorkflowExecutionSignaled(taken) => {
+            (&*taken.request_id == request_id).then_some(())
+        }
+        _ => None,
+    });
+    Ok(taken?.is_some())
+}
+
+/// What is first found in a run's history, which is read page by page, and no further.
+fn find_event<T>(
+    store: &dyn Store,
+    run_id: RunId,
+    find: impl Fn(&EventAttributes) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let mut from = EventId::FIRST;
+    loop {
+        let page = store.read_events(run_id, from, PAGE_EVENTS)?;
+        if let Some(found) = page.iter().find_map(|event| find(&event.attributes)) {
+            return Ok(Some(found));
+        }
+        if page.len() < PAGE_EVENTS {
+            return Ok(None);
+        }
+        from = from.plus(PAGE_EVENTS as u64);
+    }
 }
 
 #[cfg(test)]

@@ -52,8 +52,8 @@ impl Client {
         self.shared.upgrade().ok_or_else(EngineStopped::killed)
     }
 
-    /// As [`shared`](Self::shared), as long as the engine has not stopped: whoever reads its store
-    /// asks for this, since another engine may have the store by then.
+    /// As [`shared`](Self::shared), as long as the engine has not stopped: for those who
+    /// read its store, which another engine may have by then.
     pub(crate) fn running(&self) -> Result<Arc<Shared>, EngineStopped> {
         let shared = self.shared()?;
         shared.health.stopped().map_or(Ok(shared), Err)

@@ -292,7 +292,7 @@ pub enum RunNotFound {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The workflow id cannot be an id.
+    /// The workflow id, or the id of the request, cannot be an id.
     #[error("`{id}` cannot be an id: {source}")]
     InvalidId {
         /// The beginning of the id.

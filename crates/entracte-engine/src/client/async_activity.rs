@@ -1,16 +1,20 @@
 //! Ending attempts from elsewhere than their code (rules ASY-1 and ASY-2).
 
+use std::sync::Arc;
+
 use entracte_model::{EventAttributes, Failure, Payload, RunId, Seq, TaskToken, WorkflowId};
 use entracte_store::rows::{ActivityOutcome, InboxMessage};
 use entracte_store::{Store, StoreError, StoreExt};
 use serde::Serialize;
 
 use super::Client;
+use super::tell::or_unknown;
 use crate::errors::{AsyncActivityError, RunNotFound, shorten};
 use crate::messages::{
     AsyncActivityAction, AsyncActivityCall, AttemptTarget, DirectoryMessage, HeartbeatAnswer,
     RunCall,
 };
+use crate::shared::Shared;
 
 /// An attempt at an activity whose result comes from elsewhere than its code: to complete it,
 /// fail it, report it as cancelled, or heartbeat it. Cheap to clone; does not keep the engine
@@ -136,7 +140,7 @@ impl AsyncActivity {
         match answer {
             // It was told before, and the answer was lost: this may be what ended the attempt.
             Err(AsyncActivityError::NotFound(_)) if asked > 1 => {
-                let shared = self.client.shared()?;
+                let shared = or_unknown(self.running(), run_id, true)?;
                 if was_taken(&*shared.store, run_id, &target, &action)? {
                     return Ok(HeartbeatAnswer::default());
                 }
@@ -144,6 +148,10 @@ impl AsyncActivity {
             }
             answer => answer,
         }
+    }
+
+    fn running(&self) -> Result<Arc<Shared>, AsyncActivityError> {
+        Ok(self.client.running()?)
     }
 
     async fn target(&self) -> Result<(RunId, AttemptTarget), AsyncActivityError> {
@@ -155,7 +163,7 @@ impl AsyncActivity {
         let workflow_id = WorkflowId::new(workflow_id).map_err(invalid)?;
         let target = AttemptTarget::Id(activity_id.clone());
         if let Some(run_id) = *run_id {
-            let row = self.client.shared()?.store.get_run(run_id)?;
+            let row = self.running()?.store.get_run(run_id)?;
             if row.is_none_or(|row| row.workflow_id != workflow_id) {
                 return Err(RunNotFound::RunId { run_id }.into());
             }

@@ -54,8 +54,11 @@ impl<O> WorkflowHandle<O> {
 impl CancelWorkflow {
     /// Sets the id of this request: a second one with the same id is acknowledged and changes
     /// nothing, if a run of the chain has taken the first one up or keeps it. For that the
-    /// histories of the closed runs of the chain are read; a handle to a single run looks at that
-    /// alone. Default: a random UUID.
+    /// histories of the closed runs of the chain are read, on the caller's thread, each up to the
+    /// request that it has taken up: with a chain of thousands of long runs that takes its time.
+    /// If one cannot be read, neither can it be told whether it has the request, and
+    /// [`RunError::Store`] says so. A handle to a single run looks at that alone. Default: a
+    /// random UUID.
     ///
     /// A run that was asked by another request keeps nothing of this one: made again when that
     /// run has closed, it asks the next one.

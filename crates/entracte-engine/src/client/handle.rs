@@ -7,6 +7,7 @@ use entracte_store::StoreExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use super::tell::or_unknown;
 use super::{Client, Output};
 use crate::chain::last_run;
 use crate::description::WorkflowDescription;
@@ -180,30 +181,32 @@ impl<O> WorkflowHandle<O> {
         match told.answer {
             // It was told before, and the answer was lost: this may be what closed it.
             Err(closed @ RunError::AlreadyClosed { .. }) if told.asked > 1 => {
-                let status = self.of_run(told.run_id).describe().await?.status;
+                let described = self.of_run(told.run_id).describe().await;
+                let status = or_unknown(described, told.run_id, true)?.status;
                 if status == WorkflowStatus::Terminated { Ok(()) } else { Err(closed) }
             }
-            answer => answer,
+            answer => or_unknown(answer, told.run_id, told.is_left),
         }
     }
 
     /// Tells the run something until there is an answer; if it has closed meanwhile, the run that
     /// goes on with its chain.
     async fn tell(&self, call: impl Fn(oneshot::Sender<Result<(), RunError>>) -> RunCall) -> Told {
-        let mut run_id = self.run_id;
+        let (mut run_id, mut is_left) = (self.run_id, false);
         loop {
             let (answer, asked) = self.client.tell(run_id, &call).await;
+            is_left |= asked > 1;
             if matches!(answer, Err(RunError::AlreadyClosed { .. })) {
                 match self.of_chain(run_id).current() {
                     Ok(next) if next != run_id && !self.is_single => {
                         run_id = next;
                         continue;
                     }
-                    Err(error) => return Told { answer: Err(error), asked, run_id },
+                    Err(error) => return Told { answer: Err(error), asked, is_left, run_id },
                     Ok(_) => {}
                 }
             }
-            return Told { answer, asked, run_id };
+            return Told { answer, asked, is_left, run_id };
         }
     }
 
@@ -224,8 +227,10 @@ impl<O> WorkflowHandle<O> {
 /// What came of telling a run something.
 struct Told {
     answer: Result<(), RunError>,
-    /// How often the run was told.
+    /// How often that run was told.
     asked: u32,
+    /// Whether a run of the chain may have taken it up whose answer was lost.
+    is_left: bool,
     /// The run that gave the answer.
     run_id: RunId,
 }

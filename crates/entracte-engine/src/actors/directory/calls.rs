@@ -10,6 +10,7 @@ use crate::actors::run::published;
 use crate::description::WorkflowDescription;
 use crate::errors::{ActivityNotFound, RunError, SignalError, WorkflowError};
 use crate::messages::{DirectoryMessage, ResultReply, RunCall, RunMessage};
+
 impl DirectoryState {
     /// Passes a call to a run that is in memory, or answers it from the store.
     pub(super) async fn call(&mut self, run_id: RunId, call: RunCall) {

@@ -8,6 +8,7 @@ use super::state::DirectoryState;
 use crate::actors::run::{NewRun, Origin, started_before};
 use crate::errors::StartWorkflowError;
 use crate::messages::{LostRun, RunCall, RunMessage, StartRequest, StartedRun};
+
 impl DirectoryState {
     /// Starts a workflow, unless a run of its id is in the way (rules WID-1 to WID-5).
     pub(super) async fn start(&mut self, request: StartRequest) {

@@ -19,7 +19,7 @@ use crate::messages::{
 use crate::options::Durability;
 use crate::shared::{JournalCounters, Shared};
 
-pub(crate) struct JournalState {
+pub(super) struct JournalState {
     shared: Arc<Shared>,
     heads: Heads,
     directory: Option<Address<DirectoryMessage>>,
@@ -257,13 +257,11 @@ impl JournalState {
             && !self.sync_armed
         {
             self.sync_armed = true;
-            // Detached on purpose: it finds no one if the journal is gone.
-            let journal = myself.downgrade();
+            // Detached on purpose: it is refused if the engine has ended.
+            let journal = myself.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(interval).await;
-                if let Some(journal) = journal.upgrade() {
-                    let _ = journal.cast(JournalMessage::SyncDue);
-                }
+                let _ = journal.cast(JournalMessage::SyncDue);
             });
         }
     }

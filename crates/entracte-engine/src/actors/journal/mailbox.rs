@@ -1,7 +1,7 @@
 //! What reaches the journal, and who works on it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ractor::ActorRef;
 
@@ -97,21 +97,7 @@ impl JournalMailbox {
         JournalLook { unread: mailbox.messages.len(), taken_up: mailbox.taken_up }
     }
 
-    /// A way to the journal that keeps nothing of it.
-    pub(super) fn downgrade(&self) -> WeakJournalMailbox {
-        WeakJournalMailbox(Arc::downgrade(&self.0))
-    }
-
     fn lock(&self) -> MutexGuard<'_, Mailbox> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A way to the journal that keeps nothing of it.
-pub(super) struct WeakJournalMailbox(Weak<Inner>);
-
-impl WeakJournalMailbox {
-    pub(super) fn upgrade(&self) -> Option<JournalMailbox> {
-        self.0.upgrade().map(JournalMailbox)
     }
 }

@@ -41,8 +41,8 @@ impl RunState {
         self.pump()
     }
 
-    /// Whether the run has taken up a request to cancel, or one waits for its turn: a further one
-    /// changes nothing then (rule CAN-1).
+    /// Whether the run has taken up a request to cancel, or one of a client's waits for its turn: a
+    /// further one changes nothing then (rule CAN-1).
     pub(super) fn is_asked_to_cancel(&self) -> bool {
         let is_asked = |queued: &QueuedInput| matches!(queued.input, Input::CancelRequested(_));
         self.history.cancel_requested || self.inputs.iter().any(is_asked)

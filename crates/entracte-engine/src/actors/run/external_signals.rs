@@ -14,8 +14,7 @@ use entracte_workflow::SentSignal;
 use ractor::ActorProcessingErr;
 
 use super::effect::Effect;
-use super::input::Input;
-use super::input::NotArrived;
+use super::input::{Input, NotArrived};
 use super::parking::retry_policy;
 use super::state::{Change, Mode, RunState};
 use crate::client::{Client, Copies, deliver_signal};
@@ -170,13 +169,19 @@ async fn deliver(
     let mut tries = 0;
     let mut copies = Copies { run_id: target, is_repeated: true, is_left: false };
     loop {
-        match deliver_signal(client, &signaled, &mut copies).await {
-            Ok(()) => return Ok(None),
+        let told = match deliver_signal(client, &signaled, &mut copies).await {
             Err(SignalError::AlreadyClosed { .. }) => match next_run(client, copies.run_id) {
-                Ok(Some(next)) => copies.run_id = next,
+                Ok(Some(next)) => {
+                    copies.run_id = next;
+                    continue;
+                }
                 Ok(None) => return Ok(Some(SignalExternalFailedCause::NotFound)),
-                Err(error) => return Err(error),
+                Err(error) => Err(error),
             },
+            told => told,
+        };
+        match told {
+            Ok(()) => return Ok(None),
             Err(SignalError::NotFound(_)) => {
                 return Ok(Some(SignalExternalFailedCause::NotFound));
             }

@@ -103,7 +103,7 @@ fn activity_closed(closed: &ActivityClosed, next_event_id: EventId) -> Vec<Event
 }
 
 /// The event with which a signal to another workflow ends; none if it has ended before.
-pub(super) fn sent_signal_end(
+fn sent_signal_end(
     history: &HistoryState,
     seq: Seq,
     not_arrived: NotArrived,
@@ -123,7 +123,7 @@ pub(super) fn sent_signal_end(
 }
 
 /// The external event of a delivery; none if it comes too late to matter.
-pub(super) fn event_of(message: &InboxMessage, history: &HistoryState) -> Option<EventAttributes> {
+fn event_of(message: &InboxMessage, history: &HistoryState) -> Option<EventAttributes> {
     use entracte_model::event::WorkflowExecutionCancelRequested as CancelRequested;
     let reason = match message {
         InboxMessage::Event(event) => return is_awaited(event, history).then(|| (**event).clone()),

@@ -1,4 +1,4 @@
-//! Effects: what leaves a run, and only after what led to it is durable.
+//! Carrying out the effects of a run, in their order, when what led to them is durable.
 
 use std::sync::Arc;
 
