@@ -15,7 +15,7 @@ impl DirectoryState {
     /// Passes a call to a run that is in memory, or answers it from the store.
     pub(super) async fn call(&mut self, run_id: RunId, call: RunCall) {
         if let Some(stopped) = self.stopped() {
-            return refuse(call, &stopped);
+            return refuse(call, stopped);
         }
         if let Some(run) = self.open.get(run_id) {
             let _ = run.actor.cast(RunMessage::Call(call));

@@ -188,7 +188,7 @@ impl DirectoryState {
         let run_id = lost.run_id;
         let calls = self.lost.remove(&run_id).unwrap_or_default();
         if let Some(stopped) = self.stopped() {
-            calls.into_iter().for_each(|call| refuse(call, &stopped));
+            calls.into_iter().for_each(|call| refuse(call, stopped.clone()));
             return;
         }
         if self.open.get(run_id).is_none() {
@@ -211,7 +211,7 @@ impl DirectoryState {
         self.shared.health.shut_down();
         self.shared.task_queues.close();
         for call in self.lost.drain().flat_map(|(_, calls)| calls) {
-            refuse(call, &EngineStopped { reason: "it was shut down".to_owned() });
+            refuse(call, EngineStopped { reason: "it was shut down".to_owned() });
         }
         for (_, run) in self.open.iter() {
             let _ = run.actor.cast(RunMessage::Drain);

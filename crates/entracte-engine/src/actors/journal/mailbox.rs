@@ -10,12 +10,7 @@ use crate::messages::{JournalMessage, JournalWake};
 
 /// The way to the journal. Cheap to clone; does not keep what the journal knows.
 #[derive(Clone)]
-pub(super) struct JournalMailbox(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    mailbox: Mutex<Mailbox>,
-}
+pub(super) struct JournalMailbox(Arc<Mutex<Mailbox>>);
 
 #[derive(Default)]
 struct Mailbox {
@@ -98,6 +93,6 @@ impl JournalMailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Mailbox> {
-        self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,8 +19,7 @@ use tokio::time::{Duration, Instant};
 
 use super::alarm::Wake;
 use super::deliveries::goes_on;
-use super::input::signal_of;
-use super::input::{Input, QueuedInput};
+use super::input::{Input, QueuedInput, signal_of};
 use super::run_timeout::run_timeout_key;
 use super::state::{Change, RunState};
 use crate::messages::RunMessage;

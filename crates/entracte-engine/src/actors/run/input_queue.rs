@@ -7,8 +7,7 @@ use std::sync::Arc;
 use entracte_model::Seq;
 use entracte_store::keys::DeliveryKey;
 
-use super::input::signal_of;
-use super::input::{Input, QueuedInput};
+use super::input::{Input, QueuedInput, signal_of};
 
 #[derive(Debug, Default)]
 pub(super) struct InputQueue {

@@ -15,8 +15,7 @@ use ractor::ActorProcessingErr;
 
 use super::effect::Effect;
 use super::input::{Input, QueuedInput};
-use super::state::Parked;
-use super::state::{Change, RunState};
+use super::state::{Change, Parked, RunState};
 use crate::description::SignalsDescription;
 use crate::errors::ParkCause;
 use crate::messages::CancelRequest;

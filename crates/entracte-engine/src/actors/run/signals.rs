@@ -13,8 +13,7 @@ use entracte_workflow::Machine;
 use ractor::ActorProcessingErr;
 
 use super::effect::Answer;
-use super::input::signal_of;
-use super::input::{Input, QueuedInput};
+use super::input::{Input, QueuedInput, signal_of};
 use super::state::RunState;
 use crate::description::SignalsDescription;
 use crate::errors::{RunError, SignalError};
