@@ -1,10 +1,11 @@
 //! Chains of runs: how a run that closes begins the next one, and how that wakes up.
 //!
 //! The batch of the close writes the rows of the next run, gives it the workflow id, and puts
-//! its start into its inbox, with the signals that the closing run has not taken up, and a request
-//! to cancel unless it was asked before. When that is durable the journal has the directory open it: whatever becomes of
-//! the closing run's actor, the next run begins. A run in its back-off sleeps: what reaches it
-//! waits in its inbox, until its time has come or it is asked to cancel.
+//! its start into its inbox, with the signals that the closing run has not taken up, and a
+//! request to cancel unless that run was asked before. When that is durable the journal has the
+//! directory open it: whatever becomes of the closing run's actor, the next run begins. A run in
+//! its back-off sleeps: what reaches it waits in its inbox, until its time has come or it is
+//! asked to cancel.
 //!
 //! A chain whose runs are over with their first turns is slowed down a little, so that it can be
 //! ended: each run is held back for a moment before its first turn.
